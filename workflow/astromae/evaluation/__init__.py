@@ -1,0 +1,1 @@
+"""Evaluation: metrics, tables and figures, from predictions alone."""

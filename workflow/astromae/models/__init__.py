@@ -1,0 +1,1 @@
+"""Networks: encoders, the masked autoencoder, and redshift models assembled from branches."""

@@ -1,0 +1,1 @@
+"""Training: from stamps to encoders, and from encoders to redshifts."""
