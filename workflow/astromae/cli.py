@@ -90,6 +90,166 @@ def split(
     write_split(catalog, stamps, missing, fractions, seed, max_missing_fraction, output)
 
 
+Pdf = Annotated[Path, typer.Option(help="Figure to write (PDF).")]
+Png = Annotated[Path, typer.Option(help="The same figure (PNG).")]
+
+
+@app.command()
+def table(
+    name: Annotated[str, typer.Option(help="Published table to set beside: table4, table5, or any name.")],
+    predictions: Paths,
+    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
+    output_csv: Annotated[Path, typer.Option(help="Table to write (CSV).")],
+    output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
+) -> None:
+    """Make one experiment's table: every metric with its interval, published values beside."""
+    from astromae.evaluation.tables import write_table
+
+    write_table(name, predictions, settings, output_csv, output_tex)
+
+
+@app.command()
+def figure_learning_rate(
+    phase: Annotated[str, typer.Option(help="pretraining or finetuning.")],
+    experiment: Annotated[str, typer.Option(help="Name of the experiment in the configuration.")],
+    history: Annotated[Path, typer.Option(help="History of one run of that phase (CSV).")],
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw a run's learning rate by epoch, with the paper's beside it (figures 4, 5 and 8)."""
+    from astromae.evaluation.learning_rate import draw_learning_rate
+
+    draw_learning_rate(phase, experiment, history, pdf, png)
+
+
+@app.command()
+def figure_stamps(
+    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
+    stamps: Paths,
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw example galaxies over the redshift range in five bands."""
+    from astromae.evaluation.example_stamps import draw_stamps
+
+    draw_stamps(catalog, stamps, pdf, png)
+
+
+@app.command()
+def figure_reconstructions(
+    encoder: Annotated[list[str], typer.Option(help="Name of each encoder, in the order of the files.")],
+    reconstructions: Paths,
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw stamps as they are, masked, and as each encoder's autoencoder fills them in (figure 2)."""
+    from astromae.evaluation.reconstructions import draw_reconstructions
+
+    draw_reconstructions(encoder, reconstructions, pdf, png)
+
+
+@app.command()
+def figure_pretraining(
+    encoder: Annotated[list[str], typer.Option(help="Name of each encoder, in the order of the files.")],
+    history: Paths,
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw the pretraining losses of every encoder by epoch."""
+    from astromae.evaluation.pretraining_curves import draw_pretraining
+
+    draw_pretraining(encoder, history, pdf, png)
+
+
+@app.command()
+def figure_finetuning(
+    model: Annotated[list[str], typer.Option(help="Name of each model, in the order of the files.")],
+    history: Paths,
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw the fine-tuning losses of every model by epoch, one panel a model."""
+    from astromae.evaluation.finetuning_curves import draw_finetuning
+
+    draw_finetuning(model, history, pdf, png)
+
+
+@app.command()
+def figure_density(
+    predictions: Paths,
+    pdf: Pdf,
+    png: Png,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="Draw the models of these groups; ranges and colours are those of all given files."),
+    ] = None,
+) -> None:
+    """Draw predicted against spectroscopic redshift, one panel a model (figures 9 to 11)."""
+    from astromae.evaluation.density import draw_density
+
+    draw_density(predictions, group, pdf, png)
+
+
+@app.command()
+def figure_published(
+    table: Annotated[Path, typer.Option(help="Table of the experiment (CSV), made by `astromae table`.")],
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw every model's metrics with intervals beside the published ones."""
+    from astromae.evaluation.published_dots import draw_published
+
+    draw_published(table, pdf, png)
+
+
+@app.command()
+def values_survey(
+    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
+    stamps: Paths,
+    missing: Paths,
+    output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
+) -> None:
+    """Name the numbers that the paper quotes of the survey: counts, redshifts, what is simulated."""
+    from astromae.evaluation.values_survey import write_survey_values
+
+    write_survey_values(catalog, stamps, missing, output)
+
+
+@app.command()
+def values_experiment(
+    experiment: Annotated[str, typer.Option(help="Name of the experiment in the configuration.")],
+    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The experiment's own section.")],
+    evaluation: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
+    split: Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")],
+    table: Annotated[Path, typer.Option(help="Table of the experiment (CSV).")],
+    models: Annotated[Path, typer.Option(help="Output of `astromae models --json`.")],
+    predictions: Paths,
+    recipe: Paths,
+    history: Paths,
+    output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
+) -> None:
+    """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
+    from astromae.evaluation.values_experiment import write_experiment_values
+
+    write_experiment_values(
+        experiment, settings, evaluation, split, table, models, predictions, recipe, history, output
+    )
+
+
+@app.command()
+def paper(
+    source: Annotated[Path, typer.Option(help="Folder with astromae.typ and its bibliography.")],
+    values: Paths,
+    table: Paths,
+    figure: Paths,
+    output: Annotated[Path, typer.Option(help="Paper to write (PDF).")],
+) -> None:
+    """Build the paper: text from its source; numbers, tables and figures from results."""
+    from astromae.evaluation.paper import write_paper
+
+    write_paper(source, values, table, figure, output)
+
+
 def main() -> None:
     """Run the command line; bad input ends in one line and status 2."""
     try:
