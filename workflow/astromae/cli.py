@@ -181,7 +181,7 @@ def figure_density(
     png: Png,
     group: Annotated[
         list[str] | None,
-        typer.Option(help="Draw the models of these groups; ranges and colours are those of all given files."),
+        typer.Option(help="Groups to draw; ranges and colours are those of all given files."),
     ] = None,
 ) -> None:
     """Draw predicted against spectroscopic redshift, one panel a model (figures 9 to 11)."""
@@ -218,7 +218,7 @@ def values_survey(
 @app.command()
 def values_experiment(
     experiment: Annotated[str, typer.Option(help="Name of the experiment in the configuration.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The experiment's own section.")],
+    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The experiment's section.")],
     evaluation: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
     split: Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")],
     table: Annotated[Path, typer.Option(help="Table of the experiment (CSV).")],
@@ -240,14 +240,13 @@ def values_experiment(
 def paper(
     source: Annotated[Path, typer.Option(help="Folder with astromae.typ and its bibliography.")],
     values: Paths,
-    table: Paths,
     figure: Paths,
     output: Annotated[Path, typer.Option(help="Paper to write (PDF).")],
 ) -> None:
     """Build the paper: text from its source; numbers, tables and figures from results."""
     from astromae.evaluation.paper import write_paper
 
-    write_paper(source, values, table, figure, output)
+    write_paper(source, values, figure, output)
 
 
 def main() -> None:
