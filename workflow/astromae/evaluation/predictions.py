@@ -1,0 +1,139 @@
+"""Reading the predictions of an experiment: many files, one list of test galaxies."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from astromae.errors import InputError
+
+#: Group of the rows that are no network and not in the published tables.
+CLASSICAL = "classical"
+
+
+@dataclass(frozen=True)
+class ModelPredictions:
+    """Predicted redshifts of one model, one row a seed.
+
+    Attributes
+    ----------
+    model, group
+        Names as in the configuration.
+    seeds
+        Seed of each row.
+    z_pred
+        Predicted redshifts, shape (seeds, galaxies), in the order of the experiment's galaxies.
+    """
+
+    model: str
+    group: str
+    seeds: tuple[int, ...]
+    z_pred: np.ndarray
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Every model's predictions for the same test galaxies.
+
+    Attributes
+    ----------
+    experiment
+        Name as in the configuration.
+    objid
+        Test galaxies, ascending, shape (n,).
+    z_spec
+        Their spectroscopic redshifts, shape (n,).
+    models
+        The models, in the order in which the files named them first.
+    """
+
+    experiment: str
+    objid: np.ndarray
+    z_spec: np.ndarray
+    models: tuple[ModelPredictions, ...]
+
+
+def _read(path: Path) -> tuple[dict, pd.DataFrame]:
+    """Return a file's metadata and its test galaxies by ascending objid."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+    try:
+        metadata = json.loads((table.schema.metadata or {})[b"astromae"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: the schema metadata has no JSON under the key `astromae`") from error
+    missing = [key for key in ("experiment", "model", "group", "seed") if key not in metadata]
+    missing += [name for name in ("objid", "z_spec", "z_pred", "subset") if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: no {', '.join(missing)} among its metadata and columns")
+    rows = table.to_pandas()
+    rows = rows[rows["subset"] == "test"].sort_values("objid", ignore_index=True)
+    if rows.empty:
+        raise InputError(f"{path}: no row with subset `test`")
+    if rows["objid"].duplicated().any():
+        twice = rows["objid"][rows["objid"].duplicated()].iloc[0]
+        raise InputError(f"{path}: galaxy {twice} stands twice in subset `test`")
+    wrong = rows[~np.isfinite(rows["z_pred"]) | ~np.isfinite(rows["z_spec"])]
+    if not wrong.empty:
+        raise InputError(
+            f"{path}: {len(wrong)} redshifts are not finite, first of galaxy {wrong['objid'].iloc[0]}"
+        )
+    return metadata, rows
+
+
+def read_predictions(paths: Sequence[Path]) -> Predictions:
+    """Read the test galaxies of one experiment's prediction files.
+
+    Parameters
+    ----------
+    paths
+        Files ``predictions.parquet``: columns objid, z_spec, z_pred, subset; schema metadata
+        ``astromae`` with experiment, model, group and seed.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, is of another experiment, holds other test galaxies or other
+        spectroscopic redshifts than the first, or repeats a model's seed.
+    """
+    if not paths:
+        raise InputError("no predictions given: at least one predictions.parquet is needed")
+    first: tuple[Path, dict, pd.DataFrame] | None = None
+    runs: dict[str, dict[int, np.ndarray]] = {}
+    groups: dict[str, str] = {}
+    for path in paths:
+        metadata, rows = _read(path)
+        if first is None:
+            first = path, metadata, rows
+        if metadata["experiment"] != first[1]["experiment"]:
+            raise InputError(
+                f"{path}: of experiment {metadata['experiment']!r}, but {first[0]} is of "
+                f"{first[1]['experiment']!r}; give the files of one experiment"
+            )
+        if not np.array_equal(rows["objid"], first[2]["objid"]):
+            raise InputError(
+                f"{path}: {len(rows)} test galaxies that differ from the {len(first[2])} of {first[0]}; "
+                "models are compared on the same galaxies only"
+            )
+        if not np.allclose(rows["z_spec"], first[2]["z_spec"], rtol=0, atol=1e-6):
+            raise InputError(f"{path}: other spectroscopic redshifts than {first[0]} for the same galaxies")
+        model, seed = metadata["model"], int(metadata["seed"])
+        if seed in runs.setdefault(model, {}):
+            raise InputError(f"{path}: model {model!r} with seed {seed} was already given")
+        runs[model][seed] = rows["z_pred"].to_numpy(np.float64)
+        groups[model] = metadata["group"]
+    models = tuple(
+        ModelPredictions(model, groups[model], tuple(by_seed), np.stack(list(by_seed.values())))
+        for model, by_seed in runs.items()
+    )
+    return Predictions(
+        first[1]["experiment"],
+        first[2]["objid"].to_numpy(np.int64),
+        first[2]["z_spec"].to_numpy(np.float64),
+        models,
+    )
