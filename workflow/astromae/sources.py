@@ -1,0 +1,94 @@
+"""Which source files a command of the command line runs.
+
+The rules of the workflow name these files among their inputs, so that an edit reruns exactly the steps
+whose code it changes: Snakemake compares the content of inputs, and a list that is found by reading the
+imports cannot be forgotten.
+"""
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Folder of the package.
+PACKAGE = Path(__file__).resolve().parent
+
+
+@functools.cache
+def command_sources(command: str) -> tuple[Path, ...]:
+    """Return the package's files that a command imports, directly or through others.
+
+    The command line itself (cli.py) is left out: its functions only hand options on, and a step would
+    otherwise depend on every other command.
+
+    Parameters
+    ----------
+    command
+        Name of a subcommand, for example ``pretrain``.
+
+    Returns
+    -------
+    tuple of Path
+        Absolute paths, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the command line has no such command.
+    """
+    commands = _commands()
+    if command not in commands:
+        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted(commands))}")
+    pending = list(_imports(commands[command], "astromae"))
+    found: set[str] = set()
+    while pending:
+        module = pending.pop()
+        if module not in found:
+            found.add(module)
+            pending += _imported_modules(module)
+    return tuple(sorted({_file(module) for module in found}))
+
+
+def _file(module: str) -> Path | None:
+    """Return the file of a module or package of astromae; None if there is none."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+@functools.cache
+def _commands() -> dict[str, ast.FunctionDef]:
+    """Return the functions of cli.py that are commands, by the name that a person types."""
+    commands = {}
+    for node in ast.parse((PACKAGE / "cli.py").read_text(encoding="utf-8")).body:
+        for decorator in getattr(node, "decorator_list", []):
+            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "app.command":
+                name = decorator.args[0].value if decorator.args else node.name.replace("_", "-")
+                commands[name] = node
+    return commands
+
+
+@functools.cache
+def _imported_modules(module: str) -> tuple[str, ...]:
+    """Return the modules of astromae that a module's file imports, at any depth of its code."""
+    file = _file(module)
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return tuple(_imports(ast.parse(file.read_text(encoding="utf-8")), package))
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield every module of astromae that importing the names in `tree` runs, packages included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "astromae":
+                prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
+                yield from (prefix for prefix in prefixes if _file(prefix) is not None)
