@@ -35,7 +35,9 @@ Paths = Annotated[list[Path], typer.Option(help="Repeat the option for every fil
 
 @app.command()
 def catalog(
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")],
+    settings: Annotated[
+        Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")
+    ],
     output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
 ) -> None:
     """Build the embedded survey's catalogue: real galaxies, dealt to simulated fields."""
@@ -49,7 +51,9 @@ def frames(
     catalog: Annotated[Path, typer.Option(help="Catalogue of the embedded survey.")],
     run: Annotated[int, typer.Option(help="Imaging run to draw.")],
     camcol: Annotated[int, typer.Option(help="Camera column to draw.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")],
+    settings: Annotated[
+        Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for this run's and column's frames.")],
 ) -> None:
     """Draw every field of one run and camera column as real frame files, five bands each."""
@@ -247,6 +251,148 @@ def paper(
     from astromae.evaluation.paper import write_paper
 
     write_paper(source, values, figure, output)
+
+
+@app.command()
+def scaling(
+    stamps: Paths,
+    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
+    split: Annotated[Path, typer.Option(help="Split of the experiment.")],
+    pretrain_on: Annotated[list[str], typer.Option(help="Subset that the autoencoder sees; repeat for each.")],
+    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `scaling`.")],
+    output: Annotated[Path, typer.Option(help="Scaling to write (JSON).")],
+) -> None:
+    """Fit the scaling of pixels and magnitudes on training galaxies."""
+    from astromae.training.scaling import write_scaling
+
+    write_scaling(stamps, catalog, split, pretrain_on, settings, output)
+
+
+Checkpoints = Annotated[Path, typer.Option(help="Folder of states that a killed step continues from.")]
+Scaling = Annotated[Path, typer.Option(help="Scaling of the experiment (JSON).")]
+Recipe = Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What is trained, and how.")]
+Split = Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")]
+Seed = Annotated[int, typer.Option(help="Seed of every random number of the step.")]
+EncoderFolder = Annotated[Path, typer.Option(help="Folder of the pretrained encoder.")]
+
+
+@app.command()
+def pretrain(
+    stamps: Paths,
+    split: Split,
+    scaling: Scaling,
+    recipe: Recipe,
+    seed: Seed,
+    output_dir: Annotated[Path, typer.Option(help="Folder for weights, history, recipe and cost.")],
+    checkpoints: Checkpoints = Path("results/checkpoints"),
+) -> None:
+    """Pretrain an encoder as a masked autoencoder."""
+    from astromae.training.pretrain import pretrain as run
+
+    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints)
+
+
+@app.command()
+def reconstruct(
+    encoder_dir: EncoderFolder,
+    stamps: Paths,
+    split: Split,
+    scaling: Scaling,
+    seed: Seed,
+    output: Annotated[Path, typer.Option(help="Reconstructions to write (HDF5).")],
+) -> None:
+    """Mask and reconstruct stamps that the encoder has never seen."""
+    from astromae.training.reconstruct import reconstruct as run
+
+    recorded = json.loads((encoder_dir / "recipe.json").read_text())
+    run(encoder_dir, recorded, stamps, split, json.loads(scaling.read_text()), seed, output)
+
+
+@app.command()
+def features(
+    encoder_dir: EncoderFolder,
+    stamps: Paths,
+    split: Split,
+    scaling: Scaling,
+    recipe: Recipe,
+    seed: Seed,
+    output: Annotated[Path, typer.Option(help="Features to write (HDF5).")],
+) -> None:
+    """Compute a frozen encoder's features once for all models that read them."""
+    from astromae.training.features import write_features
+
+    write_features(encoder_dir, stamps, split, json.loads(scaling.read_text()), recipe, seed, output)
+
+
+@app.command()
+def redshift(
+    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
+    stamps: Paths,
+    split: Split,
+    scaling: Scaling,
+    recipe: Recipe,
+    seed: Seed,
+    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history, recipe and cost.")],
+    encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
+    features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
+    checkpoints: Checkpoints = Path("results/checkpoints"),
+) -> None:
+    """Train one redshift model and predict the validation and test galaxies."""
+    from astromae.training.redshift import train_redshifts
+
+    scale = json.loads(scaling.read_text())
+    train_redshifts(catalog, stamps, split, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints)
+
+
+@app.command()
+def boost(
+    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
+    split: Split,
+    recipe: Recipe,
+    seed: Seed,
+    output_dir: Annotated[Path, typer.Option(help="Folder for predictions and recipe.")],
+) -> None:
+    """Fit histogram gradient boosting on magnitudes, the classical row of the table."""
+    from astromae.training.boosting import boost as run
+
+    run(catalog, split, recipe, seed, output_dir)
+
+
+@app.command()
+def models(
+    config: Annotated[Path, typer.Option(help="Configuration with `models`, `backbones` and `scaling`.")] = Path(
+        "config.yaml"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
+) -> None:
+    """List every configured redshift model: its branches and parameters."""
+    import yaml
+
+    from astromae.files import write_text
+    from astromae.models.redshift import describe_models
+
+    if not config.exists():
+        raise InputError(f"{config}: no such configuration; run from the project's root or give --config")
+    rows = describe_models(yaml.safe_load(config.read_text()))
+    text = json.dumps(rows, indent=2) if as_json else _model_table(rows)
+    if output is not None:
+        write_text(output, text + "\n")
+    else:
+        print(text)
+
+
+def _model_table(rows: list[dict[str, Any]]) -> str:
+    """Lay out the rows of `describe_models` for a terminal."""
+    lines = [f"{'model':<29}{'group':<12}{'branches':<40}{'parameters':>12}{'trainable':>12}"]
+    for row in rows:
+        encoder = row["encoder"] and (
+            f"{row['encoder']} ({'pretrained' if row['pretrained'] else 'scratch'}{', frozen' * row['frozen']})"
+        )
+        branches = [encoder, "inception" * row["inception"], "magnitude" * row["magnitude"]]
+        joined = " + ".join(branch for branch in branches if branch)
+        lines.append(f"{row['name']:<29}{row['group']:<12}{joined:<40}{row['parameters']:>12,}{row['trainable']:>12,}")
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -1,0 +1,237 @@
+"""Vision-transformer encoders: plain blocks, and blocks with a parallel convolution module."""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from astromae.constants import BANDS
+
+
+def sincos_positions(width: int, grid: int) -> Tensor:
+    """Return fixed two-dimensional sine-cosine positions.
+
+    Half of the channels encode the row, half the column, each as sines then cosines at
+    geometrically spaced frequencies (He et al. 2022, masked autoencoders; table III's "sine-cosine").
+
+    Parameters
+    ----------
+    width
+        Embedding width, a multiple of 4.
+    grid
+        Patches on a side.
+
+    Returns
+    -------
+    Tensor
+        Shape (grid * grid, width), float32, row-major.
+    """
+    frequencies = 1.0 / 10000.0 ** (torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    angles = torch.arange(grid, dtype=torch.float64)[:, None] * frequencies
+    axis = torch.cat([angles.sin(), angles.cos()], dim=1)  # (grid, width / 2)
+    rows = axis[:, None, :].expand(grid, grid, -1)
+    columns = axis[None, :, :].expand(grid, grid, -1)
+    return torch.cat([columns, rows], dim=-1).reshape(grid * grid, width).float()
+
+
+def patchify(images: Tensor, patch: int) -> Tensor:
+    """Cut images into flattened patches.
+
+    Parameters
+    ----------
+    images
+        Shape (n, bands, side, side).
+    patch
+        Pixels on a side of a patch.
+
+    Returns
+    -------
+    Tensor
+        Shape (n, (side / patch)**2, patch * patch * bands); patches row-major, bands last.
+    """
+    n, bands, side, _ = images.shape
+    grid = side // patch
+    x = images.reshape(n, bands, grid, patch, grid, patch)
+    return x.permute(0, 2, 4, 3, 5, 1).reshape(n, grid * grid, patch * patch * bands)
+
+
+def unpatchify(patches: Tensor, patch: int) -> Tensor:
+    """Put flattened patches back into images; the inverse of `patchify`."""
+    n, tokens, values = patches.shape
+    grid, bands = math.isqrt(tokens), values // patch**2
+    x = patches.reshape(n, grid, grid, patch, patch, bands)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(n, bands, grid * patch, grid * patch)
+
+
+class ParallelConvolution(nn.Module):
+    """The parallel convolution module: Conv, BatchNorm, SiLU, Conv on the grid of patch tokens.
+
+    Wang et al. 2022 ("Advancing plain vision transformer toward remote sensing foundation model"),
+    with a hidden width of four times the embedding.
+
+    Parameters
+    ----------
+    width
+        Embedding width.
+    kernel
+        Side of both convolutions' kernels; 1 needs no grid and so works on visible tokens alone.
+    groups
+        Groups of both convolutions.
+    """
+
+    def __init__(self, width: int, kernel: int, groups: int):
+        super().__init__()
+        self.kernel = kernel
+        self.conv1 = nn.Conv2d(width, 4 * width, kernel, padding=kernel // 2, groups=groups)
+        self.norm = nn.BatchNorm2d(4 * width)
+        self.conv2 = nn.Conv2d(4 * width, width, kernel, padding=kernel // 2, groups=groups)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map patch tokens (n, length, width) to the same shape."""
+        n, length, width = tokens.shape
+        rows = 1 if self.kernel == 1 else math.isqrt(length)
+        # A view, not a copy: tokens are already the memory of a channels-last image.
+        x = tokens.transpose(1, 2).reshape(n, width, rows, length // rows)
+        x = self.conv2(F.silu(self.norm(self.conv1(x))))
+        return x.flatten(2).transpose(1, 2)
+
+
+class PCMBlock(Block):
+    """A pre-norm transformer block with a parallel convolution module.
+
+    The module reads the block's input patch tokens; its output is added after the attention
+    residual. The class token bypasses it.
+    """
+
+    def __init__(self, width: int, heads: int, kernel: int, groups: int):
+        super().__init__(width, heads, qkv_bias=True)
+        self.pcm = ParallelConvolution(width, kernel, groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (n, 1 + length, width), class token first, to the same shape."""
+        convolved = F.pad(self.pcm(x[:, 1:]), (0, 0, 1, 0))
+        x = x + self.attn(self.norm1(x)) + convolved
+        return x + self.mlp(self.norm2(x))
+
+
+def choose_attention(module: nn.Module, device: torch.device) -> None:
+    """Choose between fused and written-out attention, by measurement.
+
+    On a CPU the backward pass of fused attention takes 40 % of a training step with 17 tokens; two
+    small matrix products are 1.3 times faster for the whole step. Forward only, fused wins.
+    """
+    fused = device.type != "cpu" or not module.training
+    for child in module.modules():
+        if hasattr(child, "fused_attn"):
+            child.fused_attn = fused
+
+
+def initialise(module: nn.Module) -> None:
+    """Initialise one layer as He et al. 2022 do: Xavier-uniform linear maps, zero biases, unit norms."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.LayerNorm):
+        nn.init.ones_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+class Encoder(nn.Module):
+    """A vision transformer over the patches of a stamp (table III).
+
+    Parameters
+    ----------
+    side
+        Pixels on a side of its images.
+    patch, width, depth, heads
+        Patch size, embedding width, number of blocks and of attention heads.
+    pcm
+        None for plain blocks, else a mapping with `kernel` and `groups` of the parallel convolution.
+    """
+
+    def __init__(self, side: int, patch: int, width: int, depth: int, heads: int, pcm: dict[str, int] | None):
+        super().__init__()
+        self.patch, self.width = patch, width
+        self.embed = nn.Linear(patch * patch * len(BANDS), width)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.register_buffer("positions", sincos_positions(width, side // patch), persistent=False)
+        self.blocks = nn.ModuleList(
+            Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, **pcm) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.apply(initialise)
+        nn.init.normal_(self.class_token, std=0.02)
+
+    def forward(self, patches: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Encode all patches, or the visible ones.
+
+        Parameters
+        ----------
+        patches
+            Shape (n, length, patch * patch * bands), from `patchify`.
+        keep
+            Indices (n, visible) of the visible patches; None keeps all of them.
+
+        Returns
+        -------
+        Tensor
+            Shape (n, 1 + visible, width): class token first, then the visible patches in `keep`'s order.
+        """
+        positions = self.positions
+        if keep is not None:
+            # Masked patches are dropped before the embedding: it is work that nothing would read.
+            patches = patches.gather(1, keep[:, :, None].expand(-1, -1, patches.shape[-1]))
+            positions = positions[keep]
+        x = self.embed(patches) + positions
+        x = torch.cat([self.class_token.expand(len(x), -1, -1).to(x.dtype), x], dim=1)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the mean over patch tokens, shape (n, width), of images (n, bands, side, side)."""
+        return self(patchify(images, self.patch))[:, 1:].float().mean(dim=1)
+
+
+def build_encoder(backbone: dict[str, Any], side: int, phase: str) -> Encoder:
+    """Build the encoder of a configured backbone.
+
+    Parameters
+    ----------
+    backbone
+        An entry of the configuration's `backbones`.
+    side
+        Pixels on a side of its images.
+    phase
+        ``pretrain`` or ``finetune``: which kernel the parallel convolution has.
+    """
+    pcm = backbone["pcm"] and {
+        "kernel": backbone["pcm"][f"{phase}_kernel"],
+        "groups": backbone["pcm"]["groups"],
+    }
+    return Encoder(side, backbone["patch"], backbone["width"], backbone["depth"], backbone["heads"], pcm)
+
+
+def load_pretrained(encoder: Encoder, weights: dict[str, Tensor]) -> None:
+    """Load pretrained weights, zero-padding smaller convolution kernels to the encoder's.
+
+    Wang et al. 2022 pad the 1x1 kernels of pretraining to 3x3 before fine-tuning; the padded encoder
+    computes the same function.
+
+    Raises
+    ------
+    RuntimeError
+        If a weight is missing, superfluous, or of a shape that no padding of a kernel explains.
+    """
+    own = encoder.state_dict()
+    padded = {}
+    for name, weight in weights.items():
+        if name in own and weight.ndim == 4 and weight.shape[-1] < own[name].shape[-1]:
+            margin = (own[name].shape[-1] - weight.shape[-1]) // 2
+            weight = F.pad(weight, (margin,) * 4)
+        padded[name] = weight
+    encoder.load_state_dict(padded)

@@ -1,0 +1,101 @@
+"""Pretraining: an encoder learns to fill in masked patches, without labels."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from astromae.files import atomic_path, write_json
+from astromae.models.mae import MaskedAutoencoder, random_masks
+from astromae.models.vit import build_encoder
+from astromae.training.checkpoint import Checkpoint, fingerprint
+from astromae.training.history import write_history
+from astromae.training.runtime import Cost, make_fabric, versions
+from astromae.training.scaling import Scaling
+from astromae.training.seeding import generator, seed_weights
+from astromae.training.subsets import load_stamps, members
+from astromae.training.trainer import fit
+from astromae.training.views import Views, source_size
+
+
+def build_autoencoder(recipe: dict[str, Any]) -> MaskedAutoencoder:
+    """Build the masked autoencoder of a pretraining recipe."""
+    encoder = build_encoder(recipe["backbone"], recipe["scaling"]["crop"], "pretrain")
+    return MaskedAutoencoder(encoder, recipe["decoder"], recipe["pretraining"]["normalise_targets"])
+
+
+def masks(model: MaskedAutoencoder, n: int, ratio: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw visible and masked patches for `n` stamps of a model's grid."""
+    return random_masks(n, len(model.encoder.positions), ratio, random)
+
+
+def pretrain(
+    stamps: Sequence[Path],
+    split: Path,
+    scaling: dict[str, Any],
+    recipe: dict[str, Any],
+    seed: int,
+    output: Path,
+    checkpoints: Path,
+) -> None:
+    """Pretrain an encoder and write its weights, history, recipe and cost.
+
+    Parameters
+    ----------
+    stamps, split
+        Shards and split of the experiment.
+    scaling
+        Content of its scaling file.
+    recipe
+        `name`, `backbone`, `decoder`, `scaling`, `augmentation`, `pretrain_on`, `validate_on`,
+        `pretraining` and `runtime`, as in the configuration.
+    seed
+        Seed of weights, order, augmentation and masks.
+    output
+        Folder for weights.safetensors (encoder and decoder), history.csv, recipe.json and cost.json.
+    checkpoints
+        Folder of states to continue from.
+    """
+    cost = Cost()
+    settings, crop = recipe["pretraining"], recipe["scaling"]["crop"]
+    fabric = make_fabric(recipe["runtime"])
+    device = fabric.device
+    size = source_size(crop, recipe["augmentation"])
+
+    def subset_views(names: Sequence[str]) -> tuple[Any, Views]:
+        objid = members(split, names)
+        images = load_stamps(stamps, objid, size, device)
+        return objid, Views(images, Scaling(**scaling), recipe["augmentation"], crop, 0.0, settings["batch_size"], seed)
+
+    objid, views = subset_views(recipe["pretrain_on"])
+    _, validation = subset_views(recipe["validate_on"])
+    checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, objid, views.images.cpu().numpy()))
+
+    seed_weights(seed)
+    autoencoder = build_autoencoder(recipe)
+
+    def losses(model: nn.Module, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        random = generator(seed, "masks", epoch, device=device)
+        for positions, images in views.epoch(epoch):
+            visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
+            yield positions, model(images, visible, masked)
+
+    def validate(model: nn.Module) -> float:
+        random = generator(seed, "validation masks", device=device)
+        total = 0.0
+        for _, images in validation.plain():
+            visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
+            total += model(images, visible, masked).item() * len(images)
+        return total / len(validation.images)
+
+    label = f"pretrain {recipe['name']}"
+    rows = fit(fabric, autoencoder, losses, validate, settings, checkpoint, objid, len(views), label)
+    with atomic_path(output / "weights.safetensors") as temporary:
+        save_file({name: t.contiguous().cpu() for name, t in autoencoder.state_dict().items()}, temporary)
+    write_history(output / "history.csv", rows)
+    write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "stamps": len(objid), "versions": versions()})
+    write_json(output / "cost.json", cost.record(fabric, len(objid) * settings["epochs"]))
+    checkpoint.remove()

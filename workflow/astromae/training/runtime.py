@@ -1,0 +1,82 @@
+"""Where a training step runs: device, precision and threads."""
+
+import platform
+import resource
+import time
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from astromae.progress import log
+
+
+def choose_precision(precision: str, gpus: int) -> str:
+    """Resolve ``auto`` to what is fast on this machine.
+
+    Parameters
+    ----------
+    precision
+        A precision of Lightning Fabric, or ``auto``: bfloat16 where the processor multiplies it in
+        hardware (any GPU since 2020, CPUs with AVX512-BF16 or AMX), else float32.
+    gpus
+        Number of GPUs of the step.
+    """
+    if precision != "auto":
+        return precision
+    if gpus:
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if fast else "32-true"
+
+
+def make_fabric(runtime: dict[str, Any]) -> Fabric:
+    """Return Lightning Fabric for a step.
+
+    Parameters
+    ----------
+    runtime
+        Mapping with `precision` and `gpus` from the configuration's section `training`.
+    """
+    gpus = runtime["gpus"]
+    precision = choose_precision(runtime["precision"], gpus)
+    fabric = Fabric(
+        accelerator="cuda" if gpus else "cpu",
+        devices=gpus or 1,
+        precision=precision,
+        loggers=[],
+        callbacks=[],
+    )
+    log(f"training on {fabric.device}, precision {precision}, {torch.get_num_threads()} CPU thread(s)")
+    return fabric
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a training step's numbers."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "timm", "numpy")},
+    }
+
+
+class Cost:
+    """What a step took: wall time, processor time, peak memory."""
+
+    def __init__(self):
+        self.wall, self.cpu = time.monotonic(), time.process_time()
+
+    def record(self, fabric: Fabric, stamps: int) -> dict[str, Any]:
+        """Return the cost since construction, with `stamps` the number of stamps seen in training."""
+        seconds = time.monotonic() - self.wall
+        on_gpu = fabric.device.type == "cuda"
+        return {
+            "device": torch.cuda.get_device_name(fabric.device) if on_gpu else f"CPU, {platform.machine()}",
+            "devices": fabric.world_size,
+            "threads": torch.get_num_threads(),
+            "wall_s": round(seconds, 2),
+            "cpu_s": round(time.process_time() - self.cpu, 2),
+            "stamps": stamps,
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        }

@@ -1,0 +1,129 @@
+"""Views: augmented, scaled batches of stamps, each determined by seed, epoch and batch."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from astromae.training.scaling import Scaling
+from astromae.training.seeding import generator
+
+
+def source_size(crop: int, augmentation: dict[str, Any]) -> int:
+    """Return how many pixels on a side a stamp must have so that no corner of a rotated crop is empty."""
+    if not augmentation["rotate_before_crop"]:
+        return crop
+    angle = math.radians(min(augmentation["rotation_deg"], 45.0))
+    size = math.ceil(crop * (math.cos(angle) + math.sin(angle)))
+    return size + (size - crop) % 2
+
+
+def augment(images: Tensor, crop: int, augmentation: dict[str, Any], random: torch.Generator) -> Tensor:
+    """Rotate and flip a whole batch in one resampling, and crop it.
+
+    Parameters
+    ----------
+    images
+        Stamps (n, 5, size, size), nanomaggies a pixel; at least `source_size` on a side.
+    crop
+        Pixels on a side of the result.
+    augmentation
+        The configuration's section `augmentation`: rotation by up to `rotation_deg` either way,
+        `flips` along both axes with probability one half each, `interpolation` of the resampling.
+    random
+        Source of angles and flips, on the images' device.
+
+    Returns
+    -------
+    Tensor
+        Shape (n, 5, crop, crop), float32.
+    """
+    n, _, size, _ = images.shape
+    device = images.device
+    angle = (2 * torch.rand(n, generator=random, device=device) - 1) * math.radians(augmentation["rotation_deg"])
+    flip_x, flip_y = torch.ones(2, n, device=device)
+    if augmentation["flips"]:
+        flip_x, flip_y = 1.0 - 2 * torch.randint(0, 2, (2, n), generator=random, device=device)
+    cos, sin = angle.cos(), angle.sin()
+    matrix = torch.stack([cos * flip_x, -sin * flip_y, sin * flip_x, cos * flip_y], dim=1)
+    matrix = matrix.view(n, 2, 2) * (crop / size)
+    theta = F.pad(matrix, (0, 1))  # (n, 2, 3): no translation
+    grid = F.affine_grid(theta, [n, 1, crop, crop], align_corners=False)
+    return F.grid_sample(images.float(), grid, augmentation["interpolation"], "zeros", align_corners=False)
+
+
+def centre(images: Tensor, crop: int) -> Tensor:
+    """Return the central `crop` pixels of images (n, 5, size, size)."""
+    start = (images.shape[-1] - crop) // 2
+    return images[..., start : start + crop, start : start + crop]
+
+
+def batches(n: int, batch_size: int) -> list[range]:
+    """Deal `n` positions to batches of nearly equal size, none larger than `batch_size`.
+
+    A small last batch would give BatchNorm noisy statistics and its galaxies a larger weight.
+    """
+    count = max(1, -(-n // batch_size))
+    edges = [n * k // count for k in range(count + 1)]
+    return [range(a, b) for a, b in pairwise(edges)]
+
+
+@dataclass
+class Views:
+    """Batches of one subset's stamps.
+
+    Attributes
+    ----------
+    images
+        Stamps (n, 5, size, size), float16, resident on the training device.
+    scaling, augmentation, crop, noise_sigma
+        How stamps become views; the noise is Gaussian, in scaled pixels.
+    batch_size
+        Largest number of stamps in a batch.
+    seed
+        Seed of the order and of the augmentation.
+    """
+
+    images: Tensor
+    scaling: Scaling
+    augmentation: dict[str, Any]
+    crop: int
+    noise_sigma: float
+    batch_size: int
+    seed: int
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return len(batches(len(self.images), self.batch_size))
+
+    def order(self, epoch: int) -> list[Tensor]:
+        """Return the positions (on the CPU) of each batch of an epoch."""
+        order = torch.randperm(len(self.images), generator=generator(self.seed, "order", epoch))
+        return [order[b.start : b.stop] for b in batches(len(order), self.batch_size)]
+
+    def view(self, positions: Tensor, epoch: int, batch: int) -> Tensor:
+        """Return one augmented batch, shape (len(positions), 5, crop, crop), float32."""
+        device = self.images.device
+        random = generator(self.seed, "augment", epoch, batch, device=device)
+        stamps = self.images[positions.to(device)]
+        scaled = self.scaling.pixels(augment(stamps, self.crop, self.augmentation, random))
+        if self.noise_sigma:
+            noise = torch.randn(scaled.shape, generator=random, device=device)
+            scaled.add_(noise, alpha=self.noise_sigma)
+        return scaled
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield positions (on the CPU) and views of every batch of an epoch."""
+        for batch, positions in enumerate(self.order(epoch)):
+            yield positions, self.view(positions, epoch, batch)
+
+    def plain(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield every stamp once in order, cropped and scaled but not augmented, with its position."""
+        for b in batches(len(self.images), max(self.batch_size, 256)):
+            rows = slice(b.start, b.stop)
+            yield rows, self.scaling.pixels(centre(self.images[rows], self.crop))
