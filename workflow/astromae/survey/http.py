@@ -1,0 +1,350 @@
+"""Reading an address, be it https://, http://, file:// or a path, and trying again when that can help.
+
+Three kinds of failure are told apart, whatever the scheme: what is asked for does not exist
+(`NotFound`), it may come if asked again (`Transient`), it will not come (`Refused`).
+"""
+
+import contextlib
+import errno
+import os
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import requests
+import urllib3
+
+import astromae
+from astromae.errors import InputError
+from astromae.progress import log
+
+Result = TypeVar("Result")
+
+#: Bytes of a chunk. A few packets: a reader that stops early has not fetched much in vain.
+CHUNK_BYTES = 1 << 16
+
+#: How the project introduces itself to servers.
+USER_AGENT = f"astromae/{astromae.__version__} (python-requests/{requests.__version__})"
+
+#: Longest pause between two tries, seconds, unless the server asks for a longer one.
+LONGEST_PAUSE_S = 120.0
+
+#: Longest pause that a server's Retry-After is followed for, seconds.
+LONGEST_RETRY_AFTER_S = 900.0
+
+#: Answers that may be different a moment later.
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+# What a network file system says while its server is away or restarting.
+_TRANSIENT_ERRNOS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR})
+
+# Enough of an error's body for the words that matter, however long the page.
+_ERROR_BODY_BYTES = 1 << 16
+
+
+class FetchError(InputError):
+    """Something could not be fetched; the message names the address and the cause.
+
+    Attributes
+    ----------
+    status
+        HTTP status, or None if there was no HTTP answer.
+    content_type
+        Content type of the error's body, empty if there was none.
+    body
+        Beginning of the error's body.
+    retry_after_s
+        Pause that the server asked for, seconds, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        content_type: str = "",
+        body: bytes = b"",
+        retry_after_s: float | None = None,
+    ):
+        super().__init__(message)
+        self.status, self.content_type, self.body, self.retry_after_s = (
+            status,
+            content_type,
+            body,
+            retry_after_s,
+        )
+
+
+class NotFound(FetchError):
+    """There is nothing at the address."""
+
+
+class Transient(FetchError):
+    """A fault that may pass: asking again is worth while."""
+
+
+class Refused(FetchError):
+    """A fault that will not pass by asking again."""
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """How patiently an address is read.
+
+    Attributes
+    ----------
+    timeout_s
+        Silence, in seconds, after which a connection is given up; not the length of a download.
+    tries
+        Times that an address with a passing fault is tried.
+    backoff_s
+        Pause before the second try, seconds; it doubles from try to try up to `LONGEST_PAUSE_S`, and each
+        is shortened by a random part of up to one half, so that many jobs do not return at once.
+    """
+
+    timeout_s: float = 60.0
+    tries: int = 6
+    backoff_s: float = 1.0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "HttpSettings":
+        """Take the values from a section of the configuration, whatever else it holds."""
+        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
+
+
+class Stream:
+    """An open address: iterating yields its bytes in chunks, and fails if the last ones are missing.
+
+    Attributes
+    ----------
+    address
+        What was opened.
+    content_type
+        Content type that a server stated, lower case and without parameters, else empty.
+    length
+        Bytes that are to come, or None if the server did not say.
+    bounded
+        Whether the transfer itself tells its end, so that a lost end cannot go unnoticed.
+    received
+        Bytes that have come over the wire so far.
+    """
+
+    def __init__(
+        self, address: str, content_type: str, length: int | None, bounded: bool, chunks: Iterator[tuple[int, bytes]]
+    ):
+        self.address, self.content_type, self.length, self.bounded = address, content_type, length, bounded
+        self.received = 0
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks; raise `Transient` if the connection drops or ends short."""
+        for received, chunk in self._chunks:
+            self.received = received
+            if chunk:
+                yield chunk
+        if self.length is not None and self.received != self.length:
+            raise Transient(f"{self.address}: ended after {self.received} of {self.length} bytes")
+
+
+def is_remote(address: str | os.PathLike) -> bool:
+    """Return whether an address is read over the network."""
+    return urlsplit(str(address)).scheme.lower() in ("http", "https")
+
+
+@contextlib.contextmanager
+def open_stream(address: str | os.PathLike, settings: HttpSettings) -> Iterator[Stream]:
+    """Open an address once, without trying again.
+
+    Leaving the block early is allowed and stops the download.
+
+    Parameters
+    ----------
+    address
+        An ``https://``, ``http://`` or ``file://`` address, or a path.
+    settings
+        Its time-out is used; tries and pauses are those of `retrying`.
+
+    Yields
+    ------
+    Stream
+        The open address, iterable over chunks of bytes.
+
+    Raises
+    ------
+    NotFound
+        If the file does not exist or the server answers 404 or 410.
+    Transient
+        If the server is busy, silent or cut off, also while chunks are read.
+    Refused
+        If the server or the file system refuses, or the server's certificate is not valid.
+    InputError
+        If the address is of another kind.
+    """
+    address = str(address)
+    scheme = urlsplit(address).scheme.lower()
+    if scheme in ("http", "https"):
+        opened = _open_http(address, settings)
+    elif scheme == "file":
+        opened = _open_file(address, Path(url2pathname(urlsplit(address).path)))
+    elif "://" in address:
+        raise InputError(f"{address}: cannot be read; use an https://, http:// or file:// address, or a path")
+    else:
+        opened = _open_file(address, Path(address))
+    with opened as stream:
+        yield stream
+
+
+def retrying(action: Callable[[], Result], settings: HttpSettings) -> Result:
+    """Call `action` until it raises no `Transient`, with growing pauses, and return what it returns.
+
+    Pauses grow exponentially with jitter; a longer one that the server asks for (Retry-After) is kept.
+
+    Parameters
+    ----------
+    action
+        What to do: the whole of opening and reading, since a connection can drop at any byte.
+    settings
+        Number of tries and first pause.
+
+    Raises
+    ------
+    Transient
+        The last fault, after the last try; its message says how many there were.
+    """
+    for attempt in range(1, settings.tries + 1):
+        try:
+            return action()
+        except Transient as fault:
+            if attempt == settings.tries:
+                fault.args = (f"{fault} (tried {'once' if attempt == 1 else f'{attempt} times'})",)
+                raise
+            pause_s = min(settings.backoff_s * 2 ** (attempt - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)
+            pause_s = max(pause_s, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
+            log(f"{fault}; try {attempt + 1} of {settings.tries} in {pause_s:.1f} s")
+            time.sleep(pause_s)
+    raise InputError(f"tries: {settings.tries} is too few; use at least 1")
+
+
+_local = threading.local()
+
+
+def _session() -> requests.Session:
+    """Return this thread's session, which keeps its connections open between requests."""
+    # A forked process must not talk through the connections of its parent.
+    if getattr(_local, "process", None) != os.getpid():
+        _local.process, _local.session = os.getpid(), requests.Session()
+        # Compressed transfer would hide how many bytes are to come; frames are compressed already.
+        _local.session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+    return _local.session
+
+
+@contextlib.contextmanager
+def _open_http(address: str, settings: HttpSettings) -> Iterator[Stream]:
+    try:
+        # Retries are not left to the adapter of requests: it would retry behind a rate limit's back, and
+        # not at all once the body has begun.
+        response = _session().get(address, stream=True, timeout=settings.timeout_s)
+    except requests.RequestException as error:
+        raise _http_fault(address, error) from error
+    with contextlib.closing(response):
+        content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if response.status_code != 200:
+            raise _status_fault(address, response, content_type)
+        stated = response.headers.get("Content-Length", "")
+        length = int(stated) if stated.isdigit() else None
+        bounded = length is not None or "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        yield Stream(address, content_type, length, bounded, _http_chunks(address, response))
+
+
+def _http_chunks(address: str, response: requests.Response) -> Iterator[tuple[int, bytes]]:
+    """Yield the bytes received so far over the wire, and a chunk."""
+    try:
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
+            yield response.raw.tell(), chunk
+        yield response.raw.tell(), b""
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise Transient(f"{address}: cut off after {response.raw.tell()} bytes: {error}") from error
+
+
+def _http_fault(address: str, error: requests.RequestException) -> FetchError:
+    """Turn a request that got no answer into one of the three kinds of failure."""
+    cause = _first_cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Refused(f"{address}: the server's certificate is not valid: {cause.verify_message}")
+    if isinstance(error, requests.Timeout):
+        return Transient(f"{address}: no answer in time ({cause})")
+    if isinstance(error, requests.ConnectionError):
+        return Transient(f"{address}: no connection ({cause})")
+    return Refused(f"{address}: {error}")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return what lies at the bottom of an error that requests and urllib3 wrapped."""
+    while True:
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        inner = [cause for cause in inner if isinstance(cause, Exception)]
+        if not inner:
+            return error
+        error = inner[0]
+
+
+def _status_fault(address: str, response: requests.Response, content_type: str) -> FetchError:
+    status = response.status_code
+    try:
+        body = next(response.raw.stream(_ERROR_BODY_BYTES, decode_content=True), b"")
+    except (urllib3.exceptions.HTTPError, OSError):
+        body = b""
+    message = f"{address}: the server answered {status} {response.reason or ''}".rstrip()
+    if status in (404, 410):
+        return NotFound(message, status, content_type, body)
+    if status in TRANSIENT_STATUSES:
+        return Transient(message, status, content_type, body, _retry_after_s(response))
+    return Refused(message, status, content_type, body)
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Return the pause that the header Retry-After asks for, given in seconds or as a date."""
+    value = response.headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        return urllib3.Retry().parse_retry_after(value)
+    except urllib3.exceptions.InvalidHeader:
+        return None
+
+
+@contextlib.contextmanager
+def _open_file(address: str, path: Path) -> Iterator[Stream]:
+    try:
+        file = open(path, "rb")
+    except OSError as error:
+        raise _file_fault(address, error) from error
+    with file:
+        yield Stream(address, "", os.fstat(file.fileno()).st_size, True, _file_chunks(address, file))
+
+
+def _file_chunks(address: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the bytes read so far, and a chunk."""
+    received = 0
+    while True:
+        try:
+            chunk = file.read(CHUNK_BYTES)
+        except OSError as error:
+            raise _file_fault(address, error) from error
+        if not chunk:
+            return
+        received += len(chunk)
+        yield received, chunk
+
+
+def _file_fault(address: str, error: OSError) -> FetchError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NotFound(f"{address}: no such file")
+    kind = Transient if error.errno in _TRANSIENT_ERRNOS else Refused
+    return kind(f"{address}: cannot be read: {error.strerror}")

@@ -1,0 +1,88 @@
+"""A rate limit that all running jobs keep together, through a file that they share."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from astromae.errors import InputError
+
+#: Seconds of the window. One more than the minute that is promised: a request that was held up on its way
+#: may arrive late beside one that was not.
+WINDOW_S = 61.0
+
+
+class RateLimit:
+    """At most so many requests in any window of time, over every process that names the same file.
+
+    A process that may go on is told when: it reserves the earliest moment at which the window has room, and
+    sleeps until then. The file is replaced as a whole and its lock belongs to the process, so killing a
+    process at any moment leaves a sound file, no lock, and at worst one reserved moment unused.
+
+    Parameters
+    ----------
+    path
+        The shared file. A second one with the suffix ``.lock`` lies beside it.
+    requests
+        Requests that are allowed in a window.
+    window_s
+        Length of the window, seconds.
+
+    Raises
+    ------
+    InputError
+        If the folder's file system has no locks.
+    """
+
+    def __init__(self, path: str | os.PathLike, requests: int, window_s: float = WINDOW_S):
+        self.path, self.requests, self.window_s = Path(path), requests, window_s
+
+    def wait(self) -> None:
+        """Sleep until one more request is allowed, and count it."""
+        time.sleep(max(0.0, self._reserve() - time.time()))
+
+    def _reserve(self) -> float:
+        """Return the moment (seconds since the epoch) at which the next request may start."""
+        with self._lock():
+            now = time.time()
+            moments = self._moments(now)
+            start = now
+            if len(moments) >= self.requests:
+                start = max(now, moments[-self.requests] + self.window_s)
+            self._store([*moments, start])
+        return start
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{self.path}.lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise InputError(
+                        f"{self.path}: the file system has no locks ({error.strerror}), which running jobs "
+                        f"need to keep a rate limit together; put results on one that has"
+                    ) from error
+                raise
+            yield
+
+    def _moments(self, now: float) -> list[float]:
+        """Return the requests that still count, in order of time."""
+        try:
+            moments = json.loads(self.path.read_text())
+        except (FileNotFoundError, ValueError):
+            return []
+        # A clock that was set back must not bar requests for longer than the queue can be.
+        longest = now + self.window_s * (1 + len(moments) // self.requests)
+        return sorted(moment for moment in moments if now - self.window_s < moment <= longest)
+
+    def _store(self, moments: list[float]) -> None:
+        # One name is enough, since the lock is held; the next process overwrites what a killed one left.
+        temporary = self.path.with_name(f".{self.path.name}.new")
+        temporary.write_text(json.dumps(moments))
+        os.replace(temporary, self.path)
