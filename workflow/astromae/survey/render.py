@@ -1,0 +1,251 @@
+"""Drawing the embedded survey: galaxies through the atmosphere and the camera onto frames."""
+
+import math
+import shutil
+from pathlib import Path
+
+import galsim
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
+from astromae.errors import InputError
+from astromae.progress import Ticker
+from astromae.seeds import generator
+from astromae.survey.archive import frame_name
+from astromae.survey.camera import count_variance, detector
+from astromae.survey.embedded import observed_flux
+from astromae.survey.frames import SKY_SHAPE, Frame, interpolate_sky, write_frame
+from astromae.survey.geometry import Astrometry, field_astrometry
+from astromae.survey.morphology import TRUNCATION
+
+#: Median effective width of the point spread function in r, arcsec (SDSS DR7 page "Seeing and sky brightness"); in
+#: the other bands it follows wavelength^-0.3 (Xin et al. 2018, AJ 156, 222). Effective wavelengths in micrometres.
+PSF_WIDTH_R_ARCSEC = 1.43
+_PSF_WAVELENGTH_POWER = -0.3
+_BAND_MICRON = {"u": 0.3557, "g": 0.4825, "r": 0.6261, "i": 0.7672, "z": 0.9097}
+
+# The photometric pipeline's double Gaussian: the second Gaussian is twice as wide as the first and has 0.16 of its
+# central value, as in the real field psField-001000-1-0100 (psf_sigma1_2G, psf_sigma2_2G, psf_b_2G in r).
+_PSF_WIDE, _PSF_WIDE_PEAK = 2.0, 0.16
+# Effective width of that profile in units of the first Gaussian's sigma. The width is that of the Gaussian with as
+# many effective pixels, n = (sum p)^2 / sum p^2, namely 0.663 sqrt(n) pixels (Stoughton et al. 2002, section 4.3).
+_PSF_WIDTH_IN_SIGMA = (
+    0.663
+    * math.sqrt(4 * math.pi)
+    * (1 + _PSF_WIDE_PEAK * _PSF_WIDE**2)
+    / math.sqrt(1 + _PSF_WIDE_PEAK**2 * _PSF_WIDE**2 + 4 * _PSF_WIDE_PEAK * _PSF_WIDE**2 / (1 + _PSF_WIDE**2))
+)
+# Standard deviations of ln(width): seeing that all bands of a field share, and each band's own part, which is
+# small because the bands image a field within five minutes.
+_SEEING_SPREAD, _BAND_SPREAD = 0.05, 0.02
+
+# A stamp reaches this many sigmas of the wider Gaussian beyond the end of a galaxy's profile: less than 1e-4 of a
+# point source's flux lies farther out.
+_PSF_REACH = 4.5
+
+# Relative variation of the calibration along the columns, and of the sky along the rows, in which a drift scan
+# records time: about those of the real frame-r-001000-1-0100.
+_CALIBRATION_SPREAD, _SKY_SLOPE = 0.01, 0.01
+
+
+def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, output_dir: Path) -> None:
+    """Draw every field of one run and camera column, five bands each, as frame files.
+
+    The folder appears when all its frames are written; a killed job leaves only a hidden folder beside it, which the
+    next run of the same job removes.
+
+    Parameters
+    ----------
+    catalog_path
+        Catalogue of the embedded survey.
+    run, camcol
+        Which strip.
+    settings
+        The configuration's section `embedded`: `runs` and `seed`.
+    output_dir
+        Folder to make, with files ``frame-{band}-{run:06d}-{camcol}-{field:04d}.fits.bz2``.
+
+    Raises
+    ------
+    InputError
+        If the survey has no such run or camera column, or the catalogue none of its galaxies.
+    """
+    if run not in settings["runs"] or camcol not in settings["camcols"]:
+        raise InputError(
+            f"run {run}, camcol {camcol}: not simulated; "
+            f"embedded.runs is {settings['runs']} and embedded.camcols is {settings['camcols']}"
+        )
+    try:
+        catalog = pd.read_parquet(catalog_path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{catalog_path}: not a readable catalogue ({error})") from error
+    missing = {"run", "camcol", "field", "bulge_fraction_r", "position_angle_deg"} - set(catalog.columns)
+    if missing:
+        raise InputError(
+            f"{catalog_path}: has no column {', '.join(sorted(missing))}; "
+            "it should be a catalogue of the embedded survey"
+        )
+    strip = catalog[(catalog["run"] == run) & (catalog["camcol"] == camcol)]
+    if strip.empty:
+        raise InputError(f"{catalog_path}: no galaxy of run {run}, camcol {camcol}; rebuild the catalogue")
+
+    output_dir = Path(output_dir)
+    partial = output_dir.with_name(f".{output_dir.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    ticker = Ticker(f"frames {run}-{camcol}", strip["field"].nunique() * len(BANDS), "frames")
+    try:
+        for field, galaxies in strip.groupby("field"):
+            for band in BANDS:
+                frame = draw_frame(galaxies, run, camcol, int(field), band, settings)
+                write_frame(partial / frame_name(run, camcol, int(field), band), frame)
+                ticker.advance()
+        # The folder may stand there from an earlier run by hand; a folder cannot be renamed onto a full one.
+        shutil.rmtree(output_dir, ignore_errors=True)
+        partial.rename(output_dir)
+    finally:
+        ticker.close()
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: str, settings: dict) -> Frame:
+    """Draw one frame: galaxies, sky and noise, digitised, calibrated and sky-subtracted.
+
+    Parameters
+    ----------
+    galaxies
+        The catalogue's rows of this field.
+    run, camcol, field, band
+        Which frame.
+    settings
+        The configuration's section `embedded`: `runs` and `seed`.
+
+    Returns
+    -------
+    Frame
+        The frame, with the noise of the SDSS data model: variance (object + sky) / gain + dark variance in counts.
+    """
+    key = (run, camcol, field, BANDS.index(band))
+    random = generator(settings["seed"], "calibration and sky", *key)
+    chip = detector(run, camcol, band)
+    calibration = (chip.calibration_nmgy * _smooth_vector(random)).astype(np.float32)
+    sky_grid = (chip.sky_counts * _sky_slope(random)).astype(np.float32)
+    astrometry = field_astrometry(settings, run, camcol, field, band)
+    width = psf_width_arcsec(settings["seed"], run, camcol, field, band)
+    image = draw_galaxies(galaxies, band, astrometry, width)
+
+    sky = interpolate_sky(sky_grid)
+    counts = image / calibration + sky
+    # Rounding to whole counts adds a variance of 1/12, which is part of the tabulated dark variance.
+    sigma = np.sqrt(count_variance(counts, chip.gain, chip.dark_variance - 1 / 12))
+    noise = generator(settings["seed"], "pixel noise", *key)
+    counts += sigma * noise.standard_normal(counts.shape, dtype=np.float32)
+    image = (np.rint(counts) - sky) * calibration
+    return Frame(run, camcol, field, band, image, calibration, sky_grid, astrometry)
+
+
+def psf_width_arcsec(seed: int, run: int, camcol: int, field: int, band: str) -> float:
+    """Return the effective width of a frame's point spread function, arcsec."""
+    seeing = generator(seed, "seeing of a field", run, camcol, field).normal(0, _SEEING_SPREAD)
+    own = generator(seed, "seeing of a band", run, camcol, field, BANDS.index(band)).normal(0, _BAND_SPREAD)
+    colour = (_BAND_MICRON[band] / _BAND_MICRON["r"]) ** _PSF_WAVELENGTH_POWER
+    return PSF_WIDTH_R_ARCSEC * colour * math.exp(seeing + own)
+
+
+def point_spread_function(width_arcsec: float) -> galsim.GSObject:
+    """Return the double Gaussian of an effective width, with unit flux."""
+    sigma = width_arcsec / _PSF_WIDTH_IN_SIGMA
+    wide_share = _PSF_WIDE_PEAK * _PSF_WIDE**2 / (1 + _PSF_WIDE_PEAK * _PSF_WIDE**2)
+    core = galsim.Gaussian(sigma=sigma, flux=1 - wide_share)
+    return core + galsim.Gaussian(sigma=_PSF_WIDE * sigma, flux=wide_share)
+
+
+def draw_galaxies(galaxies: pd.DataFrame, band: str, astrometry: Astrometry, psf_width: float) -> NDArray[np.float32]:
+    """Draw galaxies without noise.
+
+    Each stamp reaches to the end of the galaxy's truncated profile and past it by the point spread function, and
+    is clipped at the edges of the frame, so a frame holds all the light that falls on it.
+
+    Parameters
+    ----------
+    galaxies
+        Rows of the catalogue: positions, magnitudes, extinctions, morphologies.
+    band
+        Band to draw.
+    astrometry
+        That of the frame.
+    psf_width
+        Effective width of the point spread function, arcsec.
+
+    Returns
+    -------
+    ndarray
+        Nanomaggies a pixel, float32, shape (1489, 2048).
+    """
+    flux = observed_flux(galaxies)[:, BANDS.index(band)]
+    columns, rows = astrometry.wcs().all_world2pix(galaxies["ra"].to_numpy(), galaxies["dec"].to_numpy(), 0)
+    # GalSim's plane has u to the west and v to the north.
+    (cd11, cd12), (cd21, cd22) = astrometry.cd * 3600
+    plane = galsim.JacobianWCS(-cd11, -cd12, cd21, cd22)
+    psf = point_spread_function(psf_width)
+    psf_reach = _PSF_REACH * _PSF_WIDE * psf_width / _PSF_WIDTH_IN_SIGMA
+    pixels = np.zeros((FRAME_ROWS, FRAME_COLUMNS), dtype=np.float32)
+    frame = galsim.Image(pixels, xmin=0, ymin=0, wcs=plane)
+    for number, galaxy in enumerate(galaxies.itertuples()):
+        profile, reach = galaxy_profile(galaxy, band, flux[number])
+        column, row = columns[number], rows[number]
+        half = math.ceil((reach + psf_reach) / PIXEL_SCALE_ARCSEC)
+        bounds = galsim.BoundsI(round(column) - half, round(column) + half, round(row) - half, round(row) + half)
+        overlap = bounds & frame.bounds
+        if not overlap.isDefined():
+            continue
+        stamp = galsim.ImageF(bounds, wcs=plane)
+        galsim.Convolve(profile, psf).drawImage(image=stamp, center=galsim.PositionD(column, row))
+        frame[overlap] += stamp[overlap]
+    return pixels
+
+
+def galaxy_profile(galaxy, band: str, flux_nmgy: float) -> tuple[galsim.GSObject, float]:
+    """Return a galaxy's light above the atmosphere, and the radius in arcsec at which it ends.
+
+    Parameters
+    ----------
+    galaxy
+        A row of the catalogue, as `DataFrame.itertuples` gives it.
+    band
+        Band, which sets the bulge's share.
+    flux_nmgy
+        Flux, nanomaggies; may be negative, as measured fluxes of faint galaxies are.
+    """
+    # In GalSim's plane west is to the right, so east of north is counterclockwise of up.
+    angle = (90 + galaxy.position_angle_deg) * galsim.degrees
+    share = getattr(galaxy, f"bulge_fraction_{band}")
+    profile, reach = None, 0.0
+    for sersic, half_light, axis_ratio, component_share in (
+        (galaxy.bulge_sersic, galaxy.bulge_half_light_arcsec, galaxy.bulge_axis_ratio, share),
+        (1.0, galaxy.disc_half_light_arcsec, galaxy.disc_axis_ratio, 1 - share),
+    ):
+        if component_share == 0:
+            continue
+        end = TRUNCATION[sersic] * half_light
+        # Shearing keeps the area, so half_light stays the geometric mean of the axes.
+        component = galsim.Sersic(sersic, half_light_radius=half_light, trunc=end, flux=component_share * flux_nmgy)
+        component = component.shear(q=axis_ratio, beta=angle)
+        profile = component if profile is None else profile + component
+        reach = max(reach, end / math.sqrt(axis_ratio))
+    return profile, reach
+
+
+def _smooth_vector(random: np.random.Generator) -> NDArray[np.float64]:
+    """Return a vector over the columns with mean 1 that varies smoothly, as flat fields do."""
+    x = np.linspace(-1, 1, FRAME_COLUMNS)
+    vector = np.polynomial.legendre.legval(x, [0, *random.normal(0, _CALIBRATION_SPREAD / 3, 3)])
+    return 1 + vector - vector.mean()
+
+
+def _sky_slope(random: np.random.Generator) -> NDArray[np.float64]:
+    """Return a sky grid with mean 1 that brightens or darkens along the scan."""
+    slope = 1 + random.normal(0, _SKY_SLOPE) * np.linspace(-1, 1, SKY_SHAPE[0])
+    return np.repeat(slope[:, None], SKY_SHAPE[1], axis=1)
