@@ -229,14 +229,14 @@ def values_experiment(
     models: Annotated[Path, typer.Option(help="Output of `astromae models --json`.")],
     predictions: Paths,
     recipe: Paths,
-    history: Paths,
+    cost: Paths,
     output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
 ) -> None:
     """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
     from astromae.evaluation.values_experiment import write_experiment_values
 
     write_experiment_values(
-        experiment, settings, evaluation, split, table, models, predictions, recipe, history, output
+        experiment, settings, evaluation, split, table, models, predictions, recipe, cost, output
     )
 
 

@@ -18,9 +18,7 @@ def normalised_error(z_spec: np.ndarray, z_pred: np.ndarray) -> np.ndarray:
     return (z_pred - z_spec) / (1.0 + z_spec)
 
 
-def redshift_metrics(
-    z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: float
-) -> dict[str, np.ndarray]:
+def redshift_metrics(z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: float) -> dict[str, np.ndarray]:
     """Compute every metric of `METRICS` over the last axis.
 
     Parameters

@@ -80,9 +80,7 @@ def _read(path: Path) -> tuple[dict, pd.DataFrame]:
         raise InputError(f"{path}: galaxy {twice} stands twice in subset `test`")
     wrong = rows[~np.isfinite(rows["z_pred"]) | ~np.isfinite(rows["z_spec"])]
     if not wrong.empty:
-        raise InputError(
-            f"{path}: {len(wrong)} redshifts are not finite, first of galaxy {wrong['objid'].iloc[0]}"
-        )
+        raise InputError(f"{path}: {len(wrong)} redshifts are not finite, first of galaxy {wrong['objid'].iloc[0]}")
     return metadata, rows
 
 

@@ -38,9 +38,7 @@ class Scores:
 
     def deviation(self, metric: str) -> np.ndarray:
         """Return the standard deviation over seeds, shape (models,); NaN for a single seed."""
-        return np.array(
-            [values.std(ddof=1) if len(values) > 1 else np.nan for values in self.by_seed[metric]]
-        )
+        return np.array([values.std(ddof=1) if len(values) > 1 else np.nan for values in self.by_seed[metric]])
 
     def limits(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the interval of the mean over seeds, each of shape (models,)."""
@@ -90,7 +88,6 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
         interval=settings["interval"],
         by_seed={metric: tuple(np.split(point[metric], ends)) for metric in METRICS},
         resampled={
-            metric: np.stack([runs.mean(axis=0) for runs in np.split(resampled[metric], ends)])
-            for metric in METRICS
+            metric: np.stack([runs.mean(axis=0) for runs in np.split(resampled[metric], ends)]) for metric in METRICS
         },
     )

@@ -1,0 +1,76 @@
+"""Synthetic predictions, histories and recipes in the files that training writes, to test evaluation with.
+
+Errors are normal, of a width that is given for each model, so that tests know the truth.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+from astromae.evaluation.published import published_table
+from astromae.training.history import write_history
+from astromae.training.predictions import write_predictions
+from astromae.training.schedule import learning_rate
+
+SETTINGS = {"bootstrap_samples": 200, "interval": 0.95, "outlier_threshold": 0.05, "seed": 42}
+SCHEDULE = {"kind": "cosine", "warmup_epochs": 2, "period_epochs": 12}
+
+
+def redshifts(n, seed=0):
+    """Spectroscopic redshifts shaped like a flux-limited sample's."""
+    return np.clip(np.random.default_rng(seed).gamma(4, 0.03, n), 0.003, 0.5)
+
+
+def predictions_file(folder, experiment, model, group, sigma, seed=42, n=400, n_val=50):
+    """Write one model's predictions; the galaxies are the same for every model."""
+    z = redshifts(n + n_val)
+    rng = np.random.default_rng([seed, *model.encode()])
+    table = pd.DataFrame(
+        {
+            "objid": np.arange(n + n_val) + 1_237_645_879_551_066_262,
+            "z_spec": z,
+            "z_pred": z + sigma * (1 + z) * rng.standard_normal(n + n_val),
+            "subset": ["test"] * n + ["val"] * n_val,
+        }
+    )
+    path = folder / experiment / model / f"seed{seed}" / "predictions.parquet"
+    recipe = {"experiment": experiment, "model": model, "group": group}
+    write_predictions(path, table, recipe, seed, 1000)
+    return path
+
+
+def published_models(table):
+    """Return model and group of each row of a published table."""
+    return [(model, row["group"]) for model, row in published_table(table).items()]
+
+
+def experiment_files(folder, experiment="experiment1", table="table4", seeds=(42,), classical=True, n=400):
+    """Write predictions of a whole table, the later rows a little better, and return the paths."""
+    models = published_models(table) + ([("hgb-magnitudes", "classical")] if classical else [])
+    return [
+        predictions_file(folder, experiment, model, group, 0.025 - 0.0007 * number, seed, n)
+        for number, (model, group) in enumerate(models)
+        for seed in seeds
+    ]
+
+
+def history_file(path, seed=0, epochs=12, base=3e-4):
+    """Write a history whose losses fall as losses do."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        [
+            epoch,
+            learning_rate(base, SCHEDULE, epoch),
+            0.01 * np.exp(-epoch / 3) + 0.0006 * rng.uniform(1, 1.1),
+            0.009 * np.exp(-epoch / 3) + 0.0007 * rng.uniform(1, 1.3),
+        ]
+        for epoch in range(epochs)
+    ]
+    write_history(path, rows)
+    return path
+
+
+def json_file(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+    return path

@@ -1,0 +1,36 @@
+"""Names as a reader knows them, for what the configuration names with identifiers."""
+
+from astromae.evaluation.metrics import METRICS
+
+#: Parts of a model's name that are written in their own way.
+_WORDS = {
+    "vit": "ViT",
+    "pcm": "pcm",
+    "astromae": "AstroMAE",
+    "henghes": "Henghes et al.",
+    "inception": "Inception",
+    "hgb": "boosting",
+}
+
+#: Groups of a table's rows, in its order.
+GROUPS = {
+    "scratch": "From scratch",
+    "pretrained": "Pretrained encoder",
+    "classical": "Classical",
+}
+
+#: Short names of the metrics, for a table's head.
+METRIC_NAMES = dict(zip(METRICS, ("MSE", "MAE", "Bias", "Precision", "NMAD", "R²", "Outliers"), strict=True))
+
+
+def model_name(model: str) -> str:
+    """Return how a model is called in figures and tables, for example ``pcm-AstroMAE``."""
+    words = model.split("-")
+    scratch = words[0] == "scratch"
+    name = "-".join(_WORDS.get(word, word) for word in words[scratch:])
+    return f"{name} (scratch)" if scratch else name
+
+
+def group_name(group: str) -> str:
+    """Return the heading of a group of models."""
+    return GROUPS.get(group, group.capitalize())

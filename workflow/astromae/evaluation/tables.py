@@ -1,0 +1,109 @@
+"""Tables IV and V: every metric with its interval, the published value beside it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from astromae.evaluation.formatting import formatted_rows
+from astromae.evaluation.layout import COLUMNS
+from astromae.evaluation.metrics import METRICS
+from astromae.evaluation.names import GROUPS, METRIC_NAMES
+from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
+from astromae.evaluation.published import published_table
+from astromae.evaluation.scores import score
+from astromae.files import atomic_path, write_text
+
+
+def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.DataFrame:
+    """Return the table of one experiment.
+
+    Parameters
+    ----------
+    name
+        The published table to set beside: ``table4``, ``table5``; any other name has none.
+    predictions
+        The experiment's predictions.
+    settings
+        The configuration's section ``evaluation``.
+
+    Returns
+    -------
+    DataFrame
+        Columns `layout.COLUMNS`: for each metric the mean over seeds, its standard deviation over seeds (NaN for
+        one seed), the ends of the bootstrap interval of the mean, the published value (NaN where there
+        is none), and 1 where the value is the best and its paired differences from all others exclude
+        zero. Rows in the published order, each group's unpublished models after it, and classical rows last.
+    """
+    published = published_table(name)
+    scores = score(predictions, settings)
+    n_test = len(predictions.z_spec)
+    rows = [
+        {"group": model.group, "model": model.model, "n_test": n_test, "n_seeds": len(model.seeds)}
+        for model in predictions.models
+    ]
+    for metric in METRICS:
+        value, deviation, best = scores.value(metric), scores.deviation(metric), scores.best(metric)
+        low, high = scores.limits(metric)
+        for number, row in enumerate(rows):
+            printed = published.get(row["model"], {}).get(metric)
+            row |= {
+                metric: value[number],
+                f"{metric}_std": deviation[number],
+                f"{metric}_low": low[number],
+                f"{metric}_high": high[number],
+                f"{metric}_published": float(printed) if printed else float("nan"),
+                f"{metric}_best": int(number == best),
+            }
+    place = {model: number for number, model in enumerate(published)}
+    group_place = {group: number for number, group in enumerate(GROUPS)}
+    rows.sort(
+        key=lambda row: (
+            row["group"] == CLASSICAL,
+            group_place.get(row["group"], len(GROUPS)),
+            row["group"],
+            place.get(row["model"], len(place)),
+        )
+    )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def tex_table(table: pd.DataFrame, interval: float) -> str:
+    """Return a table as LaTeX (booktabs): intervals as sub- and superscripts, published values below."""
+    count, width = int(table["n_test"].iloc[0]), len(METRICS) + 1
+    lines = [
+        f"% {count} test galaxies; superscripts and subscripts lead to the ends of the {100 * interval:g} % bootstrap",
+        "% interval; in parentheses the standard deviation over seeds, where there are several;",
+        "% bold: best value, where paired differences from all other rows exclude zero;",
+        "% lines `published': the paper's values, of its own sample, not to be compared directly.",
+        rf"\begin{{tabular}}{{l{'r' * len(METRICS)}}}",
+        r"\toprule",
+        " & ".join(["model", *(METRIC_NAMES[metric].replace("R²", "$R^2$") for metric in METRICS)]) + r" \\",
+    ]
+    group = None
+    for row in formatted_rows(table):
+        if row["group"] != group:
+            group = row["group"]
+            lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\emph{{{row['group_name']}}}}} \\"]
+        lines.append(" & ".join([row["name"], *(_tex_cell(row["cells"][m]) for m in METRICS)]) + r" \\")
+        if any(cell["published"] for cell in row["cells"].values()):
+            printed = [row["cells"][metric]["published"] for metric in METRICS]
+            cells = [rf"\footnotesize ${text}$" if text else "" for text in printed]
+            lines.append(" & ".join([r"\footnotesize\quad published", *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _tex_cell(cell: Mapping) -> str:
+    if not cell["value"]:
+        return "--"
+    value = rf"\mathbf{{{cell['value']}}}" if cell["best"] else cell["value"]
+    over_seeds = rf"\,({cell['std']})" if cell["std"] else ""
+    return f"${value}^{{{cell['up']}}}_{{{cell['down']}}}{over_seeds}$"
+
+
+def write_table(name: str, predictions: Sequence[Path], settings: Mapping, output_csv: Path, output_tex: Path) -> None:
+    """Write an experiment's table as CSV and for LaTeX; see `make_table`."""
+    table = make_table(name, read_predictions(predictions), settings)
+    with atomic_path(output_csv) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
+    write_text(output_tex, tex_table(table, settings["interval"]))
