@@ -166,9 +166,7 @@ class StampSet:
         self._sorted = self.objid[self._order]
         twice = self._sorted[1:][self._sorted[1:] == self._sorted[:-1]]
         if len(twice):
-            holders = [
-                str(path) for path, ids in zip(self._paths, identifiers, strict=True) if twice[0] in ids
-            ]
+            holders = [str(path) for path, ids in zip(self._paths, identifiers, strict=True) if twice[0] in ids]
             raise InputError(f"objid {twice[0]} has more than one stamp: {', '.join(holders)}")
 
     def __len__(self) -> int:
@@ -199,9 +197,7 @@ class StampSet:
         objid = np.asarray(objid, dtype=np.int64)
         size = STAMP_SIZE if size is None else size
         if not 0 < size <= STAMP_SIZE or size % 2:
-            raise InputError(
-                f"a central crop of {size} px is impossible: even sizes from 2 to {STAMP_SIZE} are"
-            )
+            raise InputError(f"a central crop of {size} px is impossible: even sizes from 2 to {STAMP_SIZE} are")
         margin = (STAMP_SIZE - size) // 2
         row = self._find(objid)
         shard = np.searchsorted(self._starts, row, side="right") - 1
@@ -257,11 +253,7 @@ def _inspect(path: Path) -> tuple[np.ndarray, int | None]:
                 )
             bands = file.attrs.get("bands")
             if bands != "".join(BANDS):
-                raise InputError(
-                    f"{path}: the attribute `bands` is {bands!r}; a shard says {''.join(BANDS)!r}"
-                )
+                raise InputError(f"{path}: the attribute `bands` is {bands!r}; a shard says {''.join(BANDS)!r}")
             return objid.astype(np.int64), images.id.get_offset()
     except (OSError, KeyError) as error:
-        raise InputError(
-            f"{path}: no shard of stamps ({error}); make it again with the step `cut`"
-        ) from error
+        raise InputError(f"{path}: no shard of stamps ({error}); make it again with the step `cut`") from error
