@@ -75,7 +75,7 @@ def check_configuration(config: Mapping[str, Any]) -> None:
         _check_experiment(f"experiments.{name}", experiment, config["models"])
     _check_tables(config["experiments"])
     if config["training"]["precision"] == "16-mixed" and config["training"]["gpus"] == 0:
-        raise _wrong("training.precision", "16-mixed", "32-true or bf16-mixed while training.gpus is 0")
+        raise _wrong("training.precision", "16-mixed", "auto, 32-true or bf16-mixed while training.gpus is 0")
 
 
 @functools.cache

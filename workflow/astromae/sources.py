@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 @functools.cache
 def command_sources(command: str) -> tuple[Path, ...]:
-    """Return the package's files that a command imports, directly or through others.
+    """Return the package's files that a command imports, directly or through others, and their data.
 
     The command line itself (cli.py) is left out: its functions only hand options on, and a step would
     otherwise depend on every other command.
@@ -46,7 +46,7 @@ def command_sources(command: str) -> tuple[Path, ...]:
         if module not in found:
             found.add(module)
             pending += _imported_modules(module)
-    return tuple(sorted({_file(module) for module in found}))
+    return tuple(sorted({file for module in found for file in _with_data(_file(module))}))
 
 
 def _file(module: str) -> Path | None:
@@ -54,6 +54,11 @@ def _file(module: str) -> Path | None:
     path = PACKAGE.joinpath(*module.split(".")[1:])
     candidates = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in candidates if file.is_file()), None)
+
+
+def _with_data(file: Path) -> list[Path]:
+    """Return a module's file and its data: published.csv stands beside published.py, which reads it."""
+    return [path for path in file.parent.glob(f"{file.stem}.*") if path.is_file()]
 
 
 @functools.cache

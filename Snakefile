@@ -1,0 +1,37 @@
+# The AstroMAE paper as a workflow: survey, stamps, encoders, redshifts, tables, figures, paper.
+#   snakemake --cores all                                            everything, on this machine
+#   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
+#   snakemake --profile slurm                                        everything, on a cluster
+# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/survey.smk"
+include: "workflow/rules/stamps.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/redshift.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/paper.smk"
+
+
+localrules:
+    all,
+    stamps,
+    encoders,
+    redshifts,
+    tables,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.input,
+        rules.figures.input,
+        rules.paper.output,

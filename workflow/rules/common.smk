@@ -1,0 +1,301 @@
+# Shared by all rules: the checked configuration, the files of a run, and what each step is told.
+import itertools
+import json
+import math
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
+
+PACKAGE_ROOT = Path(workflow.basedir, "workflow")
+sys.path.insert(0, str(PACKAGE_ROOT))
+
+from astromae.configuration import check_configuration
+from astromae.errors import InputError
+from astromae.sources import command_sources
+from astromae.survey.archive import strip_folder
+
+try:
+    check_configuration(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# Steps run the package of this repository, with the Python that runs Snakemake unless an environment of
+# envs/ has its own.
+search_path = f"export PYTHONPATH={shlex.quote(str(PACKAGE_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}; "
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    search_path += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+shell.prefix(f"set -euo pipefail; {search_path}".replace("{", "{{").replace("}", "}}"))
+
+EXPERIMENTS = config["experiments"]
+SEEDS = config["seeds"]
+SURVEY = config["survey"]
+
+# Runs and camera columns of the embedded survey: chunk k of the catalogue is the k-th of them.
+STRIPS = list(itertools.product(config["embedded"]["runs"], config["embedded"]["camcols"]))
+CHUNKS = range(len(STRIPS) if SURVEY == "embedded" else config[SURVEY]["chunks"])
+
+# Of the real survey: what decides the galaxies, and how politely they are asked for.
+SDSS_SELECTION = {key: config["sdss"][key] for key in ("server", "release", "selection", "cuts")}
+SDSS_HTTP = {key: config["sdss"][key] for key in ("queries_per_minute", "timeout_s", "tries", "backoff_s")}
+# Folder or address below which frames lie in the archive's own layout.
+ARCHIVE = "results/survey" if SURVEY == "embedded" else config["sdss"]["archive"]
+
+CATALOG = "results/catalog/galaxies.parquet"
+SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
+MISSING = [f"results/stamps/{chunk:04d}.missing.csv" for chunk in CHUNKS]
+
+
+def code(command):
+    """Return the source files that a subcommand of astromae runs, to be inputs beside the data."""
+    return [os.path.relpath(file) for file in command_sources(command)]
+
+
+def as_json(value):
+    """Return settings as one line of JSON that depends on their content only."""
+    return json.dumps(value, sort_keys=True)
+
+
+def repeated(name):
+    """Return a parameter that gives every file of the input `name` as its own --name option."""
+    return lambda wildcards, input: " ".join(f"--{name.replace('_', '-')} {file}" for file in input[name])
+
+
+def named(option, names, each=1):
+    """Return every name as its own --option, `each` times in a row."""
+    return " ".join(f"--{option} {name}" for name in names for _ in range(each))
+
+
+def untracked(value):
+    """Return a parameter whose change reruns nothing: it says how a step runs, not what it makes.
+
+    Snakemake does not compare parameters that a function derives from resources.
+    """
+    return lambda wildcards, resources: value
+
+
+def memory_mb(base, per_input_mb=0):
+    """Return memory that grows with every attempt, and with the inputs where they are held."""
+    if not per_input_mb:
+        return lambda wildcards, attempt: attempt * base
+    return lambda wildcards, input, attempt: attempt * math.ceil(base + per_input_mb * input.size_mb)
+
+
+def minutes(first):
+    """Return a time limit in minutes that grows with every attempt."""
+    return lambda wildcards, attempt: attempt * first
+
+
+def frames_folder(run, camcol):
+    """Return the folder of one run's and camera column's simulated frames."""
+    return f"results/survey/{strip_folder(config['embedded']['release'], run, camcol)}"
+
+
+def frames_of_chunk(wildcards):
+    """Return the frames that a chunk of the embedded survey is cut from; the real ones are streamed."""
+    return frames_folder(*STRIPS[int(wildcards.chunk)]) if SURVEY == "embedded" else []
+
+
+# --- experiments, encoders, models ---
+
+
+def pretrained_models(experiment):
+    """Return the experiment's models that start from a pretrained encoder."""
+    return [name for name in EXPERIMENTS[experiment]["models"] if config["models"][name]["pretrained"]]
+
+
+def encoders_of(experiment):
+    """Return the backbones that are pretrained for an experiment."""
+    wanted = {config["models"][name]["encoder"] for name in pretrained_models(experiment)}
+    return [name for name in config["backbones"] if name in wanted]
+
+
+PRETRAINED = [name for name in EXPERIMENTS if pretrained_models(name)]
+
+
+def encoder_folders(experiment, seeds=SEEDS):
+    """Return the folders of an experiment's encoders, encoder by encoder."""
+    return [
+        f"results/encoders/{encoder}/{experiment}/seed{seed}"
+        for encoder in encoders_of(experiment)
+        for seed in seeds
+    ]
+
+
+def redshift_folders(experiment, models=None):
+    """Return the folders of an experiment's redshift models, model by model."""
+    return [
+        f"results/redshifts/{experiment}/{model}/seed{seed}"
+        for model in (models or EXPERIMENTS[experiment]["models"])
+        for seed in SEEDS
+    ]
+
+
+def predictions_of(experiment):
+    """Return all predictions of an experiment, the classical ones last."""
+    settings = EXPERIMENTS[experiment]
+    folders = redshift_folders(experiment, settings["models"] + settings["classical"])
+    return [f"{folder}/predictions.parquet" for folder in folders]
+
+
+def experiment_of(table):
+    """Return the experiment that a table belongs to."""
+    return next(name for name, settings in EXPERIMENTS.items() if settings["table"] == table)
+
+
+def trained_files(experiment, name):
+    """Return a file of every training of an experiment: its encoders, then its redshift models."""
+    return [f"{folder}/{name}" for folder in encoder_folders(experiment) + redshift_folders(experiment)]
+
+
+# --- recipes: what a training step is told, and all that its result may depend on ---
+
+
+def phase_settings(experiment, phase):
+    """Return a phase's settings with the keys of its own kind of schedule."""
+    settings = EXPERIMENTS[experiment][phase]
+    keys = {
+        "cosine": ["warmup_epochs", "period_epochs"],
+        "paper_steps": ["decay", "restart_every"],
+    }
+    kind = settings["schedule"]["kind"]
+    schedule = {key: settings["schedule"][key] for key in ["kind", *keys[kind]]}
+    return settings | {"schedule": schedule}
+
+
+def common_recipe():
+    """Return what every training step is told."""
+    return {
+        "scaling": config["scaling"],
+        "augmentation": config["augmentation"],
+        "runtime": {key: config["training"][key] for key in ("precision", "gpus")},
+    }
+
+
+def pretraining_recipe(wildcards):
+    """Return the recipe of an encoder."""
+    settings = EXPERIMENTS[wildcards.experiment]
+    return as_json(
+        common_recipe()
+        | {
+            "name": wildcards.encoder,
+            "experiment": wildcards.experiment,
+            "backbone": config["backbones"][wildcards.encoder],
+            "decoder": config["decoder"],
+            "pretrain_on": settings["pretrain_on"],
+            "validate_on": settings["validate_on"],
+            "pretraining": phase_settings(wildcards.experiment, "pretraining"),
+        }
+    )
+
+
+def features_recipe(wildcards):
+    """Return the recipe of a frozen encoder's features: of fine-tuning only what decides its views."""
+    finetuning = EXPERIMENTS[wildcards.experiment]["finetuning"]
+    return as_json(
+        common_recipe()
+        | {
+            "name": wildcards.encoder,
+            "backbone": config["backbones"][wildcards.encoder],
+            "finetuning": {key: finetuning[key] for key in ("epochs", "batch_size", "noise_sigma")},
+        }
+    )
+
+
+def redshift_recipe(wildcards):
+    """Return the recipe of a redshift model."""
+    model = config["models"][wildcards.model]
+    branches = ("encoder", "pretrained", "frozen", "inception", "magnitude")
+    return as_json(
+        common_recipe()
+        | {
+            "experiment": wildcards.experiment,
+            "model": wildcards.model,
+            "group": model["group"],
+            "branches": {key: model[key] for key in branches},
+            "backbone": config["backbones"].get(model["encoder"]),
+            "finetuning": phase_settings(wildcards.experiment, "finetuning"),
+        }
+    )
+
+
+def pretrained_inputs(wildcards):
+    """Return a model's pretrained encoder, and its features where models share them."""
+    model = config["models"][wildcards.model]
+    if not model["pretrained"]:
+        return {}
+    folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
+    files = {"encoder": f"{folder}/weights.safetensors"}
+    if model["frozen"] and config["training"]["share_features"]:
+        files["features"] = f"{folder}/features.h5"
+    return files
+
+
+def pretrained_options(wildcards, input):
+    """Return the options that name a model's pretrained encoder and its features."""
+    encoder, features = input.get("encoder"), input.get("features")
+    options = [f"--encoder-dir {os.path.dirname(encoder)}"] if encoder else []
+    return " ".join([*options, *([f"--features {features}"] if features else [])])
+
+
+def redshift_priority(wildcards):
+    """Start long trainings first, so that the last ones to end are short ones."""
+    model = config["models"][wildcards.model]
+    settings = EXPERIMENTS[wildcards.experiment]
+    trained_encoder = model["encoder"] is not None and not model["frozen"]
+    work = 1 + 10 * trained_encoder + 5 * model["inception"]
+    longest = max(
+        entry["fractions"]["train"] * entry["finetuning"]["epochs"] for entry in EXPERIMENTS.values()
+    )
+    return 5 * work * settings["fractions"]["train"] * settings["finetuning"]["epochs"] / longest
+
+
+# --- figures ---
+
+# The groups in each density figure, as the paper divides them: more than eight models do not fit a page.
+DENSITY = {}
+for name, settings in EXPERIMENTS.items():
+    groups = {config["models"][model]["group"] for model in settings["models"]}
+    if len(settings["models"]) + len(settings["classical"]) <= 8 or groups != {
+        "scratch",
+        "pretrained",
+    }:
+        DENSITY[name] = (name, [])
+    else:
+        DENSITY[f"{name}-scratch"] = (name, ["scratch", "classical"])
+        DENSITY[f"{name}-pretrained"] = (name, ["pretrained"])
+
+FIGURES = [
+    "stamps",
+    *(f"learning-rate-pretraining-{name}" for name in PRETRAINED),
+    *(f"learning-rate-finetuning-{name}" for name in EXPERIMENTS),
+    *(f"reconstructions-{name}" for name in PRETRAINED),
+    *(f"pretraining-{name}" for name in PRETRAINED),
+    *(f"finetuning-{name}" for name in EXPERIMENTS),
+    *(f"density-{part}" for part in DENSITY),
+    *(f"published-{settings['table']}" for settings in EXPERIMENTS.values()),
+]
+
+
+def learning_rate_history(wildcards):
+    """Return the history of one run of a phase: all its runs have the same learning rates."""
+    if wildcards.phase == "pretraining":
+        return f"{encoder_folders(wildcards.experiment)[0]}/history.csv"
+    return f"{redshift_folders(wildcards.experiment)[0]}/history.csv"
+
+
+wildcard_constraints:
+    chunk=r"\d{4}",
+    part="|".join(DENSITY),
+    partition=r"\d+",
+    run=r"\d+",
+    camcol=r"\d",
+    seed=r"\d+",
+    experiment="|".join(EXPERIMENTS),
+    encoder="|".join(config["backbones"]),
+    model="|".join(config["models"]),
+    table="|".join(experiment["table"] for experiment in EXPERIMENTS.values()),
+    phase="pretraining|finetuning",

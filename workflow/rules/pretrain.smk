@@ -1,0 +1,123 @@
+# Encoders: pretrained as masked autoencoders, without labels; one for each backbone, experiment and seed.
+
+
+rule encoders:
+    input:
+        [
+            f"{folder}/{file}"
+            for experiment in PRETRAINED
+            for folder in encoder_folders(experiment)
+            for file in ("weights.safetensors", "reconstructions.h5")
+        ],
+
+
+rule scaling:
+    input:
+        catalog=CATALOG,
+        stamps=SHARDS,
+        split="results/splits/{experiment}.parquet",
+        code=code("scaling"),
+    output:
+        "results/splits/{experiment}.scaling.json",
+    log:
+        "results/logs/scaling/{experiment}.log",
+    priority: 200
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(30),
+    params:
+        stamps=repeated("stamps"),
+        pretrain_on=lambda wildcards: " ".join(
+            f"--pretrain-on {subset}" for subset in EXPERIMENTS[wildcards.experiment]["pretrain_on"]
+        ),
+        settings=as_json(config["scaling"]),
+    shell:
+        "python -m astromae scaling --catalog {input.catalog} {params.stamps} --split {input.split} "
+        "{params.pretrain_on} --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+
+
+rule pretrain:
+    input:
+        stamps=SHARDS,
+        split="results/splits/{experiment}.parquet",
+        scaling="results/splits/{experiment}.scaling.json",
+        code=code("pretrain"),
+    output:
+        weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+        history="results/encoders/{encoder}/{experiment}/seed{seed}/history.csv",
+        recipe="results/encoders/{encoder}/{experiment}/seed{seed}/recipe.json",
+        cost="results/encoders/{encoder}/{experiment}/seed{seed}/cost.json",
+    log:
+        "results/logs/pretrain/{experiment}-{encoder}-seed{seed}.log",
+    priority: 150
+    conda:
+        "../../envs/training.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=config["training"]["gpus"],
+        mem_mb=memory_mb(3000, per_input_mb=1.2),
+        runtime=minutes(1440),
+    params:
+        stamps=repeated("stamps"),
+        recipe=pretraining_recipe,
+        folder=subpath(output.weights, parent=True),
+    shell:
+        "python -m astromae pretrain {params.stamps} --split {input.split} --scaling {input.scaling} "
+        "--recipe {params.recipe:q} --seed {wildcards.seed} --output-dir {params.folder} 2>&1 | tee {log}"
+
+
+rule reconstruct:
+    input:
+        weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+        recipe="results/encoders/{encoder}/{experiment}/seed{seed}/recipe.json",
+        stamps=SHARDS,
+        split="results/splits/{experiment}.parquet",
+        scaling="results/splits/{experiment}.scaling.json",
+        code=code("reconstruct"),
+    output:
+        "results/encoders/{encoder}/{experiment}/seed{seed}/reconstructions.h5",
+    log:
+        "results/logs/reconstruct/{experiment}-{encoder}-seed{seed}.log",
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        mem_mb=memory_mb(3000),
+        runtime=minutes(30),
+    params:
+        encoder=subpath(input.weights, parent=True),
+        stamps=repeated("stamps"),
+    shell:
+        "python -m astromae reconstruct --encoder-dir {params.encoder} {params.stamps} "
+        "--split {input.split} --scaling {input.scaling} --seed {wildcards.seed} "
+        "--output {output} 2>&1 | tee {log}"
+
+
+rule features:
+    input:
+        weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+        stamps=SHARDS,
+        split="results/splits/{experiment}.parquet",
+        scaling="results/splits/{experiment}.scaling.json",
+        code=code("features"),
+    output:
+        "results/encoders/{encoder}/{experiment}/seed{seed}/features.h5",
+    log:
+        "results/logs/features/{experiment}-{encoder}-seed{seed}.log",
+    priority: 140
+    conda:
+        "../../envs/training.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=config["training"]["gpus"],
+        mem_mb=memory_mb(3000, per_input_mb=1.2),
+        runtime=minutes(720),
+    params:
+        encoder=subpath(input.weights, parent=True),
+        stamps=repeated("stamps"),
+        recipe=features_recipe,
+    shell:
+        "python -m astromae features --encoder-dir {params.encoder} {params.stamps} "
+        "--split {input.split} --scaling {input.scaling} --recipe {params.recipe:q} "
+        "--seed {wildcards.seed} --output {output} 2>&1 | tee {log}"

@@ -1,0 +1,70 @@
+# Redshifts: one run for each experiment, model and seed, and the classical method beside them.
+
+
+rule redshifts:
+    input:
+        [file for experiment in EXPERIMENTS for file in predictions_of(experiment)],
+
+
+rule redshift:
+    input:
+        unpack(pretrained_inputs),
+        catalog=CATALOG,
+        stamps=SHARDS,
+        split="results/splits/{experiment}.parquet",
+        scaling="results/splits/{experiment}.scaling.json",
+        code=code("redshift"),
+    output:
+        predictions="results/redshifts/{experiment}/{model}/seed{seed}/predictions.parquet",
+        weights="results/redshifts/{experiment}/{model}/seed{seed}/weights.safetensors",
+        history="results/redshifts/{experiment}/{model}/seed{seed}/history.csv",
+        recipe="results/redshifts/{experiment}/{model}/seed{seed}/recipe.json",
+        cost="results/redshifts/{experiment}/{model}/seed{seed}/cost.json",
+    log:
+        "results/logs/redshift/{experiment}-{model}-seed{seed}.log",
+    priority: redshift_priority
+    conda:
+        "../../envs/training.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=config["training"]["gpus"],
+        mem_mb=memory_mb(3000, per_input_mb=1.2),
+        runtime=minutes(720),
+    params:
+        stamps=repeated("stamps"),
+        pretrained=pretrained_options,
+        recipe=redshift_recipe,
+        folder=subpath(output.predictions, parent=True),
+    shell:
+        "python -m astromae redshift --catalog {input.catalog} {params.stamps} --split {input.split} "
+        "--scaling {input.scaling} {params.pretrained} --recipe {params.recipe:q} "
+        "--seed {wildcards.seed} --output-dir {params.folder} 2>&1 | tee {log}"
+
+
+rule boost:
+    input:
+        catalog=CATALOG,
+        split="results/splits/{experiment}.parquet",
+        code=code("boost"),
+    output:
+        predictions="results/redshifts/{experiment}/hgb-magnitudes/seed{seed}/predictions.parquet",
+        recipe="results/redshifts/{experiment}/hgb-magnitudes/seed{seed}/recipe.json",
+    log:
+        "results/logs/boost/{experiment}-seed{seed}.log",
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(30),
+    params:
+        recipe=lambda wildcards: as_json(
+            {
+                "experiment": wildcards.experiment,
+                "model": "hgb-magnitudes",
+                "group": "classical",
+            }
+        ),
+        folder=subpath(output.predictions, parent=True),
+    shell:
+        "python -m astromae boost --catalog {input.catalog} --split {input.split} "
+        "--recipe {params.recipe:q} --seed {wildcards.seed} --output-dir {params.folder} 2>&1 | tee {log}"

@@ -1,0 +1,85 @@
+# Stamps of every galaxy in shards, and the subsets that each experiment deals them to.
+
+
+rule stamps:
+    input:
+        SHARDS,
+        MISSING,
+
+
+if SURVEY == "cube":
+
+    rule cube_shard:
+        input:
+            catalog=CATALOG,
+            code=code("cube-shard"),
+        output:
+            shard="results/stamps/{chunk}.h5",
+            missing="results/stamps/{chunk}.missing.csv",
+        log:
+            "results/logs/stamps/{chunk}.log",
+        conda:
+            "../../envs/survey.yaml"
+        resources:
+            mem_mb=memory_mb(2000),
+            runtime=minutes(120),
+        params:
+            path=config["cube"]["path"],
+        shell:
+            "python -m astromae cube-shard --path {params.path:q} --catalog {input.catalog} "
+            "--chunk {wildcards.chunk} --output {output.shard} --missing {output.missing} 2>&1 | tee {log}"
+
+else:
+
+    rule cut:
+        input:
+            catalog=CATALOG,
+            frames=frames_of_chunk,
+            code=code("cut"),
+        output:
+            shard="results/stamps/{chunk}.h5",
+            missing="results/stamps/{chunk}.missing.csv",
+        log:
+            "results/logs/stamps/{chunk}.log",
+        priority: 200
+        conda:
+            "../../envs/survey.yaml"
+        resources:
+            mem_mb=memory_mb(1500),
+            runtime=minutes(240),
+        params:
+            archive=untracked(ARCHIVE),
+            release=config[SURVEY]["release"],
+            settings=as_json(config["stamps"]),
+        shell:
+            "python -m astromae cut --catalog {input.catalog} --chunk {wildcards.chunk} "
+            "--archive {params.archive:q} --release {params.release} --settings {params.settings:q} "
+            "--output {output.shard} --missing {output.missing} 2>&1 | tee {log}"
+
+
+rule split:
+    input:
+        catalog=CATALOG,
+        stamps=SHARDS,
+        missing=MISSING,
+        code=code("split"),
+    output:
+        "results/splits/{experiment}.parquet",
+    log:
+        "results/logs/split/{experiment}.log",
+    priority: 200
+    conda:
+        "../../envs/survey.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        stamps=repeated("stamps"),
+        missing=repeated("missing"),
+        fractions=lambda wildcards: as_json(EXPERIMENTS[wildcards.experiment]["fractions"]),
+        seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+        max_missing_fraction=config["stamps"]["max_missing_fraction"],
+    shell:
+        "python -m astromae split --catalog {input.catalog} {params.stamps} {params.missing} "
+        "--fractions {params.fractions:q} --seed {params.seed} "
+        "--max-missing-fraction {params.max_missing_fraction} --output {output} 2>&1 | tee {log}"
