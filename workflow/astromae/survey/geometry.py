@@ -136,17 +136,20 @@ def field_astrometry(settings: dict, run: int, camcol: int, field: int, band: st
     inclination_deg = 2.5 * stripe - 25.0
     scale_deg = PIXEL_SCALE_ARCSEC / 3600
     start_deg = NODE_DEG + _START_DEG + _NEXT_START_DEG * (order // len(_STRIPES))
+    nu_deg = CAMCOL_SPACING_DEG * (camcol - 3.5)
+    # Away from the great circle, a degree of mu is shorter on the sky.
+    row_deg = scale_deg / np.cos(np.radians(nu_deg))
     offset_columns, offset_rows = _band_offset(settings["seed"], run, camcol, field, band)
     # A galaxy at r's pixel p stands at p + offset in this band: the band's grid starts earlier.
-    a = start_deg + scale_deg * ((field - FIRST_FIELD) * FRAME_ROWS - offset_rows)
-    d = CAMCOL_SPACING_DEG * (camcol - 3.5) - scale_deg * (FRAME_COLUMNS / 2 + offset_columns)
+    a = start_deg + row_deg * ((field - FIRST_FIELD) * FRAME_ROWS - offset_rows)
+    d = nu_deg - scale_deg * (FRAME_COLUMNS / 2 + offset_columns)
     column, row = CRPIX[0] - 0.5, CRPIX[1] - 0.5
-    ra, dec, direction_deg = great_circle_to_sky(a + scale_deg * row, d + scale_deg * column, NODE_DEG, inclination_deg)
+    ra, dec, direction_deg = great_circle_to_sky(a + row_deg * row, d + scale_deg * column, NODE_DEG, inclination_deg)
     # Rows run along mu. Columns run along nu, which lies 90 degrees clockwise of mu on the sky.
     cosine, sine = np.cos(np.radians(direction_deg)), np.sin(np.radians(direction_deg))
     cd = scale_deg * np.array([[-cosine, sine], [sine, cosine]])
     return Astrometry(
-        NODE_DEG, inclination_deg, stripe, a, scale_deg, 0.0, d, 0.0, scale_deg, (float(ra), float(dec)), cd
+        NODE_DEG, inclination_deg, stripe, a, row_deg, 0.0, d, 0.0, scale_deg, (float(ra), float(dec)), cd
     )
 
 

@@ -202,7 +202,8 @@ def bulge_fractions(bulge_fraction_r: NDArray[np.float64], redness: NDArray[np.f
     difference = mean + np.multiply.outer(redness, spread)
     difference -= difference[:, [BANDS.index("r")]]
     bulge = bulge_fraction_r[:, None] * 10 ** (-0.4 * difference)
-    return bulge / (bulge + 1 - bulge_fraction_r[:, None])
+    disc = 1 - bulge_fraction_r[:, None]
+    return bulge / (bulge + disc)
 
 
 def draw_morphology(

@@ -1,0 +1,39 @@
+"""What several test modules share: a small survey that is really drawn."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from astromae.survey.archive import strip_folder
+from astromae.survey.embedded import write_catalog
+from astromae.survey.render import render_strip
+
+
+@dataclass(frozen=True)
+class SmallSurvey:
+    """One field of the embedded survey: `archive` holds ``dr{release}``, `settings` is the section `embedded`."""
+
+    catalog: Path
+    archive: Path
+    settings: dict
+    release: int
+
+
+@pytest.fixture(scope="session")
+def small_survey(tmp_path_factory) -> SmallSurvey:
+    folder = tmp_path_factory.mktemp("survey")
+    settings = {
+        "galaxies": 48,
+        "seed": 7,
+        "release": 17,
+        "runs": [9001],
+        "camcols": [3],
+        "galaxies_per_field": 48,
+    }
+    catalog = folder / "galaxies.parquet"
+    write_catalog(catalog, settings)
+    for run in settings["runs"]:
+        for camcol in settings["camcols"]:
+            output = folder / strip_folder(settings["release"], run, camcol)
+            render_strip(catalog, run, camcol, settings, output)
+    return SmallSurvey(catalog, folder, settings, settings["release"])
