@@ -1,0 +1,151 @@
+"""The samples of SDSS galaxies that have a name, and the SQL that selects them on SkyServer.
+
+Each query is one plain ``SELECT`` on one line: SkyServer takes nothing else (no semicolon, no common table
+expression, no second select outside parentheses).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from astromae.constants import BANDS
+from astromae.errors import InputError
+
+#: Data releases whose SkyServer has the tables and columns that the selections name.
+RELEASES = range(12, 19)
+
+#: Columns of an object's photometry (PhotoObjAll, alias p): identity, position, field, magnitudes.
+PHOTOMETRY: Mapping[str, type] = MappingProxyType(
+    {
+        "p.objID": np.int64,
+        "p.ra": np.float64,
+        "p.dec": np.float64,
+        **{f"p.{part}": np.int64 for part in ("run", "rerun", "camcol", "field")},
+        **{f"p.modelMag_{band}": np.float64 for band in BANDS},
+        **{f"p.extinction_{band}": np.float64 for band in BANDS},
+        "p.petroMag_r": np.float64,
+    }
+)
+
+#: Columns of its spectrum (SpecObjAll, alias s). Identifiers of plates from 8192 on need the 64th bit.
+SPECTROSCOPY: Mapping[str, type] = MappingProxyType({"s.specObjID": np.uint64, "s.z": np.float64, "s.zErr": np.float64})
+
+#: Name of the only column of a counting query.
+COUNT = "galaxies"
+
+# The names that the configuration gives to cuts, and their SQL. Positions are the fibre's, as in the
+# partitions: SpecObjAll is a thousand times smaller than PhotoObjAll, so the server finds a range in it sooner.
+_CUTS = {
+    "z_min": "s.z > {}",
+    "z_max": "s.z <= {}",
+    "petro_r_max": "p.petroMag_r - p.extinction_r <= {}",
+    "ra": "s.ra >= {} AND s.ra < {}",
+    "dec": "s.dec >= {} AND s.dec < {}",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A named sample.
+
+    Attributes
+    ----------
+    tables
+        The ``FROM`` clause: SpecObjAll as s, PhotoObjAll as p, and what else the sample is joined to.
+    conditions
+        The fixed part of the ``WHERE`` clause.
+    cuts
+        The adjustable part; see `cuts_of`.
+    """
+
+    tables: str
+    conditions: tuple[str, ...]
+    cuts: Mapping[str, Any]
+
+
+_SPECTRA = "SpecObjAll AS s JOIN PhotoObjAll AS p ON p.objID = s.bestObjID"
+
+SELECTIONS: Mapping[str, Selection] = MappingProxyType(
+    {
+        # Pasquet et al. 2019, section 2: the Main Galaxy Sample. The joins belong to the selection, since a
+        # galaxy that has no row in Photoz or galSpecInfo is left out. With release 12 it is their query.
+        "pasquet2019": Selection(
+            f"{_SPECTRA} JOIN Photoz AS q ON q.objID = p.objID JOIN galSpecInfo AS g ON g.specObjID = s.specObjID",
+            (
+                "s.class = 'GALAXY'",
+                "s.zWarning = 0",
+                "s.targetType = 'SCIENCE'",
+                "s.survey = 'sdss'",
+                "g.primtarget >= 64",
+                "p.clean = 1",
+                "p.insideMask = 0",
+            ),
+            {"z_min": 0.0, "z_max": 0.4, "petro_r_max": 17.8, "ra": None, "dec": None},
+        ),
+        # Every galaxy with a good redshift, good photometry (clean, calibrated under photometric conditions)
+        # and a primary detection; reaches z ~ 0.65 and beyond with the luminous red galaxies of BOSS.
+        "spectroscopic": Selection(
+            _SPECTRA,
+            ("s.class = 'GALAXY'", "s.zWarning = 0", "p.clean = 1", "p.mode = 1", "(p.calibStatus_r & 1) != 0"),
+            {"z_min": 0.0, "z_max": None, "petro_r_max": None, "ra": None, "dec": None},
+        ),
+    }
+)
+
+
+def cuts_of(selection: str, cuts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a selection's cuts with the configuration's laid over them.
+
+    Parameters
+    ----------
+    selection
+        Its name.
+    cuts
+        The configured cuts: ``z_min`` (redshift above it), ``z_max`` and ``petro_r_max`` (redshift and
+        dereddened Petrosian r magnitude up to it), ``ra`` and ``dec`` ([from, to] in degrees). None lifts a cut.
+
+    Raises
+    ------
+    InputError
+        If the selection or a cut is unknown, or a range is none.
+    """
+    if selection not in SELECTIONS:
+        raise InputError(f"sdss.selection: {selection!r} is unknown; use one of {', '.join(SELECTIONS)}")
+    effective = {**SELECTIONS[selection].cuts, **cuts}
+    for name, value in effective.items():
+        if name not in _CUTS:
+            raise InputError(f"sdss.cuts.{name}: unknown; use one of {', '.join(_CUTS)}")
+        if value is None:
+            continue
+        if name in ("ra", "dec"):
+            low, high = (0.0, 360.0) if name == "ra" else (-90.0, 90.0)
+            if not (isinstance(value, list | tuple) and len(value) == 2 and low <= value[0] < value[1] <= high):
+                raise InputError(
+                    f"sdss.cuts.{name}: {value} is no range; use [from, to] with {low} <= from < to <= {high} degrees"
+                )
+        elif not isinstance(value, int | float):
+            raise InputError(f"sdss.cuts.{name}: {value!r} is no number; use a number, or null to lift the cut")
+    return effective
+
+
+def count_sql(selection: str, cuts: Mapping[str, Any], ra_deg: tuple[float, float]) -> str:
+    """Return the query that counts a selection's galaxies with `ra_deg[0]` <= right ascension < `ra_deg[1]`."""
+    return _sql(f"COUNT(*) AS {COUNT}", selection, {**cuts, "ra": ra_deg})
+
+
+def rows_sql(selection: str, cuts: Mapping[str, Any], ra_deg: tuple[float, float]) -> str:
+    """Return the query for the `PHOTOMETRY` and `SPECTROSCOPY` of the galaxies that `count_sql` counts."""
+    return _sql(", ".join([*PHOTOMETRY, *SPECTROSCOPY]), selection, {**cuts, "ra": ra_deg})
+
+
+def _sql(columns: str, name: str, cuts: Mapping[str, Any]) -> str:
+    selection = SELECTIONS[name]
+    conditions = list(selection.conditions)
+    for cut, value in cuts.items():
+        if value is not None:
+            numbers = value if isinstance(value, list | tuple) else [value]
+            conditions.append(_CUTS[cut].format(*(repr(float(number)) for number in numbers)))
+    return f"SELECT {columns} FROM {selection.tables} WHERE {' AND '.join(conditions)}"
