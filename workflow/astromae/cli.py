@@ -32,6 +32,17 @@ def _json(text: str) -> Any:
 
 Paths = Annotated[list[Path], typer.Option(help="Repeat the option for every file.")]
 
+# What decides how a query is asked stands apart from what is asked, so that a workflow can change the one
+# without fetching again.
+SdssQueries = Annotated[
+    Any,
+    typer.Option(
+        parser=_json,
+        metavar="JSON",
+        help="Of the configuration's section `sdss`: queries_per_minute, timeout_s, tries, backoff_s.",
+    ),
+]
+
 
 @app.command()
 def catalog(
@@ -60,6 +71,51 @@ def frames(
     from astromae.survey.render import render_strip
 
     render_strip(catalog, run, camcol, settings, output)
+
+
+@app.command("sdss-partition")
+def sdss_partition(
+    partition: Annotated[int, typer.Option(help="Which partition, from 0.")],
+    partitions: Annotated[int, typer.Option(help="Equal ranges of right ascension that the sky is cut into.")],
+    settings: Annotated[
+        Any,
+        typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release, selection, cuts."),
+    ],
+    http: SdssQueries,
+    output: Annotated[Path, typer.Option(help="Table to write (Parquet).")],
+) -> None:
+    """Fetch one partition of the real survey's selection from SkyServer."""
+    from astromae.survey.sdss import fetch_partition
+
+    fetch_partition(partition, partitions, settings, http, output)
+
+
+@app.command("sdss-merge")
+def sdss_merge(
+    partition: Paths,
+    chunks: Annotated[int, typer.Option(help="Stamps jobs that the fields are dealt to.")],
+    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet); its SQL is written beside it.")],
+) -> None:
+    """Merge all partitions of the real survey into the catalogue."""
+    from astromae.survey.sdss import merge_partitions
+
+    merge_partitions(partition, chunks, output)
+
+
+@app.command("user-catalog")
+def user_catalog(
+    table: Annotated[Path, typer.Option(help="List of galaxies (CSV, FITS or Parquet) with ra and dec in degrees.")],
+    settings: Annotated[
+        Any, typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release.")
+    ],
+    http: SdssQueries,
+    chunks: Annotated[int, typer.Option(help="Stamps jobs that the fields are dealt to.")],
+    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
+) -> None:
+    """Make a catalogue of your own list of galaxies, asking SkyServer for what it lacks."""
+    from astromae.survey.user_list import write_user_catalog
+
+    write_user_catalog(table, settings, http, chunks, output)
 
 
 @app.command("cut")
