@@ -56,7 +56,7 @@ class MaskedAutoencoder(nn.Module):
         self.decoder_blocks = nn.ModuleList(
             Block(width, decoder["heads"], qkv_bias=True) for _ in range(decoder["depth"])
         )
-        self.decoder_norm = nn.LayerNorm(width)
+        self.decoder_norm = nn.LayerNorm(width, eps=1e-6)
         self.decoder_head = nn.Linear(width, encoder.patch**2 * len(BANDS))
         for part in (self.decoder_embed, self.decoder_blocks, self.decoder_norm, self.decoder_head):
             part.apply(initialise)

@@ -95,7 +95,7 @@ def write_features(
     seed
         Seed of order and augmentation, the same as the models'.
     output
-        HDF5 file to write: `train` (epochs, n, width) and `val`, `test` (n, width), float16, each
+        HDF5 file to write: `train` (epochs, n, width) and `val`, `test` (n, width), float32, each
         beside its `{subset}_objid`.
 
     Raises
@@ -110,7 +110,7 @@ def write_features(
 
     def compute(images: Tensor) -> np.ndarray:
         with fabric.autocast():
-            return model.features(images).half().cpu().numpy()
+            return model.features(images).float().cpu().numpy()
 
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
         for subset in EVALUATED:
@@ -118,17 +118,17 @@ def write_features(
             file[f"{subset}_objid"] = objid
             features = np.concatenate([compute(images) for _, images in views.plain()])
             file[subset] = features
-            if len(features) > 1 and features.astype(np.float32).std(axis=0).max() < 1e-4:
+            if len(features) > 1 and features.std(axis=0).max() < 1e-4:
                 raise InputError(
                     f"{encoder}: the encoder is dead: its features of {len(features)} {subset} stamps are all "
                     "alike. Lower the learning rate of its pretraining, or train longer."
                 )
         objid, views = finetuning_views(stamps, split, "train", scaling, recipe, seed, fabric.device)
         file["train_objid"] = objid
-        train = file.create_dataset("train", (epochs, len(objid), model.width), "f2")
+        train = file.create_dataset("train", (epochs, len(objid), model.width), "f4")
         ticker = Ticker(f"features {recipe['name']}", epochs * len(views), "batches")
         for epoch in range(epochs):
-            rows = np.empty(train.shape[1:], "f2")
+            rows = np.empty(train.shape[1:], "f4")
             for positions, images in views.epoch(epoch):
                 rows[positions.numpy()] = compute(images)
                 ticker.advance()
@@ -157,9 +157,9 @@ class FeatureBank:
             return torch.from_numpy(file[subset][index])
 
     def epoch(self, objid: np.ndarray, epoch: int) -> Tensor:
-        """Return the training features of an epoch's views, (n, width), float16, in `objid`'s order."""
+        """Return the training features of an epoch's views, (n, width), float32, in `objid`'s order."""
         return self._read("train", objid, epoch)
 
     def subset(self, subset: str, objid: np.ndarray) -> Tensor:
-        """Return the features of the plain stamps of `val` or `test`, (n, width), float16."""
+        """Return the features of the plain stamps of `val` or `test`, (n, width), float32."""
         return self._read(subset, objid, slice(None))

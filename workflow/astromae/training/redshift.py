@@ -53,7 +53,7 @@ def predict(fabric: Fabric, model: nn.Module, galaxies: Galaxies, features: Tens
     """Predict the redshifts (n,) of galaxies from their plain stamps; features (n, width) where known."""
     predicted = []
     for rows, images in galaxies.views.plain():
-        known = None if features is None else features[rows].float().to(fabric.device)
+        known = None if features is None else features[rows].to(fabric.device)
         predicted.append(model(images, galaxies.magnitudes[rows], known))
     return torch.cat(predicted)
 
@@ -129,7 +129,7 @@ def train_redshifts(
         for batch, positions in enumerate(train.views.order(epoch)):
             images = train.views.view(positions, epoch, batch) if reads_images else None
             here = positions.to(device)
-            features = of_epoch[positions].float().to(device) if bank else None
+            features = of_epoch[positions].to(device) if bank else None
             predicted = model(images, train.magnitudes[here], features)
             yield positions, nn.functional.mse_loss(predicted, train.redshifts[here])
 

@@ -13,13 +13,18 @@ from torch import Tensor
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 
+#: Whole pixels that a resampling kernel reads beyond the two that enclose a position.
+KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
+
 
 def source_size(crop: int, augmentation: dict[str, Any]) -> int:
     """Return how many pixels on a side a stamp must have so that no corner of a rotated crop is empty."""
     if not augmentation["rotate_before_crop"]:
         return crop
     angle = math.radians(min(augmentation["rotation_deg"], 45.0))
-    size = math.ceil(crop * (math.cos(angle) + math.sin(angle)))
+    # The centre of a corner pixel comes this far out, and the kernel reads pixels beyond it.
+    reach = (crop - 1) / 2 * (math.cos(angle) + math.sin(angle)) + KERNEL_MARGIN[augmentation["interpolation"]]
+    size = math.ceil(2 * reach + 1)
     return size + (size - crop) % 2
 
 

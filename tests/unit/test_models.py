@@ -1,0 +1,231 @@
+"""Encoders, autoencoder and redshift models: parameters, shapes and equalities that the paper implies."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from astromae.models.inception import Inception
+from astromae.models.mae import MaskedAutoencoder, random_masks
+from astromae.models.redshift import RedshiftModel, count_parameters, describe_models
+from astromae.models.vit import (
+    ParallelConvolution,
+    build_encoder,
+    choose_attention,
+    load_pretrained,
+    patchify,
+    sincos_positions,
+    unpatchify,
+)
+from timm.models.vision_transformer import VisionTransformer
+
+CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+BACKBONES = CONFIGURATION["backbones"]
+
+
+def images(n=4, side=32, seed=0):
+    return torch.randn(n, 5, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def randomise(module, seed=0):
+    """Give every weight and statistic a value, so that an equality cannot hold by zeros."""
+    random = torch.Generator().manual_seed(seed)
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=random) * 0.2 + 0.05)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable"),
+    [("pcm-astromae", 10_397_505), ("plain-astromae", 10_397_505), ("henghes", 7_823_921)],
+)
+def test_trainable_parameters_are_the_published_ones(name, trainable):
+    rows = {row["name"]: row for row in describe_models(CONFIGURATION)}
+    assert rows[name]["trainable"] == trainable
+
+
+def test_every_model_of_table_iv_is_configured():
+    rows = describe_models(CONFIGURATION)
+    assert len(rows) == 14
+    assert [row["group"] for row in rows].count("scratch") == 6
+
+
+@pytest.mark.parametrize(
+    ("pcm", "millions"),
+    [
+        (None, 5.34),
+        ({"kernel": 1, "groups": 48}, 5.44),
+        ({"kernel": 3, "groups": 48}, 6.03),
+        ({"kernel": 3, "groups": 1}, 37.2),
+    ],
+)
+def test_parameters_of_the_twelve_blocks(pcm, millions):
+    backbone = {**BACKBONES["plain"], "pcm": pcm and {"finetune_kernel": pcm["kernel"], "groups": pcm["groups"]}}
+    with torch.device("meta"):
+        encoder = build_encoder(backbone, 32, "finetune")
+    assert count_parameters(encoder.blocks)[0] / 1e6 == pytest.approx(millions, abs=0.01 if millions < 10 else 0.1)
+
+
+def test_inception_features_and_published_layer_order():
+    torch.manual_seed(0)
+    module = Inception().eval()
+    x = images()
+    features = module(x)
+    assert features.shape == (4, 192)
+    # The published order: convolution first, average-pool second.
+    published = torch.nn.functional.avg_pool2d(module.stem(x), 2)
+    ours = module.stem(torch.nn.functional.avg_pool2d(x, 2))
+    torch.testing.assert_close(ours, published, atol=1e-6, rtol=1e-5)
+
+
+def test_patches_are_put_back():
+    x = images()
+    patches = patchify(x, 8)
+    assert patches.shape == (4, 16, 320)
+    torch.testing.assert_close(unpatchify(patches, 8), x)
+    torch.testing.assert_close(patches[0, 1].view(8, 8, 5).permute(2, 0, 1), x[0, :, 0:8, 8:16])
+
+
+def test_positions_are_distinct_and_bounded():
+    positions = sincos_positions(192, 4)
+    assert positions.shape == (16, 192)
+    assert positions.abs().max() <= 1
+    assert torch.cdist(positions, positions).fill_diagonal_(9).min() > 0.5
+
+
+def test_plain_encoder_equals_timm():
+    encoder = randomise(build_encoder(BACKBONES["plain"], 32, "finetune")).eval()
+    reference = VisionTransformer(
+        img_size=32, patch_size=8, in_chans=5, embed_dim=192, depth=12, num_heads=3, num_classes=0
+    ).eval()
+    own = encoder.state_dict()
+    weights = {k: v for k, v in own.items() if k.startswith(("blocks.", "norm."))}
+    kernel = own["embed.weight"].view(192, 8, 8, 5).permute(0, 3, 1, 2)
+    weights |= {"patch_embed.proj.weight": kernel, "patch_embed.proj.bias": own["embed.bias"]}
+    weights |= {"cls_token": own["class_token"]}
+    weights["pos_embed"] = torch.cat([torch.zeros(1, 1, 192), encoder.positions[None]], dim=1)
+    reference.load_state_dict(weights)
+    x = images().double()
+    encoder, reference = encoder.double(), reference.double()
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(patchify(x, 8)), reference.forward_features(x), atol=1e-9, rtol=1e-9)
+
+
+def test_written_out_attention_equals_fused():
+    encoder = build_encoder(BACKBONES["pcm"], 32, "finetune").eval()
+    x = images()
+    with torch.no_grad():
+        fused = encoder.features(x)
+        for block in encoder.blocks:
+            block.attn.fused_attn = False
+        torch.testing.assert_close(encoder.features(x), fused, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_is_written_out_for_training_on_a_cpu_only():
+    encoder = build_encoder(BACKBONES["plain"], 32, "finetune")
+    choose_attention(encoder.train(), torch.device("cpu"))
+    assert not encoder.blocks[0].attn.fused_attn
+    choose_attention(encoder.eval(), torch.device("cpu"))
+    assert encoder.blocks[0].attn.fused_attn
+    choose_attention(encoder.train(), torch.device("cuda"))
+    assert encoder.blocks[0].attn.fused_attn
+
+
+def test_padded_kernels_compute_the_same():
+    pretrained = randomise(build_encoder(BACKBONES["pcm"], 32, "pretrain")).eval()
+    finetuned = build_encoder(BACKBONES["pcm"], 32, "finetune").eval()
+    load_pretrained(finetuned, pretrained.state_dict())
+    kernel = finetuned.blocks[0].pcm.conv1.weight
+    assert kernel.shape[-1] == 3
+    assert kernel.count_nonzero() == pretrained.blocks[0].pcm.conv1.weight.count_nonzero()
+    x = images()
+    with torch.no_grad():
+        torch.testing.assert_close(finetuned.features(x), pretrained.features(x), atol=1e-4, rtol=1e-4)
+
+
+def test_convolution_sees_neighbours_on_the_grid():
+    module = ParallelConvolution(8, 3, 2).eval()
+    tokens = torch.randn(1, 16, 8, requires_grad=True)
+    module(tokens)[0, 5].sum().backward()
+    touched = tokens.grad[0].abs().sum(dim=1).view(4, 4) > 0
+    # Two 3x3 convolutions reach two patches around row 1, column 1.
+    assert touched[:4, :4].all()
+    tokens.grad = None
+    ParallelConvolution(8, 1, 2).eval()(tokens)[0, 5].sum().backward()
+    assert (tokens.grad[0].abs().sum(dim=1) > 0).nonzero().flatten().tolist() == [5]
+
+
+@pytest.mark.parametrize("name", ["plain", "pcm"])
+def test_masked_patches_are_not_seen(name):
+    torch.manual_seed(0)
+    encoder = build_encoder(BACKBONES[name], 32, "pretrain")
+    model = MaskedAutoencoder(encoder, CONFIGURATION["decoder"], False).eval()
+    patches = patchify(images(), 8)
+    visible, masked = random_masks(4, 16, 0.75, torch.Generator().manual_seed(1))
+    assert visible.shape == (4, 4)
+    assert torch.equal(torch.cat([visible, masked], 1).sort(dim=1).values, torch.arange(16).expand(4, 16))
+    with torch.no_grad():
+        before = model.predict(patches, visible, masked)
+        changed = patches.scatter(1, masked[:, :, None].expand(-1, -1, 320), 7.0)
+        torch.testing.assert_close(model.predict(changed, visible, masked), before)
+
+
+def test_loss_is_the_error_of_masked_patches():
+    torch.manual_seed(0)
+    model = MaskedAutoencoder(build_encoder(BACKBONES["plain"], 32, "pretrain"), CONFIGURATION["decoder"], False).eval()
+    x = images()
+    visible, masked = random_masks(4, 16, 0.75, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        predicted = model.predict(patchify(x, 8), visible, masked)
+        by_hand = torch.stack(
+            [
+                (predicted[i, j] - patchify(x, 8)[i, p]).square().mean()
+                for i in range(4)
+                for j, p in enumerate(masked[i])
+            ]
+        ).mean()
+        torch.testing.assert_close(model(x, visible, masked), by_hand)
+
+
+def test_normalised_targets_have_unit_variance():
+    model = MaskedAutoencoder(build_encoder(BACKBONES["plain"], 32, "pretrain"), CONFIGURATION["decoder"], True)
+    _, masked = random_masks(4, 16, 0.75, torch.Generator().manual_seed(1))
+    target = model.targets(patchify(images() * 5 + 2, 8), masked)
+    torch.testing.assert_close(target.mean(dim=-1), torch.zeros(4, 12), atol=1e-5, rtol=0)
+    torch.testing.assert_close(target.var(dim=-1), torch.ones(4, 12), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(CONFIGURATION["models"]))
+def test_model_predicts_one_redshift_a_galaxy(name):
+    branches = CONFIGURATION["models"][name]
+    model = RedshiftModel(branches, BACKBONES.get(branches["encoder"]), 32)
+    predicted = model(images(3), torch.randn(3, 5))
+    assert predicted.shape == (3,)
+    predicted.sum().backward()
+    for parameter_name, parameter in model.named_parameters():
+        frozen = branches["frozen"] and parameter_name.startswith("encoder.")
+        assert (parameter.grad is None) == frozen or parameter_name.endswith("conv1.bias"), parameter_name
+
+
+def test_frozen_encoder_does_not_change_in_training():
+    branches = CONFIGURATION["models"]["pcm-vit"]
+    model = RedshiftModel(branches, BACKBONES["pcm"], 32).train()
+    before = {k: v.clone() for k, v in model.encoder.state_dict().items()}
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+    model(images(), None).sum().backward()
+    optimiser.step()
+    assert all(torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
+
+
+def test_known_features_replace_the_encoder():
+    branches = CONFIGURATION["models"]["plain-astromae"]
+    model = RedshiftModel(branches, BACKBONES["plain"], 32).eval()
+    x, magnitudes = images(), torch.randn(4, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x, magnitudes, model.encode(x)), model(x, magnitudes))
+
+
+def test_a_model_needs_a_branch():
+    with pytest.raises(ValueError, match="at least one branch"):
+        RedshiftModel({"encoder": None, "frozen": False, "inception": False, "magnitude": False}, None, 32)

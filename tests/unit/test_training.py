@@ -1,0 +1,502 @@
+"""Views, scaling, schedules and the two phases of training, on small networks and real code."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from astromae.constants import BANDS
+from astromae.errors import InputError
+from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.training.boosting import boost
+from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder, write_features
+from astromae.training.pretrain import pretrain
+from astromae.training.reconstruct import reconstruct
+from astromae.training.redshift import train_redshifts
+from astromae.training.runtime import choose_precision
+from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
+from astromae.training.schedule import learning_rate
+from astromae.training.subsets import load_stamps, members
+from astromae.training.views import Views, augment, batches, centre, source_size
+from safetensors.torch import load_file
+
+AUGMENTATION = {"rotation_deg": 45.0, "flips": True, "rotate_before_crop": True, "interpolation": "bicubic"}
+BACKBONE = {"patch": 8, "width": 24, "depth": 2, "heads": 3, "pcm": None}
+PCM = {**BACKBONE, "pcm": {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 6}}
+COMMON = {
+    "scaling": {"crop": 32, "softening_sigma": 3.0},
+    "augmentation": AUGMENTATION,
+    "runtime": {"precision": "32-true", "gpus": 0},
+}
+FINETUNING = {
+    "epochs": 3,
+    "batch_size": 16,
+    "noise_sigma": 0.05,
+    "optimiser": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.005},
+    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 3},
+}
+PRETRAINING = {
+    **{k: v for k, v in FINETUNING.items() if k != "noise_sigma"},
+    "mask_ratio": 0.75,
+    "normalise_targets": False,
+}
+SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
+
+
+def pretraining_recipe(backbone=PCM, **changes):
+    return {
+        "name": "pcm",
+        "backbone": backbone,
+        "decoder": {"width": 24, "depth": 1, "heads": 3},
+        "pretrain_on": ["pretrain"],
+        "validate_on": ["pretrain_val"],
+        "pretraining": {**PRETRAINING, **changes},
+        **COMMON,
+    }
+
+
+def redshift_recipe(**changes):
+    branches = {"encoder": "pcm", "pretrained": True, "frozen": True, "inception": True, "magnitude": True}
+    return {
+        "experiment": "experiment1",
+        "model": "pcm-astromae",
+        "group": "pretrained",
+        "branches": {**branches, **changes},
+        "backbone": PCM,
+        "finetuning": FINETUNING,
+        **COMMON,
+    }
+
+
+@pytest.fixture(scope="module")
+def galaxies(tmp_path_factory):
+    """Galaxies whose redshift is written in size and colour; catalogue, shard, split and scaling."""
+    folder = tmp_path_factory.mktemp("galaxies")
+    random = np.random.default_rng(3)
+    n = sum(SUBSETS.values())
+    z = random.uniform(0.02, 0.3, n)
+    magnitudes = 17 + 3 * z[:, None] * [2.0, 1.0, 0.5, 0.3, 0.2] + random.normal(0, 0.02, (n, 5))
+    objid = random.permutation(np.arange(n)) + 10**18
+    catalog = pd.DataFrame({"objid": objid, "z": z} | {f"mag_{b}": magnitudes[:, i] for i, b in enumerate(BANDS)})
+    radius = np.hypot(*np.mgrid[-31.5:32, -31.5:32])
+    profile = np.exp(-radius / (4 - 8 * z[:, None, None]))
+    profile /= profile.sum(axis=(1, 2), keepdims=True)
+    flux = 10 ** (-0.4 * (magnitudes - 22.5))
+    images = flux[:, :, None, None] * profile[:, None] + random.normal(0, 0.02, (n, 5, 64, 64))
+    write_shard(folder / "0000.h5", objid, images.astype(np.float32), shard_attributes("test", "none"))
+    catalog.to_parquet(folder / "galaxies.parquet")
+    subset = np.repeat(list(SUBSETS), list(SUBSETS.values()))
+    pd.DataFrame({"objid": objid, "subset": subset}).to_parquet(folder / "split.parquet")
+    write_scaling(
+        [folder / "0000.h5"],
+        folder / "galaxies.parquet",
+        folder / "split.parquet",
+        ["pretrain"],
+        COMMON["scaling"],
+        folder / "scaling.json",
+    )
+    return folder
+
+
+def scaling_of(folder):
+    return json.loads((folder / "scaling.json").read_text())
+
+
+def run_pretrain(folder, output, recipe, seed=42, checkpoints=None):
+    pretrain(
+        [folder / "0000.h5"],
+        folder / "split.parquet",
+        scaling_of(folder),
+        recipe,
+        seed,
+        output,
+        checkpoints or output / "checkpoints",
+    )
+
+
+def run_redshift(folder, output, recipe, encoder=None, features=None, seed=42):
+    train_redshifts(
+        folder / "galaxies.parquet",
+        [folder / "0000.h5"],
+        folder / "split.parquet",
+        scaling_of(folder),
+        recipe,
+        seed,
+        encoder,
+        features,
+        output,
+        output / "checkpoints",
+    )
+
+
+@pytest.fixture(scope="module")
+def encoder(galaxies):
+    run_pretrain(galaxies, galaxies / "encoder", pretraining_recipe())
+    return galaxies / "encoder"
+
+
+@pytest.fixture(scope="module")
+def features(galaxies, encoder):
+    path = galaxies / "features.h5"
+    recipe = {"name": "pcm", "backbone": PCM, "finetuning": FINETUNING, **COMMON}
+    write_features(encoder, [galaxies / "0000.h5"], galaxies / "split.parquet", scaling_of(galaxies), recipe, 42, path)
+    return path
+
+
+# Schedules
+
+
+def test_published_learning_rates():
+    pretraining = {"kind": "cosine", "warmup_epochs": 200, "period_epochs": 2000}
+    rates = [learning_rate(1.2e-3, pretraining, e) for e in range(2000)]
+    # Figure 4: the peak is 1.17e-3 near epoch 195.
+    assert max(rates) == pytest.approx(1.172e-3, abs=1e-6)
+    assert abs(int(np.argmax(rates)) - 195) <= 1
+    second = {"kind": "cosine", "warmup_epochs": 50, "period_epochs": 100}
+    assert learning_rate(1e-4, second, 35) == pytest.approx(7.2e-5, abs=1e-6)
+    assert learning_rate(1e-4, second, 0) == pytest.approx(2e-6)
+    first = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10}
+    assert [learning_rate(1e-4, first, e) for e in (0, 10, 690)] == [1e-4] * 3
+    assert learning_rate(1e-4, first, 699) == pytest.approx(1e-4 * 0.995**699)
+
+
+def test_unknown_schedule_is_named():
+    with pytest.raises(ValueError, match="unknown schedule kind 'step'"):
+        learning_rate(1e-4, {"kind": "step"}, 0)
+
+
+# Scaling
+
+
+def test_magnitudes_are_decorrelated_and_clipped():
+    random = np.random.default_rng(0)
+    magnitudes = 18 + random.normal(size=(500, 1)) + 0.1 * random.normal(size=(500, 5))
+    mean, components = fit_magnitudes(magnitudes)
+    scaling = Scaling([1] * 5, [0] * 5, [1] * 5, mean.tolist(), components.tolist(), 0.1)
+    scaled = (magnitudes - mean) @ components.T
+    np.testing.assert_allclose(np.cov(scaled, rowvar=False), np.eye(5), atol=1e-8)
+    assert np.abs(scaling.magnitudes(magnitudes + 100)).max() == 5.0
+
+
+def test_pixels_are_standardised_and_restored():
+    images = np.random.default_rng(0).normal(0.5, [[[[0.02]], [[0.05]], [[0.1]], [[0.2]], [[1.0]]]], (64, 5, 32, 32))
+    softening, mean, std = fit_pixels(images, 3.0)
+    np.testing.assert_allclose(softening, [0.06, 0.15, 0.3, 0.6, 3.0], rtol=0.05)
+    scaling = Scaling(softening.tolist(), mean.tolist(), std.tolist(), [0] * 5, np.eye(5).tolist(), 0.1)
+    tensor = torch.from_numpy(images.astype(np.float32))
+    scaled = scaling.pixels(tensor)
+    torch.testing.assert_close(scaled.mean(dim=(0, 2, 3)), torch.zeros(5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(scaled.std(dim=(0, 2, 3)), torch.ones(5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(scaling.unscale_pixels(scaled), tensor, atol=1e-4, rtol=1e-4)
+    exact = torch.from_numpy(np.arcsinh(images / softening[:, None, None]))
+    ours = scaled.double() * torch.tensor(std).view(5, 1, 1) + torch.tensor(mean).view(5, 1, 1)
+    torch.testing.assert_close(ours, exact, atol=2e-6, rtol=1e-5)
+
+
+def test_scaling_reads_training_galaxies_only(galaxies, tmp_path):
+    catalog = pd.read_parquet(galaxies / "galaxies.parquet")
+    subset = pd.read_parquet(galaxies / "split.parquet").subset
+    catalog.loc[subset != "train", ["z", "mag_u", "mag_r"]] += 5
+    catalog.to_parquet(tmp_path / "changed.parquet")
+    write_scaling(
+        [galaxies / "0000.h5"],
+        tmp_path / "changed.parquet",
+        galaxies / "split.parquet",
+        ["pretrain"],
+        COMMON["scaling"],
+        tmp_path / "scaling.json",
+    )
+    assert (tmp_path / "scaling.json").read_bytes() == (galaxies / "scaling.json").read_bytes()
+
+
+# Views
+
+
+def test_source_size_holds_every_rotation():
+    assert source_size(32, AUGMENTATION) == 48
+    assert source_size(32, {**AUGMENTATION, "interpolation": "bilinear"}) == 46
+    assert source_size(32, {**AUGMENTATION, "rotate_before_crop": False}) == 32
+    ones = torch.ones(64, 5, 48, 48)
+    views = augment(ones, 32, AUGMENTATION, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(views, torch.ones(64, 5, 32, 32), atol=1e-5, rtol=0)
+
+
+def test_augmentation_rotates_within_its_limit_and_flips():
+    # A spot off the centre tells angle and flips apart.
+    images = torch.zeros(400, 5, 46, 46)
+    y, x = torch.meshgrid(torch.arange(46) - 22.5, torch.arange(46) - 22.5, indexing="ij")
+    images[:] = torch.exp(-((x - 10) ** 2 + (y - 4) ** 2) / 8)
+    views = augment(images, 32, AUGMENTATION, torch.Generator().manual_seed(0))[:, 0]
+    axis = torch.arange(32) - 15.5
+    flux = views.sum(dim=(1, 2))
+    cx, cy = (views.sum(dim=1) * axis).sum(dim=1) / flux, (views.sum(dim=2) * axis).sum(dim=1) / flux
+    torch.testing.assert_close(torch.hypot(cx, cy), torch.full((400,), math.hypot(10, 4)), atol=0.1, rtol=0)
+    torch.testing.assert_close(flux, images[:, 0].sum(dim=(1, 2)), atol=0.1, rtol=0.01)
+    angles = torch.rad2deg(torch.atan2(cy, cx))
+    starts = torch.tensor([math.degrees(math.atan2(sy * 4, sx * 10)) for sx in (1, -1) for sy in (1, -1)])
+    turned = (angles[:, None] - starts + 180) % 360 - 180
+    assert (turned.abs().min(dim=1).values <= 45.5).all()
+    quadrants = torch.bincount((cx > 0).int() * 2 + (cy > 0).int(), minlength=4)
+    assert (quadrants > 40).all()
+
+
+def test_no_augmentation_is_the_central_crop():
+    images = torch.randn(8, 5, 46, 46)
+    still = {**AUGMENTATION, "rotation_deg": 0.0, "flips": False}
+    torch.testing.assert_close(augment(images, 32, still, torch.Generator()), centre(images, 32), atol=1e-5, rtol=1e-5)
+
+
+def test_views_depend_on_seed_and_epoch_alone(galaxies):
+    scaling = Scaling(**scaling_of(galaxies))
+    images = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 5, 46, 46)).astype(np.float16))
+
+    def epoch(seed, number):
+        views = Views(images, scaling, AUGMENTATION, 32, 0.05, 8, seed)
+        return [v for _, v in views.epoch(number)], torch.cat([p for p, _ in views.epoch(number)])
+
+    first, order = epoch(1, 3)
+    again, _ = epoch(1, 3)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert order.sort().values.tolist() == list(range(20))
+    for other, other_order in (epoch(1, 4), epoch(2, 3)):
+        assert not torch.equal(order, other_order)
+        assert not torch.equal(torch.cat(first), torch.cat(other))
+
+
+def test_batches_are_nearly_equal():
+    sizes = [len(b) for b in batches(3000, 128)]
+    assert sum(sizes) == 3000
+    assert max(sizes) <= 128
+    assert max(sizes) - min(sizes) <= 1
+    assert [len(b) for b in batches(5, 128)] == [5]
+
+
+# Subsets
+
+
+def test_empty_subset_is_named(galaxies):
+    with pytest.raises(InputError, match=r"no galaxy in nothing; it has \['pretrain', 'pretrain_val', 'test'"):
+        members(galaxies / "split.parquet", ["nothing"])
+
+
+def test_stamp_that_is_not_finite_is_named(tmp_path, monkeypatch):
+    images = np.ones((3, 5, 46, 46), np.float16)
+    images[1, 2, 3, 4] = np.nan
+    monkeypatch.setattr("astromae.training.subsets.StampSet", lambda paths: Stamps(images))
+    with pytest.raises(InputError, match=r"objid \[12\]"):
+        load_stamps([], np.array([11, 12, 13]), 46, torch.device("cpu"))
+
+
+class Stamps:
+    """Stamps that a shard would have refused to hold."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def read(self, objid, size):
+        return self.images
+
+
+# Pretraining
+
+
+def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
+    history = pd.read_csv(encoder / "history.csv")
+    assert list(history) == ["epoch", "learning_rate", "train_loss", "val_loss"]
+    assert history.epoch.tolist() == [0, 1, 2]
+    assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
+    recorded = json.loads((encoder / "recipe.json").read_text())
+    assert recorded["recipe"] == pretraining_recipe()
+    assert recorded["seed"] == 42
+    assert recorded["stamps"] == 48
+    assert json.loads((encoder / "cost.json").read_text())["stamps"] == 48 * 3
+    assert not list((encoder / "checkpoints").glob("*"))
+
+
+def test_same_seed_same_bytes(galaxies, encoder, tmp_path):
+    run_pretrain(galaxies, tmp_path / "again", pretraining_recipe())
+    for name in ("weights.safetensors", "history.csv", "recipe.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (encoder / name).read_bytes(), name
+    run_pretrain(galaxies, tmp_path / "other", pretraining_recipe(), seed=43)
+    weights = "weights.safetensors"
+    assert (tmp_path / "other" / weights).read_bytes() != (encoder / weights).read_bytes()
+
+
+KILLED = """
+import json, os, signal, sys
+import torch
+torch.set_num_threads(1)
+import astromae.training.trainer as trainer
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import test_training as t
+trainer.CHECKPOINT_INTERVAL_S = 0.0
+save = trainer.Checkpoint.save
+def save_and_die(self, state):
+    save(self, state)
+    if state["epoch"] == {epoch}:
+        os.kill(os.getpid(), signal.SIGKILL)
+trainer.Checkpoint.save = save_and_die
+{call}
+"""
+
+
+def killed(tmp_path, epoch, call):
+    code = KILLED.format(tests=str(Path(__file__).parent), epoch=epoch, call=call)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def test_killed_pretraining_continues_to_the_same_weights(galaxies, encoder, tmp_path, capsys):
+    call = f"t.run_pretrain(Path({str(galaxies)!r}), Path({str(tmp_path / 'run')!r}), t.pretraining_recipe())"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run_pretrain(galaxies, tmp_path / "whole", pretraining_recipe())
+        result = killed(tmp_path, 1, call)
+        assert result.returncode == -9, result.stderr
+        assert not (tmp_path / "run" / "weights.safetensors").exists()
+        run_pretrain(galaxies, tmp_path / "run", pretraining_recipe())
+    finally:
+        torch.set_num_threads(threads)
+    assert "continuing after epoch 1" in capsys.readouterr().err
+    for name in ("weights.safetensors", "history.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_checkpoint_of_another_recipe_is_not_used(galaxies, tmp_path, capsys):
+    call = f"t.run_pretrain(Path({str(galaxies)!r}), Path({str(tmp_path / 'run')!r}), t.pretraining_recipe())"
+    assert killed(tmp_path, 0, call).returncode == -9
+    capsys.readouterr()
+    run_pretrain(galaxies, tmp_path / "run", pretraining_recipe(mask_ratio=0.5))
+    assert "continuing" not in capsys.readouterr().err
+
+
+def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
+    recipe = pretraining_recipe()
+    recipe["pretraining"]["optimiser"] = {**PRETRAINING["optimiser"], "learning_rate": 1e30}
+    with pytest.raises(InputError, match=r"pretrain pcm: the loss is (nan|inf) in epoch \d.*objid.*10000"):
+        run_pretrain(galaxies, tmp_path, recipe)
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_reconstructions_keep_visible_patches(galaxies, encoder, tmp_path):
+    import h5py
+
+    recorded = json.loads((encoder / "recipe.json").read_text())
+    output = tmp_path / "reconstructions.h5"
+    reconstruct(encoder, recorded, [galaxies / "0000.h5"], galaxies / "split.parquet", scaling_of(galaxies), 42, output)
+    with h5py.File(output) as file:
+        original, masked, reconstructed = file["original"][:], file["masked"][:], file["reconstructed"][:]
+    assert original.shape == reconstructed.shape == (8, 5, 32, 32)
+    assert (masked.sum(axis=1) == 12).all()
+    pixels = masked.reshape(8, 4, 4).repeat(8, axis=1).repeat(8, axis=2)[:, None].repeat(5, axis=1)
+    np.testing.assert_allclose(reconstructed[~pixels], original[~pixels], rtol=1e-3, atol=1e-4)
+    assert np.abs(reconstructed[pixels] - original[pixels]).max() > 1e-3
+
+
+# Fine-tuning
+
+
+def test_shared_features_are_the_encoder_s(galaxies, encoder, features):
+    recipe = redshift_recipe()
+    arguments = ([galaxies / "0000.h5"], galaxies / "split.parquet")
+    objid, views = finetuning_views(*arguments, "train", scaling_of(galaxies), recipe, 42, torch.device("cpu"))
+    model = pretrained_encoder(encoder, PCM, 32).eval()
+    bank = FeatureBank(features)
+    for epoch in range(FINETUNING["epochs"]):
+        known = bank.epoch(objid, epoch)
+        for positions, images in views.epoch(epoch):
+            with torch.no_grad():
+                torch.testing.assert_close(model.features(images), known[positions].float(), atol=1e-6, rtol=1e-6)
+    with pytest.raises(InputError, match="are not those of the split"):
+        bank.epoch(objid[::-1], 0)
+
+
+def test_model_with_shared_features_equals_one_that_runs_its_encoder(galaxies, encoder, features, tmp_path):
+    run_redshift(galaxies, tmp_path / "shared", redshift_recipe(), encoder, features)
+    run_redshift(galaxies, tmp_path / "own", redshift_recipe(), encoder, None)
+    shared, own = (pd.read_parquet(tmp_path / d / "predictions.parquet") for d in ("shared", "own"))
+    assert shared.objid.tolist() == own.objid.tolist()
+    np.testing.assert_array_equal(shared.z_pred, own.z_pred)
+
+
+def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_path):
+    run_redshift(galaxies, tmp_path, redshift_recipe(), encoder, features)
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    split = pd.read_parquet(galaxies / "split.parquet")
+    merged = predictions.merge(split, on="objid", suffixes=("", "_split"))
+    assert (merged.subset == merged.subset_split).all()
+    assert predictions.subset.value_counts().to_dict() == {"test": 16, "val": 8}
+    truth = pd.read_parquet(galaxies / "galaxies.parquet").set_index("objid").z
+    np.testing.assert_allclose(predictions.z_spec, truth.loc[predictions.objid])
+    stored = load_file(tmp_path / "weights.safetensors")
+    assert not any(name.startswith("encoder.") for name in stored)
+    assert set(json.loads((tmp_path / "cost.json").read_text())) >= {"wall_s", "cpu_s", "peak_memory_mb", "device"}
+
+
+def test_scratch_model_learns_redshifts(galaxies, tmp_path):
+    recipe = redshift_recipe(encoder=None, pretrained=False, frozen=False)
+    recipe["backbone"] = None
+    recipe["finetuning"] = {
+        **FINETUNING,
+        "epochs": 25,
+        "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 25},
+    }
+    run_redshift(galaxies, tmp_path, recipe)
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet").query("subset == 'test'")
+    error = predictions.z_pred - predictions.z_spec
+    assert error.std() < 0.5 * predictions.z_spec.std()
+    run_redshift(galaxies, tmp_path / "again", recipe)
+    again = tmp_path / "again" / "predictions.parquet"
+    assert again.read_bytes() == (tmp_path / "predictions.parquet").read_bytes()
+
+
+def test_dead_encoder_is_noticed(galaxies, encoder, tmp_path):
+    from safetensors.torch import save_file
+
+    weights = load_file(encoder / "weights.safetensors")
+    dead = {name: torch.zeros_like(w) if name.startswith("encoder.norm") else w for name, w in weights.items()}
+    save_file(dead, tmp_path / "weights.safetensors")
+    recipe = {"name": "pcm", "backbone": PCM, "finetuning": FINETUNING, **COMMON}
+    with pytest.raises(InputError, match="the encoder is dead"):
+        write_features(
+            tmp_path,
+            [galaxies / "0000.h5"],
+            galaxies / "split.parquet",
+            scaling_of(galaxies),
+            recipe,
+            42,
+            tmp_path / "features.h5",
+        )
+    assert not (tmp_path / "features.h5").exists()
+
+
+def test_boosting_predicts_the_same_galaxies(galaxies, tmp_path):
+    recipe = {"experiment": "experiment1", "model": "hgb-magnitudes", "group": "classical"}
+    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", recipe, 42, tmp_path)
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert predictions.subset.value_counts().to_dict() == {"test": 16, "val": 8}
+    assert np.isfinite(predictions.z_pred).all()
+
+
+def test_precision_follows_the_processor():
+    assert choose_precision("32-true", 0) == "32-true"
+    has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx" in Path("/proc/cpuinfo").read_text()
+    assert choose_precision("auto", 0) == ("bf16-mixed" if has_bfloat16 else "32-true")
+
+
+def test_training_keeps_pace_with_its_views(galaxies):
+    """Views must cost a small part of a step; the figure is printed, not asserted."""
+    images = torch.from_numpy(np.random.default_rng(0).normal(size=(256, 5, 46, 46)).astype(np.float16))
+    views = Views(images, Scaling(**scaling_of(galaxies)), AUGMENTATION, 32, 0.05, 256, 1)
+    views.view(torch.arange(256), 0, 0)
+    started = time.perf_counter()
+    for batch in range(3):
+        assert views.view(torch.arange(256), 0, batch).shape == (256, 5, 32, 32)
+    print(f"{3 * 256 / (time.perf_counter() - started):.0f} views a second on {torch.get_num_threads()} thread(s)")
