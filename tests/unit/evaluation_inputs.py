@@ -5,9 +5,11 @@ Errors are normal, of a width that is given for each model, so that tests know t
 
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 from astromae.evaluation.published import published_table
+from astromae.stamps.shards import shard_attributes, write_shard
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
@@ -73,4 +75,59 @@ def history_file(path, seed=0, epochs=12, base=3e-4):
 def json_file(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value))
+    return path
+
+
+def galaxy_images(n, size=64, seed=0):
+    """Round exponential galaxies with sky noise, nanomaggies a pixel, shape (n, 5, size, size), redder when fainter."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((size, size)) - (size - 1) / 2
+    radius = np.hypot(x, y)
+    images = np.empty((n, 5, size, size))
+    for number in range(n):
+        scale = rng.uniform(1.5, 4)
+        profile = np.exp(-radius / scale) / (2 * np.pi * scale**2)
+        flux = rng.uniform(20, 300) * np.array([0.1, 0.4, 1.0, 1.4, 1.8])
+        images[number] = flux[:, None, None] * profile + 0.02 * rng.standard_normal((5, size, size))
+    return images
+
+
+def catalog_file(path, n=60, survey="embedded"):
+    """Write a catalogue with the columns and metadata that evaluation reads."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    z = redshifts(n)
+    table = pd.DataFrame({"objid": np.arange(n) + 1_237_645_879_551_066_262, "z": z, "mag_r": 14 + 10 * z**0.5})
+    about = {"survey": survey}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pandas(table).replace_schema_metadata({b"astromae": json.dumps(about).encode()}), path)
+    return path
+
+
+def stamps_files(folder, n=60, shards=2, missing=2):
+    """Write shards for all but the last `missing` galaxies of `catalog_file`, and the tables of the missing."""
+    objid = np.arange(n) + 1_237_645_879_551_066_262
+    images = galaxy_images(n)
+    stamps, tables = [], []
+    for chunk, part in enumerate(np.array_split(np.arange(n - missing), shards)):
+        stamps.append(folder / f"{chunk:04d}.h5")
+        write_shard(stamps[-1], objid[part], images[part], shard_attributes("embedded", "lanczos3"))
+        tables.append(folder / f"{chunk:04d}.missing.csv")
+        lost = objid[n - missing :] if chunk == 0 else []
+        pd.DataFrame({"objid": lost, "reason": ["at the frame's edge"] * len(lost)}).to_csv(tables[-1], index=False)
+    return stamps, tables
+
+
+def reconstructions_file(path, seed=0, n=6):
+    """Write reconstructions that are the galaxies without their noise."""
+    rng = np.random.default_rng(3)
+    images = galaxy_images(n, 32)
+    masked = np.array([rng.permutation(16) < 12 for _ in range(n)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file["objid"] = np.arange(n)
+        file["original"] = images
+        file["masked"] = masked
+        file["reconstructed"] = images + 0.05 * np.random.default_rng(seed).standard_normal(images.shape)
     return path

@@ -18,6 +18,11 @@ def normalised_error(z_spec: np.ndarray, z_pred: np.ndarray) -> np.ndarray:
     return (z_pred - z_spec) / (1.0 + z_spec)
 
 
+def dispersion(dz: np.ndarray) -> np.ndarray:
+    """Return NMAD = 1.48 median abs(dz - median dz) over the last axis of normalised errors."""
+    return MAD_SCALE * np.median(np.abs(dz - np.median(dz, axis=-1, keepdims=True)), axis=-1)
+
+
 def redshift_metrics(z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: float) -> dict[str, np.ndarray]:
     """Compute every metric of `METRICS` over the last axis.
 
@@ -49,13 +54,12 @@ def redshift_metrics(z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: 
     absolute_dz = np.abs(dz)
     squared = np.mean(error**2, axis=-1)
     variance = np.var(z_spec, axis=-1)
-    deviation = np.abs(dz - np.median(dz, axis=-1, keepdims=True))
     return {
         "mse": squared,
         "mae": np.mean(np.abs(error), axis=-1),
         "bias": np.mean(dz, axis=-1),
         "precision": MAD_SCALE * np.median(absolute_dz, axis=-1),
-        "nmad": MAD_SCALE * np.median(deviation, axis=-1),
+        "nmad": dispersion(dz),
         "r2": 1.0 - squared / np.where(variance > 0, variance, np.nan),
         "outliers": np.mean(absolute_dz > outlier_threshold, axis=-1),
     }

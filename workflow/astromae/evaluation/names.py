@@ -3,14 +3,10 @@
 from astromae.evaluation.metrics import METRICS
 
 #: Parts of a model's name that are written in their own way.
-_WORDS = {
-    "vit": "ViT",
-    "pcm": "pcm",
-    "astromae": "AstroMAE",
-    "henghes": "Henghes et al.",
-    "inception": "Inception",
-    "hgb": "boosting",
-}
+_WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
+
+#: Models that go by another name.
+_NAMES = {"henghes": "Henghes et al.", "hgb-magnitudes": "boosted trees, magnitudes"}
 
 #: Groups of a table's rows, in its order.
 GROUPS = {
@@ -25,6 +21,8 @@ METRIC_NAMES = dict(zip(METRICS, ("MSE", "MAE", "Bias", "Precision", "NMAD", "RÂ
 
 def model_name(model: str) -> str:
     """Return how a model is called in figures and tables, for example ``pcm-AstroMAE``."""
+    if model in _NAMES:
+        return _NAMES[model]
     words = model.split("-")
     scratch = words[0] == "scratch"
     name = "-".join(_WORDS.get(word, word) for word in words[scratch:])

@@ -1,0 +1,210 @@
+"""Figures: both files of each, the same bytes each time, and drawings that mean what they show."""
+
+import contextlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from astromae.constants import BANDS
+from astromae.errors import InputError
+from astromae.evaluation import density, example_stamps, style
+from astromae.evaluation.composites import arcsinh_stretch, colour_composite
+from astromae.evaluation.density import draw_density, local_density
+from astromae.evaluation.example_stamps import choose_examples, draw_stamps
+from astromae.evaluation.finetuning_curves import draw_finetuning
+from astromae.evaluation.learning_rate import PUBLISHED, draw_learning_rate
+from astromae.evaluation.pretraining_curves import draw_pretraining
+from astromae.evaluation.published_dots import draw_published
+from astromae.evaluation.reconstructions import draw_reconstructions, hide
+from astromae.evaluation.tables import write_table
+from astromae.training.schedule import learning_rate
+from evaluation_inputs import (
+    SETTINGS,
+    catalog_file,
+    experiment_files,
+    galaxy_images,
+    history_file,
+    predictions_file,
+    reconstructions_file,
+    stamps_files,
+)
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    made = {
+        "predictions": experiment_files(folder, "experiment2", "table5", n=200),
+        "histories": [history_file(folder / f"{number}.csv", number) for number in range(3)],
+        "reconstructions": [reconstructions_file(folder / f"{number}.h5", number) for number in range(2)],
+        "table": folder / "table5.csv",
+        "catalog": catalog_file(folder / "galaxies.parquet"),
+    }
+    made["stamps"], made["missing"] = stamps_files(folder / "stamps")
+    write_table("table5", made["predictions"], SETTINGS, made["table"], folder / "table5.tex")
+    return made
+
+
+KINDS = {
+    "learning-rate": lambda i, *out: draw_learning_rate("finetuning", "experiment1", i["histories"][0], *out),
+    "pretraining": lambda i, *out: draw_pretraining(["plain", "pcm"], i["histories"][:2], *out),
+    "finetuning": lambda i, *out: draw_finetuning(["henghes", "pcm-vit", "pcm-vit"], i["histories"], *out),
+    "density": lambda i, *out: draw_density(i["predictions"], ["scratch", "pretrained"], *out),
+    "published": lambda i, *out: draw_published(i["table"], *out),
+    "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
+    "stamps": lambda i, *out: draw_stamps(i["catalog"], i["stamps"], *out),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_files_and_the_same_bytes_again(kind, inputs, tmp_path):
+    files = tmp_path / "a.pdf", tmp_path / "a.png"
+    again = tmp_path / "b.pdf", tmp_path / "b.png"
+    KINDS[kind](inputs, *files)
+    KINDS[kind](inputs, *again)
+    for one, other in zip(files, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    pdf = files[0].read_bytes()
+    assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
+    fonts = set(re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?(\w+)", pdf))
+    assert fonts and all(name.startswith((b"STIX", b"DejaVu")) for name in fonts), fonts
+    assert any(name.startswith(b"STIX") for name in fonts)
+    image = Image.open(files[1]).convert("L")
+    width_in = image.width / 250
+    assert min(abs(width_in - style.ONE_COLUMN), abs(width_in - style.TWO_COLUMNS)) < 0.01
+    ink = np.asarray(image) < 128
+    assert 0.002 < ink.mean() < 0.9
+    # nothing is cut off: the outermost pixels are paper
+    border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
+    assert not border.any()
+
+
+@contextlib.contextmanager
+def captured(monkeypatch, module):
+    """Let a figure be drawn, and keep it to be looked at."""
+    kept = []
+
+    @contextlib.contextmanager
+    def keep(*arguments, **options):
+        with style.drawing(*arguments, **options) as figure:
+            yield figure
+            kept.append(figure)
+
+    monkeypatch.setattr(module, "drawing", keep)
+    yield kept
+
+
+def test_panels_of_one_experiment_share_range_and_colours(tmp_path, monkeypatch):
+    paths = [
+        predictions_file(tmp_path, "e", model, group, sigma, n=150)
+        for model, group, sigma in [("a", "scratch", 0.05), ("b", "pretrained", 0.01), ("c", "pretrained", 0.02)]
+    ]
+    with captured(monkeypatch, density) as figures:
+        draw_density(paths, ["scratch"], tmp_path / "1.pdf", tmp_path / "1.png")
+        draw_density(paths, ["pretrained"], tmp_path / "2.pdf", tmp_path / "2.png")
+    scales, ranges = set(), set()
+    for figure in figures:
+        *panels, bar = figure.axes
+        assert "0.01" in bar.get_ylabel()
+        for axes in panels:
+            scales.add(axes.collections[0].get_clim())
+            ranges.add((axes.get_xlim(), axes.get_ylim()))
+            assert len(axes.collections[0].get_offsets()) == 150, "every galaxy is drawn"
+    assert [len(figure.axes) for figure in figures] == [2, 3]
+    assert len(scales) == len(ranges) == 1
+
+
+def test_no_model_of_a_group(tmp_path, inputs):
+    with pytest.raises(InputError, match="no model of the groups nobody; the predictions hold: classical, pretrained"):
+        draw_density(inputs["predictions"], ["nobody"], tmp_path / "a.pdf", tmp_path / "a.png")
+
+
+def test_density_counts_galaxies():
+    """Evenly spread galaxies have the density that they were spread with."""
+    rng = np.random.default_rng(0)
+    limit, count = 0.4, 32_000  # 20 a cell of 0.01 by 0.01
+    z_spec, z_pred = rng.uniform(0, limit, (2, count))
+    inner = (np.abs(z_spec - 0.2) < 0.15) & (np.abs(z_pred - 0.2) < 0.15)
+    values = local_density(z_spec, z_pred, limit)[inner]
+    assert values.mean() == pytest.approx(20, rel=0.03)
+    lonely = local_density(np.array([0.1]), np.array([0.3]), limit)
+    assert lonely[0] == pytest.approx(1 / (2 * np.pi), rel=0.1)
+
+
+def test_published_schedules_are_those_of_the_figures():
+    def rates(key):
+        _, base, schedule, epochs = PUBLISHED[key]
+        return np.array([learning_rate(base, schedule, epoch) for epoch in range(epochs)])
+
+    figure4 = rates(("pretraining", "experiment1"))
+    assert len(figure4) == 2000 and figure4.argmax() == 195 and figure4.max() == pytest.approx(1.172e-3, abs=5e-7)
+    figure5 = rates(("finetuning", "experiment1"))
+    assert len(figure5) == 700 and (figure5[::10] == 1e-4).all() and figure5[1] == pytest.approx(0.995e-4)
+    figure8 = rates(("finetuning", "experiment2"))
+    assert figure8.argmax() == 35 and figure8.max() == pytest.approx(7.2e-5, abs=1e-6) and figure8[0] == pytest.approx(2e-6)
+
+
+def test_masked_patches_are_hidden_where_they_are():
+    masked = np.zeros(16, dtype=bool)
+    masked[[1, 4]] = True  # first row, second patch; second row, first patch
+    shown = hide(np.zeros((32, 32, 3)), masked)[..., 0] > 0
+    assert shown[:8, 8:16].all() and shown[8:16, :8].all() and shown.sum() == 2 * 64
+
+
+def test_reconstructions_of_different_masks_are_not_set_side_by_side(tmp_path):
+    files = [reconstructions_file(tmp_path / "a.h5", n=6), reconstructions_file(tmp_path / "b.h5", n=5)]
+    with pytest.raises(InputError, match=r"b\.h5: other galaxies or masks than"):
+        draw_reconstructions(["plain", "pcm"], files, tmp_path / "a.pdf", tmp_path / "a.png")
+    with pytest.raises(InputError, match="1 names of encoders for 2 files"):
+        draw_reconstructions(["plain"], files, tmp_path / "a.pdf", tmp_path / "a.png")
+
+
+def test_a_composite_keeps_colour_and_range():
+    image = galaxy_images(1, 32)[0]
+    picture = colour_composite(image, 0.02)
+    assert picture.shape == (32, 32, 3) and picture.min() >= 0 and picture.max() <= 1
+    r, g, b = picture[16, 16]
+    assert r > g > b, "these galaxies are brighter in i than in r than in g"
+    # Lupton's mapping keeps ratios, here those of the fluxes in i, r and g
+    flux = image[[BANDS.index(band) for band in "irg"], 16, 16]
+    np.testing.assert_allclose(picture[16, 16] / r, flux / flux[0], rtol=1e-6)
+
+
+def test_a_stretch_keeps_the_order_of_pixels():
+    image = galaxy_images(1, 32)[0, 2]
+    stretched = arcsinh_stretch(image)
+    order = np.argsort(image, axis=None)
+    assert (np.diff(stretched.ravel()[order]) >= 0).all() and stretched.max() == 1
+
+
+def test_examples_span_the_redshifts(inputs):
+    catalog = pd.read_parquet(inputs["catalog"])
+    examples = choose_examples(catalog)
+    assert len(examples) == example_stamps.SHOWN and examples["z"].is_monotonic_increasing
+    parts = np.array_split(np.sort(catalog["z"]), example_stamps.SHOWN)
+    for z, part in zip(examples["z"], parts, strict=True):
+        assert part[0] <= z <= part[-1]
+
+
+def test_a_galaxy_without_a_stamp_is_no_example(inputs, tmp_path):
+    frame = pd.read_parquet(inputs["catalog"])
+    frame["objid"] += 10**6
+    frame.to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="none of its galaxies has a stamp"):
+        draw_stamps(tmp_path / "other.parquet", inputs["stamps"], tmp_path / "a.pdf", tmp_path / "a.png")
+
+
+def test_a_history_that_is_none(tmp_path):
+    (tmp_path / "h.csv").write_text("epoch,loss\n0,1\n")
+    with pytest.raises(InputError, match=r"h\.csv: a history needs at least one epoch and the columns epoch"):
+        draw_learning_rate("pretraining", "experiment1", tmp_path / "h.csv", tmp_path / "a.pdf", tmp_path / "a.png")
+
+
+def test_no_figure_needs_torch():
+    modules = "density example_stamps finetuning_curves learning_rate pretraining_curves published_dots reconstructions"
+    code = "import sys; " + "; ".join(f"import astromae.evaluation.{name}" for name in [*modules.split(), "tables"])
+    subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)

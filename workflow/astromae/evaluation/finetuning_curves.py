@@ -1,0 +1,54 @@
+"""Losses of the redshift models by epoch, one panel a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from astromae.errors import InputError
+from astromae.evaluation.histories import read_history
+from astromae.evaluation.names import model_name
+from astromae.evaluation.style import BLUE, ONE_COLUMN, ORANGE, PALE, TWO_COLUMNS, drawing, grid_of
+
+
+def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path, png: Path) -> None:
+    """Draw training and validation loss of every model over the validation losses of all.
+
+    Parameters
+    ----------
+    models
+        Name of the model of each history; a name that comes again is another seed of it.
+    histories
+        Histories of the fine-tuning.
+    pdf, png
+        Figure to write.
+    """
+    if len(models) != len(histories):
+        raise InputError(f"{len(models)} names of models for {len(histories)} histories; give one for each")
+    runs = [read_history(path) for path in histories]
+    names = list(dict.fromkeys(models))
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    width = ONE_COLUMN if columns <= 2 else TWO_COLUMNS
+    with drawing(pdf, png, width, 0.55 + 1.3 * rows) as figure:
+        panels, _ = grid_of(figure, len(names), columns)
+        for axes, name in zip(panels, names, strict=True):
+            for model, run in zip(models, runs, strict=True):
+                if model != name:
+                    axes.plot(run["epoch"] + 1, run["val_loss"], color=PALE, lw=0.6, zorder=1)
+            for model, run in zip(models, runs, strict=True):
+                if model == name:
+                    axes.plot(run["epoch"] + 1, run["train_loss"], color=ORANGE, lw=1, ls="--")
+                    axes.plot(run["epoch"] + 1, run["val_loss"], color=BLUE)
+            axes.set_title(model_name(name), pad=3)
+            axes.set_yscale("log")
+        panels[0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        figure.supxlabel("epochs done", fontsize=8)
+        figure.supylabel("mean squared error of the redshift", fontsize=8)
+        handles = [
+            Line2D([], [], color=ORANGE, ls="--", lw=1, label="training"),
+            Line2D([], [], color=BLUE, label="validation"),
+            Line2D([], [], color=PALE, lw=0.6, label="validation, others"),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)

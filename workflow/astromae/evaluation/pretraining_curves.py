@@ -1,0 +1,46 @@
+"""Losses of the masked autoencoders by epoch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from astromae.errors import InputError
+from astromae.evaluation.histories import read_history
+from astromae.evaluation.style import BLUE, GREEN, GREY, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
+
+_COLOURS = (ORANGE, BLUE, GREEN, RED, PURPLE)
+
+
+def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], pdf: Path, png: Path) -> None:
+    """Draw training and validation loss of every encoder.
+
+    Parameters
+    ----------
+    encoders
+        Name of the encoder of each history; a name that comes again is another seed of it.
+    histories
+        Histories of the pretraining.
+    pdf, png
+        Figure to write.
+    """
+    if len(encoders) != len(histories):
+        raise InputError(f"{len(encoders)} names of encoders for {len(histories)} histories; give one for each")
+    names = list(dict.fromkeys(encoders))
+    with drawing(pdf, png, ONE_COLUMN, 2.2) as figure:
+        axes = figure.subplots()
+        for encoder, path in zip(encoders, histories, strict=True):
+            colour = _COLOURS[names.index(encoder) % len(_COLOURS)]
+            history = read_history(path)
+            epoch = history["epoch"] + 1
+            axes.plot(epoch, history["train_loss"], color=colour, ls="--", lw=0.9)
+            axes.plot(epoch, history["val_loss"], color=colour, marker="o" if len(epoch) <= 40 else "", ms=2.5)
+        axes.set(xlabel="epochs done", ylabel="mean squared error, masked patches", yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles = [
+            Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=f"{name} encoder") for n, name in enumerate(names)
+        ]
+        handles += [Line2D([], [], color=GREY, ls="--", lw=0.9, label="training")]
+        handles += [Line2D([], [], color=GREY, label="validation")]
+        axes.legend(handles=handles, ncols=2)
