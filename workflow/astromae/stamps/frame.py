@@ -148,7 +148,7 @@ class FrameReader:
         while done < count:
             piece = self._pending or memoryview(next(self._stream, b""))
             if not piece:
-                raise FrameError(f"the image ends {count - done} bytes early")
+                raise FrameError(f"the data end {count - done} bytes early")
             used = min(len(piece), count - done)
             if target is not None:
                 target[done : done + used] = piece[:used]
@@ -159,10 +159,7 @@ class FrameReader:
         text = bytearray()
         for _ in range(MAX_HEADER_BLOCKS):
             block = bytearray(FITS_BLOCK)
-            try:
-                self._take(FITS_BLOCK, memoryview(block))
-            except FrameError as error:
-                raise FrameError(f"no FITS header: {error}") from error
+            self._take(FITS_BLOCK, memoryview(block))
             text += block
             if not text.startswith(b"SIMPLE  ="):
                 break

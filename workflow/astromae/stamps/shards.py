@@ -118,6 +118,7 @@ def _skeleton(objid: np.ndarray, attributes: Mapping[str, object]) -> tuple[byte
         plan.set_layout(h5py.h5d.CONTIGUOUS)
         plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        plan.set_obj_track_times(False)
         space = h5py.h5s.create_simple((len(objid), *STAMP_SHAPE))
         images = h5py.h5d.create(file.id, b"images", h5py.h5t.py_create(PIXEL_TYPE), space, dcpl=plan)
         # A dataset of no rows has no place in the file.
