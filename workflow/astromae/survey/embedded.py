@@ -2,24 +2,21 @@
 
 import importlib.metadata
 import importlib.util
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS
 from astromae.errors import InputError
-from astromae.files import atomic_path
 from astromae.photometry import asinh_flux, asinh_magnitude
 from astromae.progress import log
 from astromae.seeds import generator
 from astromae.survey.archive import RERUN
+from astromae.survey.catalog import write_table
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import draw_morphology
 from astromae.survey.objid import encode_objid
@@ -255,10 +252,5 @@ def write_catalog(output: Path, settings: dict) -> None:
         "settings": settings,
         "units": _UNITS,
     }
-    table = pa.Table.from_pandas(catalog, preserve_index=False)
-    table = table.replace_schema_metadata(
-        {**(table.schema.metadata or {}), b"astromae": json.dumps(metadata, sort_keys=True).encode()}
-    )
-    with atomic_path(output) as temporary:
-        pq.write_table(table, temporary)
+    write_table(output, catalog, metadata)
     log(f"{output}: {len(catalog)} galaxies on {metadata['counts']['fields']} fields")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from astromae.catalog import read_catalog
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
 from astromae.progress import Ticker
@@ -49,6 +50,14 @@ _PSF_REACH = 4.5
 # records time: about those of the real frame-r-001000-1-0100.
 _CALIBRATION_SPREAD, _SKY_SLOPE = 0.01, 0.01
 
+# What drawing needs of the catalogue.
+_COLUMNS = [
+    *("run", "camcol", "field", "ra", "dec"),
+    *(f"{name}_{band}" for name in ("mag", "extinction", "bulge_fraction") for band in BANDS),
+    *("bulge_sersic", "bulge_half_light_arcsec", "disc_half_light_arcsec"),
+    *("bulge_axis_ratio", "disc_axis_ratio", "position_angle_deg"),
+]
+
 
 def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, output_dir: Path) -> None:
     """Draw every field of one run and camera column, five bands each, as frame files.
@@ -77,16 +86,7 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
             f"run {run}, camcol {camcol}: not simulated; "
             f"embedded.runs is {settings['runs']} and embedded.camcols is {settings['camcols']}"
         )
-    try:
-        catalog = pd.read_parquet(catalog_path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{catalog_path}: not a readable catalogue ({error})") from error
-    missing = {"run", "camcol", "field", "bulge_fraction_r", "position_angle_deg"} - set(catalog.columns)
-    if missing:
-        raise InputError(
-            f"{catalog_path}: has no column {', '.join(sorted(missing))}; "
-            "it should be a catalogue of the embedded survey"
-        )
+    catalog = read_catalog(catalog_path, _COLUMNS)
     strip = catalog[(catalog["run"] == run) & (catalog["camcol"] == camcol)]
     if strip.empty:
         raise InputError(f"{catalog_path}: no galaxy of run {run}, camcol {camcol}; rebuild the catalogue")
