@@ -123,7 +123,7 @@ def _line(error: jsonschema.ValidationError) -> str:
         return f"configuration: {key}.{error.instance} is not a valid name; allowed: {_allowed(schema)}"
     hint = ""
     if isinstance(error.instance, str) and error.validator == "type" and _reads_as_number(error.instance):
-        hint = " (YAML takes 1e-3 and quoted numbers for text; write 1.0e-3)"
+        hint = " (it was read as text: YAML wants 1.0e-3 for 1e-3; give nested keys with --configfile)"
     return f"{_wrong(key, error.instance, _allowed(schema))}{hint}"
 
 
@@ -180,9 +180,7 @@ def _check_networks(config: Mapping[str, Any]) -> None:
             raise _wrong(f"{key}.patch", backbone["patch"], f"a divisor of scaling.crop ({crop})")
         pcm = backbone["pcm"]
         if pcm and backbone["width"] % pcm["groups"]:
-            raise _wrong(
-                f"{key}.pcm.groups", pcm["groups"], f"a divisor of {key}.width ({backbone['width']})"
-            )
+            raise _wrong(f"{key}.pcm.groups", pcm["groups"], f"a divisor of {key}.width ({backbone['width']})")
         if pcm and pcm["pretrain_kernel"] > pcm["finetune_kernel"]:
             raise _wrong(
                 f"{key}.pcm.pretrain_kernel",
@@ -192,15 +190,14 @@ def _check_networks(config: Mapping[str, Any]) -> None:
     _check_heads("decoder", config["decoder"])
     augmentation = config["augmentation"]
     rotated = augmentation["rotation_deg"] > 0 and augmentation["rotate_before_crop"]
-    largest = math.floor(size / math.sqrt(2)) if rotated else size
+    # A diagonal of the crop must fit, and the resampling kernel reads a pixel beyond either end.
+    largest = math.floor((size - 2) / math.sqrt(2)) if rotated else size
     if crop > largest:
         why = "so that a rotated crop stays inside the stamp" if rotated else "the stamp's size"
         raise _wrong("scaling.crop", crop, f"at most {largest}, {why}")
     inception = [name for name, model in config["models"].items() if model["inception"]]
     if inception and crop != _INCEPTION_SIDE:
-        raise _wrong(
-            "scaling.crop", crop, f"{_INCEPTION_SIDE} while a model has inception: true ({inception[0]})"
-        )
+        raise _wrong("scaling.crop", crop, f"{_INCEPTION_SIDE} while a model has inception: true ({inception[0]})")
     for name, experiment in config["experiments"].items():
         ratio = experiment["pretraining"]["mask_ratio"]
         for backbone in config["backbones"].values():
@@ -215,28 +212,20 @@ def _check_networks(config: Mapping[str, Any]) -> None:
 
 def _check_heads(key: str, transformer: Mapping[str, Any]) -> None:
     if transformer["width"] % transformer["heads"]:
-        raise _wrong(
-            f"{key}.heads", transformer["heads"], f"a divisor of {key}.width ({transformer['width']})"
-        )
+        raise _wrong(f"{key}.heads", transformer["heads"], f"a divisor of {key}.width ({transformer['width']})")
 
 
 def _check_model(key: str, model: Mapping[str, Any], backbones: Iterable[str]) -> None:
     """Check that a model's branches make a network."""
     encoder = model["encoder"]
     if encoder is not None and encoder not in backbones:
-        raise _wrong(
-            f"{key}.encoder", encoder, f"null or a name in section backbones: {', '.join(sorted(backbones))}"
-        )
+        raise _wrong(f"{key}.encoder", encoder, f"null or a name in section backbones: {', '.join(backbones)}")
     if encoder is None and model["pretrained"]:
         raise _wrong(f"{key}.pretrained", True, "false while encoder is null: there is nothing to pretrain")
     if model["frozen"] and not model["pretrained"]:
-        raise _wrong(
-            f"{key}.frozen", True, "false while pretrained is false: random weights would stay random"
-        )
+        raise _wrong(f"{key}.frozen", True, "false while pretrained is false: random weights would stay random")
     if encoder is None and not model["inception"] and not model["magnitude"]:
-        raise InputError(
-            f"configuration: {key} has no branch; give it an encoder, inception: true or magnitude: true"
-        )
+        raise InputError(f"configuration: {key} has no branch; give it an encoder, inception: true or magnitude: true")
 
 
 def _check_experiment(key: str, experiment: Mapping[str, Any], models: Mapping[str, Any]) -> None:
@@ -254,9 +243,7 @@ def _check_experiment(key: str, experiment: Mapping[str, Any], models: Mapping[s
             for subset in experiment[role]:
                 if fractions[subset] == 0:
                     filled = [name for name, fraction in fractions.items() if fraction > 0]
-                    raise _wrong(
-                        f"{key}.{role}", subset, f"subsets with a fraction above 0: {', '.join(filled)}"
-                    )
+                    raise _wrong(f"{key}.{role}", subset, f"subsets with a fraction above 0: {', '.join(filled)}")
         both = sorted(set(experiment["pretrain_on"]) & set(experiment["validate_on"]))
         if both:
             raise _wrong(f"{key}.validate_on", both[0], f"subsets that are not in {key}.pretrain_on")

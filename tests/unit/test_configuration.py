@@ -1,0 +1,212 @@
+"""The configuration is checked before the first job, and a wrong one is explained in one line."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from astromae.configuration import SCHEMA_PATH, check_configuration
+from astromae.errors import InputError
+from snakemake.utils import update_config
+
+ROOT = Path(__file__).parents[2]
+PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
+
+
+def default() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def with_preset(path: Path) -> dict:
+    config = default()
+    update_config(config, yaml.safe_load(path.read_text()))
+    return config
+
+
+def changed(key: str, value: object) -> dict:
+    config = default()
+    section = config
+    *parents, last = key.split(".")
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return config
+
+
+def complaint(config: dict) -> str:
+    with pytest.raises(InputError) as caught:
+        check_configuration(config)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_default_is_valid():
+    check_configuration(default())
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_presets_are_valid(preset):
+    check_configuration(with_preset(preset))
+
+
+def test_a_preset_can_change_the_kind_of_schedule():
+    config = default()
+    schedule = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10}
+    update_config(config, {"experiments": {"experiment1": {"finetuning": {"schedule": schedule}}}})
+    check_configuration(config)
+
+
+def leaves(schema: dict, path: tuple = ()):
+    for key, part in schema.get("properties", {}).items():
+        if "properties" in part:
+            yield from leaves(part, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def test_config_yaml_and_the_schema_have_the_same_keys():
+    schema = yaml.safe_load(SCHEMA_PATH.read_text())
+    config = default()
+    for path in leaves(schema):
+        if path[:2] == ("sdss", "cuts"):
+            continue
+        section = config
+        for key in path:
+            assert key in section, f"{'.'.join(path)} is in the schema and not in config.yaml"
+            section = section[key]
+
+
+def sections(text: str) -> dict[str, list[str]]:
+    """Split config.yaml into its top-level sections, each with the comments right above it."""
+    found, comments, lines = {}, [], []
+    for line in text.splitlines():
+        if re.match(r"\w+:", line):
+            found[line.partition(":")[0]] = lines = [*comments, line]
+            comments = []
+        elif line.startswith("#"):
+            comments.append(line)
+        elif line.strip():
+            lines.append(line)
+        else:
+            comments = []
+    return found
+
+
+def test_every_key_of_config_yaml_is_explained():
+    """A key has a comment on its line, or the comments of its section name it."""
+    written = sections((ROOT / "config.yaml").read_text())
+    schema = yaml.safe_load(SCHEMA_PATH.read_text())
+    for name, part in schema["properties"].items():
+        comments = " ".join(line.partition("#")[2] for line in written[name])
+        entries = part.get("additionalProperties") or part
+        for key in entries.get("properties", {name: None}):
+            on_its_line = any(re.match(rf"\s+{key}:.*#", line) for line in written[name])
+            alone = name == key and "#" in written[name][0]
+            assert on_its_line or alone or re.search(rf"\b{key}\b", comments), f"{name}: {key} is not explained"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("survey", "sloan", ['"sloan"', "embedded, sdss, cube"]),
+        ("seeds", [], ["one or more different values"]),
+        ("seeds", [1, 1], ["different"]),
+        ("seeds", 42, ["a list"]),
+        ("embedded.galaxies", 20000, ["20000", "at most 10000"]),
+        ("embedded.galaxies", 300.0, ["an integer"]),
+        ("embedded.galaxy", 300, ["unknown key", "did you mean galaxies?"]),
+        ("embedded.camcols", [7], ["camcols.0", "at most 6"]),
+        ("sdss.cuts", {"ra": [10]}, ["sdss.cuts.ra", "two values"]),
+        ("sdss.queries_per_minute", 600, ["at most 60"]),
+        ("experiments.experiment1.fractions.train", -0.1, ["-0.1", "above 0"]),
+        ("experiments.experiment1.fractions.train", 0.9, ["add up to 1.6", "at most 1"]),
+        ("experiments.experiment1.models", ["pcm-astroma"], ['"pcm-astroma"', "did you mean pcm-astromae?"]),
+        ("experiments.experiment1.models", [], ["one or more"]),
+        ("experiments.experiment1.pretrain_on", ["everything"], ["pretrain, pretrain_val, train, val, test"]),
+        ("experiments.experiment2.pretrain_on", ["pretrain"], ["fraction above 0: train, val, test"]),
+        ("experiments.experiment2.validate_on", ["train"], ["not in", "pretrain_on"]),
+        ("experiments.experiment2.table", "table4", ["experiment1"]),
+        ("experiments.experiment1.pretraining.mask_ratio", 0.99, ["at least one of the 16 patches"]),
+        ("experiments.experiment1.pretraining.epochs", 500, ["period_epochs", "at least"]),
+        ("experiments.experiment1.finetuning.optimiser.learning_rate", "1e-4", ["a number", "1.0e-3"]),
+        ("experiments.experiment1.finetuning.optimiser.learning_rate", float("nan"), ["finite"]),
+        ("experiments.experiment1.finetuning.optimiser.betas", [0.9], ["two values"]),
+        ("experiments.experiment1.finetuning.schedule.kind", "step", ["cosine, paper_steps"]),
+        ("experiments.experiment1.finetuning.schedule.kind", "paper_steps", ["schedule.decay is missing"]),
+        ("models.henghes.encoder", "resnet", ['"resnet"', "plain, pcm"]),
+        ("models.henghes.pretrained", True, ["encoder is null"]),
+        ("models.scratch-plain-vit.frozen", True, ["pretrained is false"]),
+        ("models.inception-only.inception", False, ["no branch"]),
+        ("backbones.plain.heads", 5, ["a divisor of backbones.plain.width (192)"]),
+        ("backbones.plain.width", 190, ["a multiple of 4"]),
+        ("backbones.plain.patch", 5, ["a divisor of scaling.crop (32)"]),
+        ("backbones.pcm.pcm.groups", 50, ["a divisor of backbones.pcm.width (192)"]),
+        ("backbones.pcm.pcm.pretrain_kernel", 2, ["1, 3, 5"]),
+        ("backbones.pcm.pcm.pretrain_kernel", 5, ["at most finetune_kernel (3)"]),
+        ("backbones.Big", {}, ["backbones.Big", "lower-case"]),
+        ("scaling.crop", 48, ["at most 43"]),
+        ("scaling.crop", 40, ["32 while a model has inception: true"]),
+        ("training.gpus", -1, ["at least 0"]),
+        ("training.precision", "16-mixed", ["training.gpus is 0"]),
+        ("training.share_features", "yes please", ["true or false"]),
+        ("evaluation.interval", 1.0, ["below 1"]),
+        ("experiments.experiment1", None, ["a mapping with the keys"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
+    message = complaint(changed(key, value))
+    for word in words:
+        assert word in message
+    assert key.split(".")[0] in message
+
+
+def test_a_missing_key_is_named():
+    config = default()
+    del config["experiments"]["experiment2"]["finetuning"]["noise_sigma"]
+    assert "experiments.experiment2.finetuning.noise_sigma is missing" in complaint(config)
+
+
+def test_a_wider_crop_is_allowed_without_rotation_and_inception():
+    config = changed("scaling.crop", 64)
+    config["augmentation"]["rotation_deg"] = 0
+    config["models"] = {"vit": {**config["models"]["plain-vit"]}}
+    for experiment in config["experiments"].values():
+        experiment["models"] = ["vit"]
+    check_configuration(config)
+
+
+def test_the_paper_preset_holds_what_the_paper_states():
+    """Table III, section IV and the curves of figures 4, 5 and 8 (the last two by their fitted forms)."""
+    config = with_preset(ROOT / "workflow/presets/paper.yaml")
+    assert config["survey"] == "cube"
+    assert config["seeds"] == [42]
+
+    first, second = config["experiments"]["experiment1"], config["experiments"]["experiment2"]
+    counts = {name: fraction * 659_857 for name, fraction in first["fractions"].items()}
+    assert counts == pytest.approx(
+        {"pretrain": 527_886, "pretrain_val": 65_986, "train": 46_190, "val": 6_599, "test": 13_197}, abs=1
+    )
+    pretraining = copy.deepcopy(first["pretraining"])
+    assert (pretraining["epochs"], pretraining["batch_size"], pretraining["mask_ratio"]) == (2000, 2048, 0.75)
+    assert pretraining["optimiser"] == {"learning_rate": 1.2e-3, "betas": [0.9, 0.95], "weight_decay": 0.05}
+    assert pretraining["schedule"] == {"kind": "cosine", "warmup_epochs": 200, "period_epochs": 2000}
+
+    finetuning = first["finetuning"]
+    assert (finetuning["epochs"], finetuning["batch_size"], finetuning["noise_sigma"]) == (700, 1024, 0.05)
+    assert finetuning["optimiser"] == {"learning_rate": 1e-4, "betas": [0.9, 0.999], "weight_decay": 0.005}
+    schedule = finetuning["schedule"]
+    assert (schedule["kind"], schedule["decay"], schedule["restart_every"]) == ("paper_steps", 0.995, 10)
+
+    finetuning = second["finetuning"]
+    assert (finetuning["epochs"], finetuning["noise_sigma"]) == (100, 0.20)
+    assert finetuning["optimiser"]["learning_rate"] == 1e-4
+    assert finetuning["schedule"] == {"kind": "cosine", "warmup_epochs": 50, "period_epochs": 100}
+
+    for backbone in config["backbones"].values():
+        assert [backbone[key] for key in ("patch", "width", "depth", "heads")] == [8, 192, 12, 3]
+    assert config["decoder"] == {"width": 192, "depth": 4, "heads": 3}
+    assert config["augmentation"]["rotation_deg"] == 45
+    assert len(first["models"]) == 14
+    assert second["models"] == ["henghes", "pcm-astromae"]

@@ -1,0 +1,53 @@
+"""The files that a command runs are found by reading imports."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from astromae.sources import PACKAGE, command_sources
+
+
+def names(command: str) -> set[str]:
+    return {str(path.relative_to(PACKAGE)) for path in command_sources(command)}
+
+
+def test_pretraining_knows_its_models_and_no_survey():
+    files = names("pretrain")
+    assert {"training/pretrain.py", "models/vit.py", "stamps/shards.py", "errors.py"} <= files
+    assert not any(file.startswith(("survey/", "evaluation/")) for file in files)
+
+
+def test_a_figure_knows_no_training():
+    files = names("figure-density")
+    assert "evaluation/density.py" in files
+    assert not any(file.startswith(("training/", "models/", "survey/")) for file in files)
+
+
+def test_data_beside_a_module_counts_as_its_source():
+    assert {"evaluation/published.py", "evaluation/published.csv"} <= names("table")
+
+
+def test_the_command_line_is_not_a_source():
+    assert "cli.py" not in names("pretrain")
+
+
+@pytest.mark.parametrize("command", ["cut", "pretrain", "redshift", "table", "paper"])
+def test_nothing_that_python_imports_is_missing(command):
+    """Import a command's modules in a fresh interpreter and compare with what reading them found."""
+    modules = [
+        ".".join(("astromae", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in command_sources(command)
+        if path.suffix == ".py"
+    ]
+    program = (
+        f"import importlib, sys; [importlib.import_module(m) for m in {modules!r}]; "
+        "print('\\n'.join(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'astromae'))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {Path(line) for line in ran.stdout.split()} <= set(command_sources(command))
+
+
+def test_an_unknown_command_is_named():
+    with pytest.raises(ValueError, match=r"no command 'pretain'.*pretrain"):
+        command_sources("pretain")
