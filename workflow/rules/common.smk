@@ -119,9 +119,7 @@ PRETRAINED = [name for name in EXPERIMENTS if pretrained_models(name)]
 def encoder_folders(experiment, seeds=SEEDS):
     """Return the folders of an experiment's encoders, encoder by encoder."""
     return [
-        f"results/encoders/{encoder}/{experiment}/seed{seed}"
-        for encoder in encoders_of(experiment)
-        for seed in seeds
+        f"results/encoders/{encoder}/{experiment}/seed{seed}" for encoder in encoders_of(experiment) for seed in seeds
     ]
 
 
@@ -247,9 +245,7 @@ def redshift_priority(wildcards):
     settings = EXPERIMENTS[wildcards.experiment]
     trained_encoder = model["encoder"] is not None and not model["frozen"]
     work = 1 + 10 * trained_encoder + 5 * model["inception"]
-    longest = max(
-        entry["fractions"]["train"] * entry["finetuning"]["epochs"] for entry in EXPERIMENTS.values()
-    )
+    longest = max(entry["fractions"]["train"] * entry["finetuning"]["epochs"] for entry in EXPERIMENTS.values())
     return 5 * work * settings["fractions"]["train"] * settings["finetuning"]["epochs"] / longest
 
 

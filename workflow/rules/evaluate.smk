@@ -178,9 +178,7 @@ rule figure_reconstructions:
 
 rule figure_pretraining:
     input:
-        history=lambda wildcards: [
-            f"{folder}/history.csv" for folder in encoder_folders(wildcards.experiment)
-        ],
+        history=lambda wildcards: [f"{folder}/history.csv" for folder in encoder_folders(wildcards.experiment)],
         code=code("figure-pretraining"),
     output:
         pdf="results/figures/pretraining-{experiment}.pdf",
@@ -202,9 +200,7 @@ rule figure_pretraining:
 
 rule figure_finetuning:
     input:
-        history=lambda wildcards: [
-            f"{folder}/history.csv" for folder in redshift_folders(wildcards.experiment)
-        ],
+        history=lambda wildcards: [f"{folder}/history.csv" for folder in redshift_folders(wildcards.experiment)],
         code=code("figure-finetuning"),
     output:
         pdf="results/figures/finetuning-{experiment}.pdf",

@@ -66,8 +66,7 @@ elif SURVEY == "sdss" and config["sdss"]["table"] is None:
     rule catalog:
         input:
             partition=[
-                f"results/catalog/partitions/{partition}.parquet"
-                for partition in range(config["sdss"]["partitions"])
+                f"results/catalog/partitions/{partition}.parquet" for partition in range(config["sdss"]["partitions"])
             ],
             code=code("sdss-merge"),
         output:
