@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import torch
 from astromae.constants import BANDS
-from astromae.errors import InputError
+from astromae.errors import InputError, Interrupted
 from astromae.stamps.shards import shard_attributes, write_shard
 from astromae.training.boosting import boost
+from astromae.training.checkpoint import Checkpoint
 from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder, write_features
 from astromae.training.pretrain import pretrain
 from astromae.training.reconstruct import reconstruct
@@ -258,7 +259,7 @@ def test_views_depend_on_seed_and_epoch_alone(galaxies):
 
     def epoch(seed, number):
         views = Views(images, scaling, AUGMENTATION, 32, 0.05, 8, seed)
-        return [v for _, v in views.epoch(number)], torch.cat([p for p, _ in views.epoch(number)])
+        return [v for _, _, v in views.epoch(number)], torch.cat([p for _, p, _ in views.epoch(number)])
 
     first, order = epoch(1, 3)
     again, _ = epoch(1, 3)
@@ -329,49 +330,111 @@ def test_same_seed_same_bytes(galaxies, encoder, tmp_path):
 
 
 KILLED = """
-import json, os, signal, sys
+import os, signal, sys
 import torch
 torch.set_num_threads(1)
-import astromae.training.trainer as trainer
 sys.path.insert(0, {tests!r})
 from pathlib import Path
+import astromae.training.trainer as trainer
 import test_training as t
 trainer.CHECKPOINT_INTERVAL_S = 0.0
 save = trainer.Checkpoint.save
-def save_and_die(self, state):
+def save_and_signal(self, state):
     save(self, state)
-    if state["epoch"] == {epoch}:
-        os.kill(os.getpid(), signal.SIGKILL)
-trainer.Checkpoint.save = save_and_die
+    if (state["epoch"], state["batch"]) == {moment}:
+        os.kill(os.getpid(), signal.{signal})
+trainer.Checkpoint.save = save_and_signal
 {call}
 """
 
 
-def killed(tmp_path, epoch, call):
-    code = KILLED.format(tests=str(Path(__file__).parent), epoch=epoch, call=call)
+@pytest.fixture
+def one_thread():
+    """Sums over threads depend on their number; a run is the same only on the same one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def signalled(moment, call, signal="SIGKILL"):
+    """Run `call` in a process that signals itself after saving the state of (epoch, batch)."""
+    code = KILLED.format(tests=str(Path(__file__).parent), moment=moment, call=call, signal=signal)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 
 
-def test_killed_pretraining_continues_to_the_same_weights(galaxies, encoder, tmp_path, capsys):
-    call = f"t.run_pretrain(Path({str(galaxies)!r}), Path({str(tmp_path / 'run')!r}), t.pretraining_recipe())"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        run_pretrain(galaxies, tmp_path / "whole", pretraining_recipe())
-        result = killed(tmp_path, 1, call)
-        assert result.returncode == -9, result.stderr
-        assert not (tmp_path / "run" / "weights.safetensors").exists()
-        run_pretrain(galaxies, tmp_path / "run", pretraining_recipe())
-    finally:
-        torch.set_num_threads(threads)
-    assert "continuing after epoch 1" in capsys.readouterr().err
-    for name in ("weights.safetensors", "history.csv"):
+def pretraining_call(folder, output):
+    return f"t.run_pretrain(Path({str(folder)!r}), Path({str(output)!r}), t.pretraining_recipe())"
+
+
+@pytest.mark.parametrize("moment", [(0, 1), (1, 3), (2, 2)])
+def test_killed_pretraining_continues_to_the_same_bytes(galaxies, tmp_path, capsys, one_thread, moment):
+    run_pretrain(galaxies, tmp_path / "whole", pretraining_recipe())
+    result = signalled(moment, pretraining_call(galaxies, tmp_path / "run"))
+    assert result.returncode == -9, result.stderr
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    run_pretrain(galaxies, tmp_path / "run", pretraining_recipe())
+    assert f"continuing in epoch {moment[0] + 1} after batch {moment[1]}" in capsys.readouterr().err
+    for name in ("weights.safetensors", "history.csv", "recipe.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+def test_terminated_finetuning_saves_and_continues(galaxies, encoder, features, tmp_path, capsys, one_thread):
+    call = (
+        f"t.run_redshift(Path({str(galaxies)!r}), Path({str(tmp_path / 'run')!r}), t.redshift_recipe(), "
+        f"Path({str(encoder)!r}), Path({str(features)!r}))"
+    )
+    result = signalled((1, 1), call, "SIGTERM")
+    assert result.returncode == 1
+    assert "stopped in epoch 2 after batch 2; the state is saved" in result.stderr
+    for name in ("whole", "run"):
+        run_redshift(galaxies, tmp_path / name, redshift_recipe(), encoder, features)
+    assert "continuing in epoch 2 after batch 2" in capsys.readouterr().err
+    for name in ("weights.safetensors", "history.csv", "predictions.parquet"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_step_stops_before_its_time_limit(galaxies, tmp_path):
+    with pytest.raises(Interrupted, match="the same command continues"):
+        pretrain(
+            [galaxies / "0000.h5"],
+            galaxies / "split.parquet",
+            scaling_of(galaxies),
+            pretraining_recipe(),
+            42,
+            tmp_path,
+            tmp_path / "checkpoints",
+            minutes=0.0,
+        )
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_interruption_has_its_own_status(galaxies, tmp_path):
+    command = [sys.executable, "-m", "astromae", "pretrain", "--stamps", galaxies / "0000.h5"]
+    command += ["--split", galaxies / "split.parquet", "--scaling", galaxies / "scaling.json", "--seed", "42"]
+    command += ["--recipe", json.dumps(pretraining_recipe()), "--output-dir", tmp_path, "--minutes", "0"]
+    result = subprocess.run(
+        [*command, "--checkpoints", tmp_path / "checkpoints"], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 75, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint.save({"epoch": 0, "batch": 1})
+    checkpoint.save({"epoch": 0, "batch": 2})
+    assert checkpoint.load()["batch"] == 2
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-7])
+    assert checkpoint.load()["batch"] == 1
+    assert "is torn" in capsys.readouterr().err
+    checkpoint.remove()
+    assert checkpoint.load() is None
+
+
 def test_checkpoint_of_another_recipe_is_not_used(galaxies, tmp_path, capsys):
-    call = f"t.run_pretrain(Path({str(galaxies)!r}), Path({str(tmp_path / 'run')!r}), t.pretraining_recipe())"
-    assert killed(tmp_path, 0, call).returncode == -9
+    assert signalled((0, 2), pretraining_call(galaxies, tmp_path / "run")).returncode == -9
     capsys.readouterr()
     run_pretrain(galaxies, tmp_path / "run", pretraining_recipe(mask_ratio=0.5))
     assert "continuing" not in capsys.readouterr().err
@@ -411,7 +474,7 @@ def test_shared_features_are_the_encoder_s(galaxies, encoder, features):
     bank = FeatureBank(features)
     for epoch in range(FINETUNING["epochs"]):
         known = bank.epoch(objid, epoch)
-        for positions, images in views.epoch(epoch):
+        for _, positions, images in views.epoch(epoch):
             with torch.no_grad():
                 torch.testing.assert_close(model.features(images), known[positions].float(), atol=1e-6, rtol=1e-6)
     with pytest.raises(InputError, match="are not those of the split"):

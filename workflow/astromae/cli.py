@@ -6,13 +6,14 @@ environment needs no torch.
 
 import errno
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from astromae.errors import InputError
+from astromae.errors import InputError, Interrupted
 
 app = typer.Typer(
     add_completion=False,
@@ -291,9 +292,7 @@ def values_experiment(
     """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
     from astromae.evaluation.values_experiment import write_experiment_values
 
-    write_experiment_values(
-        experiment, settings, evaluation, split, table, models, predictions, recipe, cost, output
-    )
+    write_experiment_values(experiment, settings, evaluation, split, table, models, predictions, recipe, cost, output)
 
 
 @app.command()
@@ -325,6 +324,7 @@ def scaling(
 
 
 Checkpoints = Annotated[Path, typer.Option(help="Folder of states that a killed step continues from.")]
+Minutes = Annotated[float | None, typer.Option(help="Time limit; the state is saved before it, with status 75.")]
 Scaling = Annotated[Path, typer.Option(help="Scaling of the experiment (JSON).")]
 Recipe = Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What is trained, and how.")]
 Split = Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")]
@@ -341,11 +341,12 @@ def pretrain(
     seed: Seed,
     output_dir: Annotated[Path, typer.Option(help="Folder for weights, history, recipe and cost.")],
     checkpoints: Checkpoints = Path("results/checkpoints"),
+    minutes: Minutes = None,
 ) -> None:
     """Pretrain an encoder as a masked autoencoder."""
     from astromae.training.pretrain import pretrain as run
 
-    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints)
+    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints, minutes)
 
 
 @app.command()
@@ -392,12 +393,15 @@ def redshift(
     encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
     features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
     checkpoints: Checkpoints = Path("results/checkpoints"),
+    minutes: Minutes = None,
 ) -> None:
     """Train one redshift model and predict the validation and test galaxies."""
     from astromae.training.redshift import train_redshifts
 
     scale = json.loads(scaling.read_text())
-    train_redshifts(catalog, stamps, split, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints)
+    train_redshifts(
+        catalog, stamps, split, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes
+    )
 
 
 @app.command()
@@ -452,12 +456,15 @@ def _model_table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Run the command line; bad input ends in one line and status 2."""
+    """Run the command line; bad input ends in one line and status 2, an interruption in status 75."""
     try:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Interrupted as interruption:
+        print(interruption, file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -1,4 +1,4 @@
-"""The one kind of error that is a message to a person rather than a fault of the program."""
+"""Errors that are messages to a person rather than faults of the program."""
 
 
 class InputError(ValueError):
@@ -6,4 +6,11 @@ class InputError(ValueError):
 
     The message names the file, key or row, what was found, and what would be right. The command
     line prints it without a traceback and exits with status 2.
+    """
+
+
+class Interrupted(Exception):
+    """A step was told to stop, or its time is nearly up; its state is saved.
+
+    The command line exits with status 75 (``EX_TEMPFAIL``): the same command continues the step.
     """

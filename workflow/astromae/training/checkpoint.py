@@ -2,7 +2,9 @@
 
 import hashlib
 import inspect
+import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from astromae.progress import log
 
 #: Packages whose source decides what a training step computes.
 CODE = ("astromae.models", "astromae.training", "astromae.stamps")
+
+#: Bytes of a SHA-256.
+DIGEST_SIZE = 32
 
 
 def fingerprint(recipe: dict[str, Any], seed: int, *data: np.ndarray) -> str:
@@ -40,7 +45,10 @@ def fingerprint(recipe: dict[str, Any], seed: int, *data: np.ndarray) -> str:
 
 
 class Checkpoint:
-    """The latest state of one training step, in a folder outside the workflow's outputs.
+    """The latest two states of one training step, in a folder outside the workflow's outputs.
+
+    A file holds the SHA-256 of the state before the state itself, so that a torn file is recognised;
+    the state before it is kept until the next one is whole.
 
     Parameters
     ----------
@@ -51,21 +59,37 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, key: str):
-        self.path = Path(folder) / f"{key}.pt"
+        self.path = Path(folder) / f"{key}.checkpoint"
+        self.previous = self.path.with_suffix(".previous")
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state, or None where there is none."""
-        if not self.path.exists():
-            return None
-        state = torch.load(self.path, weights_only=True)
-        log(f"continuing after epoch {state['epoch']} from {self.path}")
-        return state
+        """Return the latest whole state, or None where there is none."""
+        for path in (self.path, self.previous):
+            if not path.exists():
+                continue
+            content = path.read_bytes()
+            digest, payload = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+            if hashlib.sha256(payload).digest() != digest:
+                log(f"{path} is torn: its checksum does not fit; looking for the state before it")
+                continue
+            state = torch.load(io.BytesIO(payload), weights_only=True)
+            log(f"continuing in epoch {state['epoch'] + 1} after batch {state['batch']} from {path}")
+            return state
+        return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the saved state."""
+        """Write a state, keeping the one before it."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        payload = buffer.getbuffer()
         with atomic_path(self.path) as temporary:
-            torch.save(state, temporary)
+            with open(temporary, "wb") as file:
+                file.write(hashlib.sha256(payload).digest())
+                file.write(payload)
+            if self.path.exists():
+                os.replace(self.path, self.previous)
 
     def remove(self) -> None:
-        """Forget the state once the step's outputs are written."""
+        """Forget the states once the step's outputs are written."""
         self.path.unlink(missing_ok=True)
+        self.previous.unlink(missing_ok=True)

@@ -129,7 +129,7 @@ def write_features(
         ticker = Ticker(f"features {recipe['name']}", epochs * len(views), "batches")
         for epoch in range(epochs):
             rows = np.empty(train.shape[1:], "f4")
-            for positions, images in views.epoch(epoch):
+            for _, positions, images in views.epoch(epoch):
                 rows[positions.numpy()] = compute(images)
                 ticker.advance()
             train[epoch] = rows

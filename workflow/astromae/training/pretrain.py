@@ -17,7 +17,7 @@ from astromae.training.runtime import Cost, make_fabric, versions
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.subsets import load_stamps, members
-from astromae.training.trainer import fit
+from astromae.training.trainer import Deadline, fit
 from astromae.training.views import Views, source_size
 
 
@@ -40,6 +40,7 @@ def pretrain(
     seed: int,
     output: Path,
     checkpoints: Path,
+    minutes: float | None = None,
 ) -> None:
     """Pretrain an encoder and write its weights, history, recipe and cost.
 
@@ -58,6 +59,13 @@ def pretrain(
         Folder for weights.safetensors (encoder and decoder), history.csv, recipe.json and cost.json.
     checkpoints
         Folder of states to continue from.
+    minutes
+        Time limit, before which the state is saved.
+
+    Raises
+    ------
+    Interrupted
+        If the time limit is near, or after SIGTERM; the state is saved.
     """
     cost = Cost()
     settings, crop = recipe["pretraining"], recipe["scaling"]["crop"]
@@ -77,9 +85,9 @@ def pretrain(
     seed_weights(seed)
     autoencoder = build_autoencoder(recipe)
 
-    def losses(model: nn.Module, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        random = generator(seed, "masks", epoch, device=device)
-        for positions, images in views.epoch(epoch):
+    def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch, positions, images in views.epoch(epoch, first):
+            random = generator(seed, "masks", epoch, batch, device=device)
             visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
             yield positions, model(images, visible, masked)
 
@@ -92,7 +100,7 @@ def pretrain(
         return total / len(validation.images)
 
     label = f"pretrain {recipe['name']}"
-    rows = fit(fabric, autoencoder, losses, validate, settings, checkpoint, objid, len(views), label)
+    rows = fit(fabric, autoencoder, losses, validate, settings, checkpoint, Deadline(minutes), objid, len(views), label)
     with atomic_path(output / "weights.safetensors") as temporary:
         save_file({name: t.contiguous().cpu() for name, t in autoencoder.state_dict().items()}, temporary)
     write_history(output / "history.csv", rows)

@@ -22,7 +22,7 @@ from astromae.training.predictions import write_predictions
 from astromae.training.runtime import Cost, make_fabric, versions
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import seed_weights
-from astromae.training.trainer import fit
+from astromae.training.trainer import Deadline, fit
 from astromae.training.views import Views
 
 
@@ -69,6 +69,7 @@ def train_redshifts(
     features: Path | None,
     output: Path,
     checkpoints: Path,
+    minutes: float | None = None,
 ) -> None:
     """Train one redshift model and write its predictions, weights, history, recipe and cost.
 
@@ -92,6 +93,13 @@ def train_redshifts(
         recipe.json and cost.json.
     checkpoints
         Folder of states to continue from.
+    minutes
+        Time limit, before which the state is saved.
+
+    Raises
+    ------
+    Interrupted
+        If the time limit is near, or after SIGTERM; the state is saved.
     """
     cost = Cost()
     settings, branches = recipe["finetuning"], recipe["branches"]
@@ -124,9 +132,9 @@ def train_redshifts(
     data = (train.objid, train.redshifts.cpu().numpy(), train.views.images.cpu().numpy(), *encoder_weights)
     checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, *data))
 
-    def losses(model: nn.Module, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         of_epoch = bank.epoch(train.objid, epoch) if bank else None
-        for batch, positions in enumerate(train.views.order(epoch)):
+        for batch, positions in list(enumerate(train.views.order(epoch)))[first:]:
             images = train.views.view(positions, epoch, batch) if reads_images else None
             here = positions.to(device)
             features = of_epoch[positions].to(device) if bank else None
@@ -138,7 +146,18 @@ def train_redshifts(
         return nn.functional.mse_loss(predicted, evaluated["val"].redshifts).item()
 
     label = f"{recipe['experiment']} {recipe['model']}"
-    rows = fit(fabric, network, losses, validate, settings, checkpoint, train.objid, len(train.views), label)
+    rows = fit(
+        fabric,
+        network,
+        losses,
+        validate,
+        settings,
+        checkpoint,
+        Deadline(minutes),
+        train.objid,
+        len(train.views),
+        label,
+    )
 
     model = network.eval()
     frames = []

@@ -122,10 +122,10 @@ class Views:
             scaled.add_(noise, alpha=self.noise_sigma)
         return scaled
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield positions (on the CPU) and views of every batch of an epoch."""
-        for batch, positions in enumerate(self.order(epoch)):
-            yield positions, self.view(positions, epoch, batch)
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield number, positions (on the CPU) and view of every batch of an epoch from `first` on."""
+        for batch, positions in list(enumerate(self.order(epoch)))[first:]:
+            yield batch, positions, self.view(positions, epoch, batch)
 
     def plain(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield every stamp once in order, cropped and scaled but not augmented, with its position."""
