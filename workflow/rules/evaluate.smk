@@ -37,6 +37,7 @@ rule models:
 rule table:
     input:
         predictions=lambda wildcards: predictions_of(experiment_of(wildcards.table)),
+        published="workflow/astromae/evaluation/published.csv",
         code=code("table"),
     output:
         csv="results/tables/{table}.csv",
@@ -86,7 +87,7 @@ rule values_experiment:
         models="results/tables/models.json",
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
         recipe=lambda wildcards: trained_files(wildcards.experiment, "recipe.json"),
-        history=lambda wildcards: trained_files(wildcards.experiment, "history.csv"),
+        cost=lambda wildcards: trained_files(wildcards.experiment, "cost.json"),
         code=code("values-experiment"),
     output:
         "results/values/{experiment}.json",
@@ -102,12 +103,12 @@ rule values_experiment:
         evaluation=as_json(config["evaluation"]),
         predictions=repeated("predictions"),
         recipes=repeated("recipe"),
-        histories=repeated("history"),
+        costs=repeated("cost"),
     shell:
         "python -m astromae values-experiment --experiment {wildcards.experiment} "
         "--settings {params.settings:q} --evaluation {params.evaluation:q} --split {input.split} "
         "--table {input.table} --models {input.models} {params.predictions} {params.recipes} "
-        "{params.histories} --output {output} 2>&1 | tee {log}"
+        "{params.costs} --output {output} 2>&1 | tee {log}"
 
 
 rule figure_stamps:
