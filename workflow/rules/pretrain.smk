@@ -65,7 +65,8 @@ rule pretrain:
         folder=subpath(output.weights, parent=True),
     shell:
         "python -m astromae pretrain {params.stamps} --split {input.split} --scaling {input.scaling} "
-        "--recipe {params.recipe:q} --seed {wildcards.seed} --output-dir {params.folder} 2>&1 | tee {log}"
+        "--recipe {params.recipe:q} --seed {wildcards.seed} --output-dir {params.folder} "
+        "--minutes {resources.runtime} 2>&1 | tee {log}"
 
 
 rule reconstruct:

@@ -38,7 +38,8 @@ rule redshift:
     shell:
         "python -m astromae redshift --catalog {input.catalog} {params.stamps} --split {input.split} "
         "--scaling {input.scaling} {params.pretrained} --recipe {params.recipe:q} "
-        "--seed {wildcards.seed} --output-dir {params.folder} 2>&1 | tee {log}"
+        "--seed {wildcards.seed} --output-dir {params.folder} --minutes {resources.runtime} "
+        "2>&1 | tee {log}"
 
 
 rule boost:
