@@ -213,7 +213,7 @@ def _read_partitions(paths: Sequence[Path]) -> tuple[list[pd.DataFrame], list[di
     first = None
     for path in paths:
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path, partitioning=None)
             part = json.loads(table.schema.metadata[b"astromae"])
             number = part["partition"]
         except (OSError, KeyError, TypeError, ValueError) as error:

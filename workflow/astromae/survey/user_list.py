@@ -162,7 +162,7 @@ def _read_parquet(path: Path) -> dict[str, list]:
     import pyarrow.parquet as pq
 
     names = [name for name in pq.read_schema(path).names if name.lower() in _KNOWN]
-    table = pq.read_table(path, columns=names)
+    table = pq.read_table(path, columns=names, partitioning=None)
     return {name: table[name].to_pylist() for name in names}
 
 
