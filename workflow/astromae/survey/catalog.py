@@ -114,10 +114,9 @@ def write_catalog(
     for name, (low, high) in _RANGES.items():
         wrong = catalog[~catalog[name].between(low, high)]
         if len(wrong):
-            first = wrong.iloc[0]
             raise InputError(
                 f"{output}: {len(wrong)} galaxies have no {name} from {low} to {high}; "
-                f"the first, {first['objid']}, has {first[name]}"
+                f"the first, {wrong['objid'].iloc[0]}, has {wrong[name].iloc[0]}"
             )
     twice = catalog.loc[catalog["objid"].duplicated(), "objid"]
     if len(twice):

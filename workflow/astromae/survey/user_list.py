@@ -70,7 +70,7 @@ def write_user_catalog(
     if set(FIELD) <= set(galaxies):
         twice = galaxies[galaxies["objid"].duplicated()]
         if len(twice):
-            raise InputError(f"{table}: row {twice.iloc[0]['source_row']}: objid {twice.iloc[0]['objid']} occurs twice")
+            raise InputError(f"{table}: row {twice['source_row'].iloc[0]}: objid {twice['objid'].iloc[0]} occurs twice")
     else:
         sky = connect(settings, http, Path(output).parent)
         galaxies, unmatched, queries = _match(sky, galaxies)
