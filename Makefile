@@ -28,7 +28,8 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PRESET_FILE := $(if $(PRESET),workflow/presets/$(PRESET).yaml)
-SNAKEMAKE = $(BIN)/snakemake --cores all $(if $(PRESET),--configfile $(PRESET_FILE)) $(ARGS)
+# Arguments come first: --configfile would take a target after it for another file.
+SNAKEMAKE = $(BIN)/snakemake --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
 .PHONY: env paper test lint report lock preset
 .DEFAULT_GOAL := paper

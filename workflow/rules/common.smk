@@ -127,16 +127,21 @@ def redshift_folders(experiment, models=None):
     """Return the folders of an experiment's redshift models, model by model."""
     return [
         f"results/redshifts/{experiment}/{model}/seed{seed}"
-        for model in (models or EXPERIMENTS[experiment]["models"])
+        for model in (EXPERIMENTS[experiment]["models"] if models is None else models)
         for seed in SEEDS
     ]
 
 
+def classical_files(experiment, name):
+    """Return a file of every classical fit of an experiment."""
+    classical = EXPERIMENTS[experiment]["classical"]
+    return [f"{folder}/{name}" for folder in redshift_folders(experiment, classical)]
+
+
 def predictions_of(experiment):
     """Return all predictions of an experiment, the classical ones last."""
-    settings = EXPERIMENTS[experiment]
-    folders = redshift_folders(experiment, settings["models"] + settings["classical"])
-    return [f"{folder}/predictions.parquet" for folder in folders]
+    trained = [f"{folder}/predictions.parquet" for folder in redshift_folders(experiment)]
+    return trained + classical_files(experiment, "predictions.parquet")
 
 
 def experiment_of(table):

@@ -37,7 +37,6 @@ rule models:
 rule table:
     input:
         predictions=lambda wildcards: predictions_of(experiment_of(wildcards.table)),
-        published="workflow/astromae/evaluation/published.csv",
         code=code("table"),
     output:
         csv="results/tables/{table}.csv",
@@ -86,7 +85,8 @@ rule values_experiment:
         table=lambda wildcards: f"results/tables/{EXPERIMENTS[wildcards.experiment]['table']}.csv",
         models="results/tables/models.json",
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
-        recipe=lambda wildcards: trained_files(wildcards.experiment, "recipe.json"),
+        recipe=lambda wildcards: trained_files(wildcards.experiment, "recipe.json")
+        + classical_files(wildcards.experiment, "recipe.json"),
         cost=lambda wildcards: trained_files(wildcards.experiment, "cost.json"),
         code=code("values-experiment"),
     output:
