@@ -23,7 +23,8 @@ from astromae.training.redshift import train_redshifts
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
 from astromae.training.schedule import learning_rate
-from astromae.training.subsets import load_stamps, members
+from astromae.training.sources import MappedStamps, ResidentStamps, check_finite, open_stamps
+from astromae.training.subsets import members
 from astromae.training.views import Views, augment, batches, centre, source_size
 from safetensors.torch import load_file
 
@@ -258,7 +259,7 @@ def test_views_depend_on_seed_and_epoch_alone(galaxies):
     images = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 5, 46, 46)).astype(np.float16))
 
     def epoch(seed, number):
-        views = Views(images, scaling, AUGMENTATION, 32, 0.05, 8, seed)
+        views = Views(ResidentStamps(images), scaling, AUGMENTATION, 32, 0.05, 8, seed)
         return [v for _, _, v in views.epoch(number)], torch.cat([p for _, p, _ in views.epoch(number)])
 
     first, order = epoch(1, 3)
@@ -286,22 +287,31 @@ def test_empty_subset_is_named(galaxies):
         members(galaxies / "split.parquet", ["nothing"])
 
 
-def test_stamp_that_is_not_finite_is_named(tmp_path, monkeypatch):
-    images = np.ones((3, 5, 46, 46), np.float16)
-    images[1, 2, 3, 4] = np.nan
-    monkeypatch.setattr("astromae.training.subsets.StampSet", lambda paths: Stamps(images))
+def test_stamp_that_is_not_finite_is_named():
+    images = torch.ones(3, 5, 46, 46, dtype=torch.float16)
+    images[1, 2, 3, 4] = torch.nan
     with pytest.raises(InputError, match=r"objid \[12\]"):
-        load_stamps([], np.array([11, 12, 13]), 46, torch.device("cpu"))
+        check_finite(images, np.array([11, 12, 13]))
 
 
-class Stamps:
-    """Stamps that a shard would have refused to hold."""
+def test_mapped_stamps_equal_resident_ones(galaxies, monkeypatch, capsys):
+    objid = members(galaxies / "split.parquet", ["train"])
+    cpu = torch.device("cpu")
 
-    def __init__(self, images):
-        self.images = images
+    def opened():
+        source = open_stamps([galaxies / "0000.h5"], objid, 48, cpu)
+        return source, Views(source, Scaling(**scaling_of(galaxies)), AUGMENTATION, 32, 0.05, 16, 1)
 
-    def read(self, objid, size):
-        return self.images
+    resident, views = opened()
+    assert isinstance(resident, ResidentStamps)
+    monkeypatch.setattr("astromae.training.sources.free_memory", lambda device: 1000)
+    mapped, other = opened()
+    assert isinstance(mapped, MappedStamps)
+    assert "reading from the shards" in capsys.readouterr().err
+    for (_, p, a), (_, q, b) in zip(views.epoch(2, 1), other.epoch(2, 1), strict=True):
+        assert torch.equal(p, q)
+        assert torch.equal(a, b)
+    assert torch.equal(*(torch.cat([v for _, v in w.plain()]) for w in (views, other)))
 
 
 # Pretraining
@@ -557,9 +567,9 @@ def test_precision_follows_the_processor():
 def test_training_keeps_pace_with_its_views(galaxies):
     """Views must cost a small part of a step; the figure is printed, not asserted."""
     images = torch.from_numpy(np.random.default_rng(0).normal(size=(256, 5, 46, 46)).astype(np.float16))
-    views = Views(images, Scaling(**scaling_of(galaxies)), AUGMENTATION, 32, 0.05, 256, 1)
-    views.view(torch.arange(256), 0, 0)
+    views = Views(ResidentStamps(images), Scaling(**scaling_of(galaxies)), AUGMENTATION, 32, 0.05, 256, 1)
+    list(views.epoch(0))
     started = time.perf_counter()
-    for batch in range(3):
-        assert views.view(torch.arange(256), 0, batch).shape == (256, 5, 32, 32)
+    for epoch in range(3):
+        assert [v.shape for _, _, v in views.epoch(epoch)] == [(256, 5, 32, 32)]
     print(f"{3 * 256 / (time.perf_counter() - started):.0f} views a second on {torch.get_num_threads()} thread(s)")

@@ -22,7 +22,8 @@ from astromae.models.vit import Encoder, build_encoder, choose_attention, load_p
 from astromae.progress import Ticker
 from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
-from astromae.training.subsets import load_stamps, members
+from astromae.training.sources import open_stamps
+from astromae.training.subsets import members
 from astromae.training.views import Views, source_size
 
 #: Subsets that models predict, besides the one they train on.
@@ -59,10 +60,10 @@ def finetuning_views(
     """Return object ids and views of one subset as fine-tuning sees them."""
     objid = members(split, [subset])
     crop = recipe["scaling"]["crop"]
-    images = load_stamps(stamps, objid, source_size(crop, recipe["augmentation"]), device)
+    source = open_stamps(stamps, objid, source_size(crop, recipe["augmentation"]), device)
     settings = recipe["finetuning"]
     return objid, Views(
-        images,
+        source,
         Scaling(**scaling),
         recipe["augmentation"],
         crop,

@@ -16,7 +16,8 @@ from astromae.training.history import write_history
 from astromae.training.runtime import Cost, make_fabric, versions
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator, seed_weights
-from astromae.training.subsets import load_stamps, members
+from astromae.training.sources import open_stamps
+from astromae.training.subsets import members
 from astromae.training.trainer import Deadline, fit
 from astromae.training.views import Views, source_size
 
@@ -75,12 +76,12 @@ def pretrain(
 
     def subset_views(names: Sequence[str]) -> tuple[Any, Views]:
         objid = members(split, names)
-        images = load_stamps(stamps, objid, size, device)
-        return objid, Views(images, Scaling(**scaling), recipe["augmentation"], crop, 0.0, settings["batch_size"], seed)
+        source = open_stamps(stamps, objid, size, device)
+        return objid, Views(source, Scaling(**scaling), recipe["augmentation"], crop, 0.0, settings["batch_size"], seed)
 
     objid, views = subset_views(recipe["pretrain_on"])
     _, validation = subset_views(recipe["validate_on"])
-    checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, objid, views.images.cpu().numpy()))
+    checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, objid, views.stamps.identity()))
 
     seed_weights(seed)
     autoencoder = build_autoencoder(recipe)
@@ -97,7 +98,7 @@ def pretrain(
         for _, images in validation.plain():
             visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
             total += model(images, visible, masked).item() * len(images)
-        return total / len(validation.images)
+        return total / len(validation.stamps)
 
     label = f"pretrain {recipe['name']}"
     rows = fit(fabric, autoencoder, losses, validate, settings, checkpoint, Deadline(minutes), objid, len(views), label)

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from astromae.files import atomic_path
 from astromae.models.vit import patchify, unpatchify
+from astromae.stamps.shards import StampSet
 from astromae.training.pretrain import build_autoencoder, masks
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
-from astromae.training.subsets import load_stamps, members
-from astromae.training.views import centre
+from astromae.training.subsets import members
 
 #: Brightest of this many galaxies are shown, so that there is structure to reconstruct.
 CANDIDATES, SHOWN = 200, 8
@@ -53,9 +53,9 @@ def reconstruct(
     scale = Scaling(**scaling)
     objid = members(split, recipe["validate_on"])[:CANDIDATES]
     crop = recipe["scaling"]["crop"]
-    images = load_stamps(stamps, objid, crop, torch.device("cpu"))
+    images = torch.from_numpy(StampSet(stamps).read(objid, crop))
     brightest = np.sort(images.float().sum(dim=(1, 2, 3)).argsort(descending=True, stable=True)[:SHOWN].numpy())
-    objid, images = objid[brightest], centre(images[brightest], crop)
+    objid, images = objid[brightest], images[brightest]
 
     patch = model.encoder.patch
     patches = patchify(scale.pixels(images), patch)

@@ -129,13 +129,18 @@ def train_redshifts(
     reads_images = branches["inception"] or (branches["encoder"] and not bank)
 
     encoder_weights = [p.detach().numpy() for p in network.encoder.parameters()] if branches["pretrained"] else []
-    data = (train.objid, train.redshifts.cpu().numpy(), train.views.images.cpu().numpy(), *encoder_weights)
+    data = (train.objid, train.redshifts.cpu().numpy(), train.views.stamps.identity(), *encoder_weights)
     checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, *data))
 
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         of_epoch = bank.epoch(train.objid, epoch) if bank else None
-        for batch, positions in list(enumerate(train.views.order(epoch)))[first:]:
-            images = train.views.view(positions, epoch, batch) if reads_images else None
+        if reads_images:
+            views = train.views.epoch(epoch, first)
+        else:
+            views = (
+                (batch, positions, None) for batch, positions in enumerate(train.views.order(epoch)[first:], first)
+            )
+        for _, positions, images in views:
             here = positions.to(device)
             features = of_epoch[positions].to(device) if bank else None
             predicted = model(images, train.magnitudes[here], features)

@@ -1,15 +1,12 @@
-"""Stamps and labels of an experiment's subsets, in memory."""
+"""The galaxies of an experiment's subsets."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from astromae.errors import InputError
-from astromae.stamps.shards import StampSet
 
 
 def members(split: Path, subsets: Sequence[str]) -> np.ndarray:
@@ -28,21 +25,3 @@ def members(split: Path, subsets: Sequence[str]) -> np.ndarray:
             "Give the subset a larger fraction in the configuration's `experiments`."
         )
     return objid
-
-
-def load_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """Return the central pixels of stamps, shape (n, 5, size, size), float16, resident on `device`.
-
-    Raises
-    ------
-    InputError
-        If a pixel is not finite: names the galaxies.
-    """
-    images = torch.from_numpy(StampSet(stamps).read(objid, size))
-    finite = images.isfinite().flatten(1).all(dim=1).numpy()
-    if not finite.all():
-        raise InputError(
-            f"stamps with pixels that are not finite: objid {objid[~finite][:10].tolist()} "
-            f"({(~finite).sum()} in all); cut them anew or drop them from the catalogue"
-        )
-    return images.to(device)

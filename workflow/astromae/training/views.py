@@ -12,6 +12,7 @@ from torch import Tensor
 
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
+from astromae.training.sources import StampSource
 
 #: Whole pixels that a resampling kernel reads beyond the two that enclose a position.
 KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
@@ -84,8 +85,8 @@ class Views:
 
     Attributes
     ----------
-    images
-        Stamps (n, 5, size, size), float16, resident on the training device.
+    stamps
+        Where the stamps come from; `source_size` pixels on a side.
     scaling, augmentation, crop, noise_sigma
         How stamps become views; the noise is Gaussian, in scaled pixels.
     batch_size
@@ -94,7 +95,7 @@ class Views:
         Seed of the order and of the augmentation.
     """
 
-    images: Tensor
+    stamps: StampSource
     scaling: Scaling
     augmentation: dict[str, Any]
     crop: int
@@ -104,31 +105,31 @@ class Views:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        return len(batches(len(self.images), self.batch_size))
+        return len(batches(len(self.stamps), self.batch_size))
 
     def order(self, epoch: int) -> list[Tensor]:
         """Return the positions (on the CPU) of each batch of an epoch."""
-        order = torch.randperm(len(self.images), generator=generator(self.seed, "order", epoch))
+        order = torch.randperm(len(self.stamps), generator=generator(self.seed, "order", epoch))
         return [order[b.start : b.stop] for b in batches(len(order), self.batch_size)]
 
-    def view(self, positions: Tensor, epoch: int, batch: int) -> Tensor:
-        """Return one augmented batch, shape (len(positions), 5, crop, crop), float32."""
-        device = self.images.device
-        random = generator(self.seed, "augment", epoch, batch, device=device)
-        stamps = self.images[positions.to(device)]
+    def view(self, stamps: Tensor, epoch: int, batch: int) -> Tensor:
+        """Return the augmented view (n, 5, crop, crop), float32, of a batch's stamps."""
+        random = generator(self.seed, "augment", epoch, batch, device=stamps.device)
         scaled = self.scaling.pixels(augment(stamps, self.crop, self.augmentation, random))
         if self.noise_sigma:
-            noise = torch.randn(scaled.shape, generator=random, device=device)
+            noise = torch.randn(scaled.shape, generator=random, device=stamps.device)
             scaled.add_(noise, alpha=self.noise_sigma)
         return scaled
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield number, positions (on the CPU) and view of every batch of an epoch from `first` on."""
-        for batch, positions in list(enumerate(self.order(epoch)))[first:]:
-            yield batch, positions, self.view(positions, epoch, batch)
+        order = self.order(epoch)[first:]
+        for batch, (positions, stamps) in enumerate(zip(order, self.stamps.batches(order), strict=True), first):
+            yield batch, positions, self.view(stamps, epoch, batch)
 
     def plain(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield every stamp once in order, cropped and scaled but not augmented, with its position."""
-        for b in batches(len(self.images), max(self.batch_size, 256)):
-            rows = slice(b.start, b.stop)
-            yield rows, self.scaling.pixels(centre(self.images[rows], self.crop))
+        parts = batches(len(self.stamps), max(self.batch_size, 256))
+        order = [torch.arange(b.start, b.stop) for b in parts]
+        for b, stamps in zip(parts, self.stamps.batches(order), strict=True):
+            yield slice(b.start, b.stop), self.scaling.pixels(centre(stamps, self.crop))

@@ -1,0 +1,155 @@
+"""Where stamps come from in training: a tensor on the device where they fit, else the mapped shards."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from astromae.constants import BANDS
+from astromae.errors import InputError
+from astromae.progress import log
+from astromae.stamps.shards import StampSet
+
+#: Part of the free memory that stamps may fill.
+MEMORY_FRACTION = 0.5
+
+
+class StampSource(Protocol):
+    """Stamps of a subset's galaxies, addressed by position."""
+
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Return the number of stamps."""
+
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the stamps (n, 5, size, size) at each of several lists of positions, on `device`."""
+
+    def identity(self) -> np.ndarray:
+        """Return an array that changes when the stamps do."""
+
+
+class ResidentStamps:
+    """Stamps in one tensor on the training device.
+
+    Parameters
+    ----------
+    images
+        Shape (n, 5, size, size), float16, nanomaggies a pixel.
+    """
+
+    def __init__(self, images: Tensor):
+        self.images, self.device = images, images.device
+
+    def __len__(self) -> int:
+        """Return the number of stamps."""
+        return len(self.images)
+
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the stamps at each of several lists of positions."""
+        for here in positions:
+            yield self.images[here.to(self.device)]
+
+    def identity(self) -> np.ndarray:
+        """Return the pixels themselves."""
+        return self.images.cpu().numpy()
+
+
+class MappedStamps:
+    """Stamps read from the shards batch by batch, one batch ahead of the training.
+
+    Parameters
+    ----------
+    stamps
+        Shards.
+    objid
+        Galaxies, in the order of their positions.
+    size
+        Side of the central crop, pixels.
+    device
+        Where batches go.
+    """
+
+    def __init__(self, stamps: Sequence[Path], objid: np.ndarray, size: int, device: torch.device):
+        self.paths, self.objid, self.size, self.device = stamps, objid, size, device
+        self.shards = StampSet(stamps)
+
+    def __len__(self) -> int:
+        """Return the number of stamps."""
+        return len(self.objid)
+
+    def _read(self, positions: Tensor) -> Tensor:
+        objid = self.objid[positions.numpy()]
+        images = torch.from_numpy(self.shards.read(objid, self.size))
+        check_finite(images, objid)
+        return images
+
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the stamps at each of several lists of positions, reading the next while one is used."""
+        with ThreadPoolExecutor(1) as reader:
+            ahead = None
+            for here in positions:
+                reading = reader.submit(self._read, here)
+                if ahead is not None:
+                    yield ahead.result().to(self.device)
+                ahead = reading
+            if ahead is not None:
+                yield ahead.result().to(self.device)
+
+    def identity(self) -> np.ndarray:
+        """Return the objects and the shards' sizes and dates: reading all pixels would take as long as an epoch."""
+        marks = [(Path(p).stat().st_size, Path(p).stat().st_mtime_ns) for p in self.paths]
+        return np.concatenate([self.objid, np.array(marks, dtype=np.int64).ravel()])
+
+
+def check_finite(images: Tensor, objid: np.ndarray) -> None:
+    """Raise InputError, naming the galaxies, if a stamp holds a pixel that is not finite."""
+    finite = images.isfinite().flatten(1).all(dim=1).numpy()
+    if not finite.all():
+        raise InputError(
+            f"stamps with pixels that are not finite: objid {objid[~finite][:10].tolist()} "
+            f"({(~finite).sum()} in all); cut them anew or drop them from the catalogue"
+        )
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the free bytes of a device's memory."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def open_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: torch.device) -> StampSource:
+    """Open the stamps of some galaxies: resident on the device where they fit, else mapped.
+
+    Parameters
+    ----------
+    stamps
+        Shards.
+    objid
+        Galaxies, shape (n,).
+    size
+        Side of the central crop, pixels.
+    device
+        The training device.
+
+    Raises
+    ------
+    InputError
+        If a pixel is not finite, for resident stamps at once, for mapped ones with their batch.
+    """
+    needed = len(objid) * len(BANDS) * size * size * np.dtype(np.float16).itemsize
+    free = free_memory(device)
+    what = f"{len(objid)} stamps of {size} px, {needed / 1e9:.2f} GB; {free / 1e9:.1f} GB are free on {device}"
+    if needed > MEMORY_FRACTION * free:
+        log(f"reading from the shards, batch by batch: {what}")
+        return MappedStamps(stamps, objid, size, device)
+    log(f"held in memory: {what}")
+    images = torch.from_numpy(StampSet(stamps).read(objid, size))
+    check_finite(images, objid)
+    return ResidentStamps(images.to(device))
