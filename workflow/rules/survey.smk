@@ -46,7 +46,6 @@ elif SURVEY == "sdss" and config["sdss"]["table"] is None:
             code=code("sdss-partition"),
         output:
             "results/catalog/partitions/{partition}.parquet",
-            "results/catalog/partitions/{partition}.sql",
         log:
             "results/logs/sdss-partition/{partition}.log",
         conda:
@@ -61,7 +60,7 @@ elif SURVEY == "sdss" and config["sdss"]["table"] is None:
         shell:
             "python -m astromae sdss-partition --partition {wildcards.partition} "
             "--partitions {params.partitions} --settings {params.settings:q} --http {params.http:q} "
-            "--output {output[0]} 2>&1 | tee {log}"
+            "--output {output} 2>&1 | tee {log}"
 
     rule catalog:
         input:
