@@ -24,9 +24,10 @@ from astromae.survey.objid import encode_objid
 #: The sample inside the package kcorrect (Blanton & Roweis 2007, AJ 133, 734).
 SAMPLE_PACKAGE, SAMPLE_FILE = "kcorrect", "data/test/gst_tests_small.fits"
 
-#: Distance of the outermost galaxies from the edges of the r frame, pixels. A stamp of 64 pixels fits, but in the
-#: bands whose grids are offset the most, a few of these galaxies fall off, as happens in the survey.
-EDGE_MARGIN = 46
+#: Distance of the outermost galaxies from the edges of the r frame, pixels. A stamp of 64 pixels reaches up to 48
+#: along a frame's axes, turned and with its kernel; in the bands whose grids are offset the most, fewer than
+#: one galaxy in a hundred falls off, as happens in the survey.
+EDGE_MARGIN = 54
 
 #: Galaxies stand on a grid, each displaced by up to this share of the grid's spacing, so that no two come
 #: closer than 1 - 2 * 0.2 of it; and the smallest spacing that keeps neighbours apart, pixels.
