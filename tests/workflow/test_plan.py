@@ -1,0 +1,93 @@
+"""What the workflow plans, and how it refuses a wrong configuration, without running a job."""
+
+import re
+import time
+
+import pytest
+
+PAPER = ("--configfile", "workflow/presets/paper.yaml")
+TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper"]
+
+
+def test_default_plan(project):
+    jobs = project.plan()
+    assert (jobs["frames"], jobs["cut"]) == (12, 12)
+    assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
+    assert jobs["redshift"] == 14 + 2
+    assert jobs["boost"] == 1
+    assert jobs["table"] == 2
+    assert jobs["paper"] == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_by_name(project, target):
+    assert target in project.plan(target)
+
+
+def test_a_target_needs_no_more_than_it_is_made_of(project):
+    assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
+    assert not {"redshift", "features", "table"} & set(project.plan("encoders"))
+    assert "boost" in project.plan("redshifts")
+
+
+def test_each_seed_is_trained(project, tmp_path):
+    seeds = tmp_path / "seeds.yaml"
+    seeds.write_text("seeds: [1, 2, 3]\n")
+    jobs = project.plan("--configfile", str(seeds))
+    assert (jobs["pretrain"], jobs["redshift"], jobs["boost"]) == (9, 48, 3)
+    assert jobs["split"] == 2
+
+
+@pytest.mark.parametrize("survey", ["cube", "sdss"])
+def test_the_published_scale_plans_without_data(project, survey):
+    started = time.monotonic()
+    jobs = project.plan(*PAPER, "--config", f"survey={survey}")
+    assert time.monotonic() - started < 20
+    assert "frames" not in jobs
+    assert sum(jobs.values()) < 3000
+
+
+def test_training_asks_for_gpus_and_nothing_else_does(project):
+    ran = project.snakemake("--dry-run", *PAPER)
+    jobs = re.split(r"^(?:local)?rule ", ran.stdout, flags=re.M)[1:]
+    with_gpu = {job.partition(":")[0] for job in jobs if re.search(r"resources:.*\bgpu=1\b", job)}
+    assert with_gpu == {"pretrain", "features", "redshift"}
+
+
+def test_shared_features_can_be_switched_off(project, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("training: {share_features: false}\n")
+    assert "features" not in project.plan("--configfile", str(settings))
+
+
+def test_the_slurm_profile_plans(project):
+    assert project.plan("--profile", "slurm")["pretrain"] == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ("survey: sloan", 'configuration: survey is "sloan"; allowed: embedded, sdss, cube'),
+        ("stamp: {size: 64}", "configuration: stamp is an unknown key"),
+        (
+            "experiments: {experiment1: {fractions: {train: -0.3}}}",
+            "configuration: experiments.experiment1.fractions.train is -0.3; allowed: a number above 0 and at most 1",
+        ),
+        (
+            "experiments: {experiment1: {fractions: {train: 0.9}}}",
+            "configuration: experiments.experiment1.fractions add up to 1.6; allowed: at most 1",
+        ),
+        (
+            "experiments: {experiment2: {models: [astromae]}}",
+            'configuration: experiments.experiment2.models is "astromae"; allowed: names in section models',
+        ),
+    ],
+)
+def test_a_wrong_configuration_stops_before_the_first_job(project, tmp_path, settings, line):
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"{settings}\n")
+    ran = project.snakemake("--cores", "1", "--configfile", str(file))
+    assert ran.returncode != 0
+    assert re.search(f"^{re.escape(line)}", ran.stdout, flags=re.M)
+    assert "Traceback" not in ran.stdout
+    assert not (project.folder / "results/catalog").exists()
