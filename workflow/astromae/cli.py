@@ -136,6 +136,32 @@ def cut_stamps(
 
 
 @app.command()
+def cube_catalog(
+    path: Annotated[Path, typer.Option(help="Published cube: .npz of Pasquet et al. or HDF5 of Hayat et al.")],
+    chunks: Annotated[int, typer.Option(help="Shards that the cube is streamed into.")],
+    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
+) -> None:
+    """Make the catalogue of a published cube from its labels, without unpickling anything."""
+    from astromae.survey.cube import write_cube_catalog
+
+    write_cube_catalog(path, chunks, output)
+
+
+@app.command()
+def cube_shard(
+    path: Annotated[Path, typer.Option(help="Published cube.")],
+    catalog: Annotated[Path, typer.Option(help="Its catalogue (Parquet).")],
+    chunk: Annotated[int, typer.Option(help="Chunk of the catalogue: a range of the cube's rows.")],
+    output: Annotated[Path, typer.Option(help="Shard to write (HDF5).")],
+    missing: Annotated[Path, typer.Option(help="Table of galaxies without a stamp (CSV), with reasons.")],
+) -> None:
+    """Stream one chunk's stamps out of a published cube into a shard."""
+    from astromae.survey.cube import write_cube_shard
+
+    write_cube_shard(path, catalog, chunk, output, missing)
+
+
+@app.command()
 def split(
     catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
     stamps: Paths,

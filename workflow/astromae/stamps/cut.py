@@ -1,30 +1,24 @@
 """Cutting: every galaxy of a chunk out of the frames of its field, each frame read once."""
 
 import contextlib
-import os
-import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from astromae.catalog import read_catalog, read_provenance
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.progress import Ticker, log
+from astromae.progress import Ticker
+from astromae.stamps.collector import Collector
 from astromae.stamps.fetch import fetch, local_path
 from astromae.stamps.frame import FrameError, FrameId, FrameReader
-from astromae.stamps.missing import write_missing
 from astromae.stamps.resample import KERNEL, footprint, resample
-from astromae.stamps.shards import BLOCK, PIXEL_TYPE, STAMP_SHAPE, STAMP_SIZE, shard_attributes, write_shard
+from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE, STAMP_SIZE, shard_attributes
 from astromae.stamps.tangent import TangentPlane, stamp_to_frame
 from astromae.survey.archive import frame_address
 
 _COLUMNS = ("objid", "ra", "dec", "run", "camcol", "field")
-
-_STAMP_BYTES = PIXEL_TYPE.itemsize * int(np.prod(STAMP_SHAPE))
 
 
 def cut_chunk(
@@ -67,31 +61,16 @@ def cut_chunk(
         raise InputError(f"{archive}: no such folder; the archive's folder holds dr{release}")
     survey = read_provenance(catalog)["survey"]
     galaxies = read_catalog(catalog, _COLUMNS, chunk)
-    objid = galaxies["objid"].to_numpy()
-    reasons = np.full(len(galaxies), "", dtype=object)
+    ra, dec = galaxies["ra"].to_numpy(), galaxies["dec"].to_numpy()
     fields = galaxies.groupby(["run", "camcol", "field"], sort=True).indices
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    # Stamps come field by field and leave in the catalogue's order; between, they wait in a file that has no
-    # name and is gone with the process, so that memory does not grow with the chunk.
-    with tempfile.TemporaryFile(dir=Path(output).parent) as spool:
+    with Collector(galaxies["objid"].to_numpy(), Path(output).parent) as collector:
         ticker = Ticker(f"cut {chunk:04d}", len(fields), "fields")
         for (run, camcol, field), rows in fields.items():
-            ra, dec = galaxies["ra"].to_numpy()[rows], galaxies["dec"].to_numpy()[rows]
-            stamps, reasons[rows] = cut_field(archive, release, int(run), int(camcol), int(field), ra, dec)
-            for row, stamp in zip(rows, stamps, strict=True):
-                if not reasons[row]:
-                    spool.seek(int(row) * _STAMP_BYTES)
-                    spool.write(stamp.tobytes())
+            stamps, reasons = cut_field(archive, release, int(run), int(camcol), int(field), ra[rows], dec[rows])
+            collector.add(rows, stamps, reasons)
             ticker.advance()
         ticker.close()
-        spool.flush()
-        cut = np.flatnonzero(reasons == "")
-        lost = np.flatnonzero(reasons != "")
-        write_shard(output, objid[cut], _blocks(spool, cut), shard_attributes(survey, KERNEL))
-    write_missing(missing, objid[lost], reasons[lost])
-    log(f"[cut {chunk:04d}] {len(objid)} galaxies on {len(fields)} fields: {len(cut)} stamps, {len(lost)} missing")
-    for reason, count in Counter(reasons[lost]).most_common(5):
-        log(f"[cut {chunk:04d}] {count} missing: {reason}")
+        collector.write(output, missing, shard_attributes(survey, KERNEL))
 
 
 def cut_field(
@@ -122,8 +101,8 @@ def cut_field(
         try:
             with contextlib.closing(fetch(frame_address(archive, release, run, camcol, field, band))) as pieces:
                 reader = FrameReader(pieces, FrameId(run, camcol, field, band))
-                stamps[alive, index], problems = _cut_band(reader, ra[alive], dec[alive])
-            reasons[alive] = [f"{problem} in band {band}" if problem else "" for problem in problems]
+                stamps[alive, index], inside = _cut_band(reader, ra[alive], dec[alive])
+            reasons[alive[~inside]] = f"off the edge in band {band}"
         except FileNotFoundError:
             reasons[alive] = f"no frame in band {band}"
         except FrameError as error:
@@ -133,8 +112,8 @@ def cut_field(
     return stamps, reasons
 
 
-def _cut_band(reader: FrameReader, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Cut galaxies from one frame; return stamps, shape (n, 64, 64), and what is wrong with each, if anything."""
+def _cut_band(reader: FrameReader, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut galaxies from one frame; return stamps, shape (n, 64, 64), and which of them lie on the frame."""
     try:
         plane = TangentPlane.from_header(reader.header)
     except ValueError as error:
@@ -147,19 +126,7 @@ def _cut_band(reader: FrameReader, ra: np.ndarray, dec: np.ndarray) -> tuple[np.
     if inside.any():
         first, stop = int(first_row[inside].min()), int(last_row[inside].max()) + 1
         flux = resample(reader.read_rows(first, stop), first, maps[inside], STAMP_SIZE)
+        # What float16 cannot hold becomes infinite, and the collector lists it.
         with np.errstate(over="ignore"):
             stamps[inside] = flux
-    finite = np.isfinite(stamps).all(axis=(1, 2))
-    problems = ["" if good else "off the edge" for good in inside]
-    for place in np.flatnonzero(~finite):
-        # Beyond float16 lie pixels that the frame marks as bad, and stars brighter than magnitude 10.5.
-        problems[place] = "pixels that are not finite or above 65504 nanomaggies"
-    return stamps, problems
-
-
-def _blocks(spool: BinaryIO, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the stamps of some rows of the spool, in blocks, shape (n, 5, 64, 64)."""
-    for start in range(0, len(rows), BLOCK):
-        part = rows[start : start + BLOCK]
-        data = b"".join(os.pread(spool.fileno(), _STAMP_BYTES, int(row) * _STAMP_BYTES) for row in part)
-        yield np.frombuffer(data, dtype=PIXEL_TYPE).reshape(-1, *STAMP_SHAPE)
+    return stamps, inside

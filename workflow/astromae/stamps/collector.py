@@ -1,0 +1,109 @@
+"""Collecting: stamps come in any order, and leave as a shard and a list of the missing that make up the chunk."""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from astromae.constants import BANDS
+from astromae.progress import log
+from astromae.stamps.missing import write_missing
+from astromae.stamps.shards import BLOCK, PIXEL_TYPE, STAMP_SHAPE, write_shard
+
+_STAMP_BYTES = PIXEL_TYPE.itemsize * int(np.prod(STAMP_SHAPE))
+
+
+class Collector:
+    """The galaxies of one chunk, until each has a stamp or a reason for having none.
+
+    Stamps wait in a file that has no name and is gone with the process, so memory does not grow with the
+    chunk. Use it in a `with` statement.
+
+    Parameters
+    ----------
+    objid : array of int64, shape (N,)
+        The chunk's galaxies, in the catalogue's order.
+    folder
+        Where the waiting stamps are kept; made if it does not exist.
+    """
+
+    def __init__(self, objid: np.ndarray, folder: Path):
+        self.objid = objid
+        self._reasons = np.full(len(objid), None, dtype=object)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self._spool = tempfile.TemporaryFile(dir=folder)
+
+    def __enter__(self) -> "Collector":
+        """Return the collector."""
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Forget the waiting stamps."""
+        self._spool.close()
+
+    def add(self, rows: np.ndarray, stamps: np.ndarray, reasons: Sequence[str] | None = None) -> None:
+        """Take in galaxies.
+
+        Parameters
+        ----------
+        rows : array of int, shape (n,)
+            Which galaxies of the chunk, as rows of `objid`.
+        stamps : array, shape (n, 5, 64, 64)
+            Nanomaggies a pixel, bands u, g, r, i, z; ignored where there is a reason.
+        reasons
+            Why a galaxy has no stamp, empty if it has one; None if all have one. A stamp with a pixel that is no
+            finite float16 gets such a reason here.
+        """
+        with np.errstate(over="ignore"):
+            pixels = np.asarray(stamps, dtype=PIXEL_TYPE)
+        finite = np.isfinite(pixels).all(axis=(2, 3))
+        for place, row in enumerate(rows):
+            reason = reasons[place] if reasons is not None else ""
+            if not reason and not finite[place].all():
+                # Beyond float16 lie pixels that are marked as bad, and stars brighter than magnitude 10.5.
+                band = BANDS[int(np.argmin(finite[place]))]
+                reason = f"pixels that are not finite or above 65504 nanomaggies in band {band}"
+            self._reasons[row] = reason
+            if not reason:
+                self._spool.seek(int(row) * _STAMP_BYTES)
+                self._spool.write(pixels[place].tobytes())
+
+    def write(self, output: Path, missing: Path, attributes: Mapping[str, object]) -> None:
+        """Write the shard and the list of galaxies without a stamp.
+
+        Parameters
+        ----------
+        output
+            Shard to write.
+        missing
+            List to write.
+        attributes
+            Attributes of the shard.
+
+        Raises
+        ------
+        RuntimeError
+            If a galaxy of the chunk was never taken in.
+        """
+        forgotten = [row for row, reason in enumerate(self._reasons) if reason is None]
+        if forgotten:
+            raise RuntimeError(
+                f"{len(forgotten)} galaxies of the chunk, first {self.objid[forgotten[0]]}, were forgotten"
+            )
+        self._spool.flush()
+        have, lost = np.flatnonzero(self._reasons == ""), np.flatnonzero(self._reasons != "")
+        write_shard(output, self.objid[have], self._blocks(have), attributes)
+        write_missing(missing, self.objid[lost], self._reasons[lost])
+        log(f"{output}: {len(self.objid)} galaxies, {len(have)} stamps, {len(lost)} missing")
+        for reason, count in Counter(self._reasons[lost]).most_common(5):
+            log(f"{output}: {count} missing: {reason}")
+
+    def _blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
+            data = b"".join(os.pread(self._spool.fileno(), _STAMP_BYTES, int(row) * _STAMP_BYTES) for row in part)
+            yield np.frombuffer(data, dtype=PIXEL_TYPE).reshape(-1, *STAMP_SHAPE)

@@ -1,0 +1,147 @@
+"""A published cube of stamps as a survey: its labels become the catalogue, its stamps become shards."""
+
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from astromae.catalog import read_catalog
+from astromae.errors import InputError
+from astromae.progress import Ticker, log
+from astromae.stamps.collector import Collector
+from astromae.stamps.shards import shard_attributes
+from astromae.survey.catalog import COLUMNS, write_table
+from astromae.survey.cube_hayat import HayatCube
+from astromae.survey.cube_pasquet import PasquetCube
+
+#: Stamps in memory at once: 21 MB as float32.
+_BLOCK = 256
+
+_UNITS = {
+    "objid": "SDSS object identifier",
+    "ra": "deg, ICRS",
+    "dec": "deg, ICRS",
+    "run": "imaging run, rerun, camera column and field: 0 where the cube does not say",
+    "z": "spectroscopic redshift",
+    "z_err": "its error; NaN where there is none",
+    "mag_*": "mag, AB, SDSS asinh model magnitude minus the Galactic extinction",
+    "extinction_*": "mag, Galactic extinction, as in SDSS DR12",
+    "petro_r": "mag, AB, SDSS asinh Petrosian magnitude in r minus the Galactic extinction",
+    "chunk": "shard of the galaxy: consecutive rows of the cube, dealt to equal shares",
+    "cube_row": "row of the galaxy in the cube, from 0",
+}
+
+
+def open_cube(path: str | Path) -> PasquetCube | HayatCube:
+    """Open a published cube, of whichever kind it is.
+
+    Raises
+    ------
+    InputError
+        If there is no file, or it is no cube that is known.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: there is no such file. cube.path names a published cube, to be fetched by hand: "
+            f"{PasquetCube.published}, or {HayatCube.published}"
+        )
+    if h5py.is_hdf5(path):
+        return HayatCube(path)
+    if path.suffix == ".npz" or zipfile.is_zipfile(path):
+        return PasquetCube(path)
+    raise InputError(f"{path}: neither an .npz nor an HDF5 file, and so no cube that is known")
+
+
+def write_cube_catalog(path: str | Path, chunks: int, output: Path) -> None:
+    """Write a cube's labels as the catalogue.
+
+    An object that comes again keeps its first row.
+
+    Parameters
+    ----------
+    path
+        The cube.
+    chunks
+        Shards that the cube is to be streamed into, each a range of its rows.
+    output
+        Catalogue to write (Parquet). It has the further column cube_row.
+
+    Raises
+    ------
+    InputError
+        If the cube cannot be read, or has fewer stamps than there are chunks.
+    """
+    cube = open_cube(path)
+    if not 1 <= chunks <= cube.count:
+        raise InputError(f"cube.chunks: {chunks} for a cube of {cube.count} stamps; use 1 to {cube.count}")
+    catalog = cube.labels()
+    for name, kind in COLUMNS.items():
+        if name not in catalog:
+            catalog[name] = np.nan if kind is np.float64 else 0
+        catalog[name] = catalog[name].astype(kind)
+    catalog = catalog[list(COLUMNS)]
+    rows = np.arange(cube.count)
+    catalog["chunk"] = (rows * chunks // cube.count).astype(np.int32)
+    catalog["cube_row"] = rows
+    catalog = catalog[~catalog["objid"].duplicated()]
+    missing = catalog.isna().sum()
+    counts = {
+        "rows": cube.count,
+        "duplicates": cube.count - len(catalog),
+        "galaxies": len(catalog),
+        "missing": {name: int(count) for name, count in missing.items() if count},
+    }
+    metadata = {
+        "survey": "cube",
+        "release": cube.release,
+        "selection": cube.selection,
+        "source": Path(path).name,
+        "counts": counts,
+        "units": {**_UNITS, **cube.units()},
+    }
+    write_table(output, catalog, metadata)
+    log(f"{output}: {len(catalog)} galaxies in {chunks} chunks, {counts['duplicates']} rows that came again left out")
+
+
+def write_cube_shard(path: str | Path, catalog: Path, chunk: int, output: Path, missing: Path) -> None:
+    """Stream one chunk's stamps out of a cube into a shard.
+
+    Parameters
+    ----------
+    path
+        The cube.
+    catalog
+        Its catalogue, from `write_cube_catalog`.
+    chunk
+        Which chunk.
+    output
+        Shard to write.
+    missing
+        List of galaxies without a stamp to write: those with pixels that are no finite float16.
+
+    Raises
+    ------
+    InputError
+        If the cube cannot be read or has fewer rows than the catalogue says.
+    """
+    cube = open_cube(path)
+    galaxies = read_catalog(catalog, ["objid", "cube_row"], chunk)
+    wanted = galaxies["cube_row"].to_numpy()
+    if len(wanted) and not 0 <= wanted.min() <= wanted.max() < cube.count:
+        raise InputError(f"{path}: {cube.count} stamps, but {catalog} wants row {wanted.max()}; make it again")
+    with Collector(galaxies["objid"].to_numpy(), Path(output).parent) as collector:
+        if len(wanted):
+            start, stop = int(wanted.min()), int(wanted.max()) + 1
+            if start and not cube.random_access:
+                log(f"{path}: is compressed; reading past {start} stamps first. A file made by numpy.savez needs not")
+            ticker = Ticker(f"cube {chunk:04d}", stop - start, "stamps")
+            first = start
+            for stamps in cube.stamps(start, stop, _BLOCK):
+                rows = np.flatnonzero((wanted >= first) & (wanted < first + len(stamps)))
+                collector.add(rows, stamps[wanted[rows] - first])
+                first += len(stamps)
+                ticker.advance(len(stamps))
+            ticker.close()
+        collector.write(output, missing, shard_attributes("cube", cube.kernel))
