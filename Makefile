@@ -11,7 +11,7 @@
 #   PYTHON        the Python that makes the environment, 3.11 or newer
 #   VENV          where the environment goes
 #   TORCH_INDEX   address of a package index with another build of torch, installed before the rest. For
-#                 a torch without CUDA (2 instead of 6 GB): the index for CPU that PyTorch's page
+#                 a torch without CUDA (4 GB less): the index for CPU that PyTorch's page
 #                 "Start Locally" shows behind --index-url
 
 SHELL := bash
