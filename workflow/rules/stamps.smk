@@ -50,7 +50,7 @@ else:
         params:
             archive=untracked(ARCHIVE),
             release=config[SURVEY]["release"],
-            settings=as_json(config["stamps"]),
+            settings=as_json({"size": config["stamps"]["size"]}),
         shell:
             "python -m astromae cut --catalog {input.catalog} --chunk {wildcards.chunk} "
             "--archive {params.archive:q} --release {params.release} --settings {params.settings:q} "

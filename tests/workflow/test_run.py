@@ -1,0 +1,153 @@
+"""The whole workflow on the test preset, and which steps an edit reruns."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from astromae.evaluation.metrics import METRICS
+
+pytestmark = pytest.mark.workflow
+
+PRESET = ("--configfile", "workflow/presets/test.yaml")
+#: Longest run of the test preset on two cores that the project allows itself, seconds.
+LIMIT_S = 240
+
+
+@pytest.fixture(scope="module")
+def finished(project):
+    """The test preset, run from nothing to the paper."""
+    started = time.monotonic()
+    ran = project.snakemake("--cores", "2", *PRESET)
+    assert ran.returncode == 0, ran.stdout[-5000:]
+    assert time.monotonic() - started < LIMIT_S
+    return project
+
+
+@pytest.mark.parametrize(("table", "models", "classical"), [("table4", 14, 1), ("table5", 2, 0)])
+def test_tables(finished, table, models, classical):
+    rows = pd.read_csv(finished.folder / f"results/tables/{table}.csv")
+    assert len(rows) == models + classical
+    assert (rows.group == "classical").sum() == classical
+    assert rows.n_test.nunique() == 1 and rows.n_test[0] >= 30
+    for metric in METRICS:
+        value, low, high = rows[metric], rows[f"{metric}_low"], rows[f"{metric}_high"]
+        assert np.isfinite([value, low, high]).all(), metric
+        assert ((low <= value) & (value <= high)).all(), metric
+        assert (low < high).all(), metric
+    published = rows[rows.group != "classical"]
+    for metric in ("mse", "mae", "bias", "precision", "r2"):
+        assert published[f"{metric}_published"].notna().all()
+    assert r"\begin{tabular}" in (finished.folder / f"results/tables/{table}.tex").read_text()
+
+
+def test_predictions_are_of_the_same_test_galaxies(finished):
+    galaxies = {
+        frozenset(table[table.subset == "test"].objid)
+        for table in map(
+            pd.read_parquet, (finished.folder / "results/redshifts/experiment1").glob("*/seed42/predictions.parquet")
+        )
+    }
+    assert len(galaxies) == 1
+
+
+def test_figures(finished):
+    folder = finished.folder / "results/figures"
+    made = {path.stem for path in folder.glob("*.pdf")}
+    assert made == {path.stem for path in folder.glob("*.png")}
+    assert {"stamps", "reconstructions-experiment1", "density-experiment1-pretrained", "density-experiment2"} <= made
+    assert {"learning-rate-pretraining-experiment1", "learning-rate-finetuning-experiment2"} <= made
+    assert all(path.stat().st_size > 2000 for path in folder.iterdir())
+
+
+def test_paper(finished):
+    paper = finished.folder / "results/paper/astromae.pdf"
+    assert paper.read_bytes().startswith(b"%PDF-")
+    if shutil.which("pdfinfo") is None:
+        pytest.skip("pdfinfo (Debian package poppler-utils) is not installed")
+    about = subprocess.run(["pdfinfo", paper], capture_output=True, text=True, check=True).stdout
+    assert int(re.search(r"Pages: +(\d+)", about)[1]) >= 2
+
+
+def test_nothing_is_left_half_written(finished):
+    assert not list((finished.folder / "results").rglob(".*"))
+    assert not list((finished.folder / "results/checkpoints").glob("*"))
+
+
+def test_a_second_run_does_nothing(finished):
+    started = time.monotonic()
+    ran = finished.snakemake("--cores", "2", *PRESET)
+    assert time.monotonic() - started < 20
+    assert ran.returncode == 0
+    assert "Nothing to be done" in ran.stdout
+
+
+def test_touching_every_source_reruns_nothing(finished):
+    for path in (finished.folder / "workflow").rglob("*"):
+        if path.is_file():
+            os.utime(path)
+    assert finished.plan(*PRESET) == {}
+
+
+DOWNSTREAM = {"table", "values_experiment", "figure_density", "figure_published", "paper", "all"}
+TRAINED = DOWNSTREAM | {"redshift", "figure_finetuning", "figure_learning_rate"}
+PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstructions", "figure_pretraining"}
+
+
+@pytest.mark.parametrize(
+    ("source", "rerun"),
+    [
+        ("workflow/astromae/evaluation/density.py", {"figure_density", "paper", "all"}),
+        (
+            "workflow/astromae/evaluation/published.csv",
+            {"table", "figure_published", "values_experiment", "paper", "all"},
+        ),
+        ("workflow/paper/astromae.typ", {"paper", "all"}),
+        ("workflow/astromae/training/boosting.py", DOWNSTREAM | {"boost"}),
+        ("workflow/astromae/training/reconstruct.py", {"reconstruct", "figure_reconstructions", "paper", "all"}),
+        ("workflow/astromae/models/inception.py", TRAINED | {"models"}),
+        ("workflow/astromae/models/vit.py", PRETRAINED | {"models"}),
+        (
+            "workflow/astromae/stamps/resample.py",
+            PRETRAINED | {"cut", "split", "scaling", "boost", "figure_stamps", "values_survey"},
+        ),
+        ("workflow/astromae/cli.py", set()),
+        ("README.md", set()),
+    ],
+)
+def test_an_edit_reruns_what_depends_on_it(finished, source, rerun):
+    path = finished.folder / source
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n")
+    try:
+        assert set(finished.plan(*PRESET)) == rerun
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("experiments: {experiment2: {finetuning: {noise_sigma: 0.1}}}\n")
+    jobs = finished.plan("--configfile", PRESET[1], str(settings))
+    assert (jobs["redshift"], jobs["features"], jobs["table"]) == (2, 1, 1)
+    assert "pretrain" not in jobs
+    settings.write_text("sdss: {tries: 3}\n")
+    assert finished.plan("--configfile", PRESET[1], str(settings)) == {}
+
+
+def test_a_failing_step_leaves_finished_results(finished, tmp_path):
+    """Too strict a limit on missing stamps: the split fails with a reason, and the rest stays as it was."""
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("stamps: {max_missing_fraction: 0.0}\n")
+    stamps = {path: path.read_bytes() for path in (finished.folder / "results/stamps").iterdir()}
+    table = finished.folder / "results/tables/table4.csv"
+    before = table.read_bytes()
+    ran = finished.snakemake("--cores", "2", "--configfile", PRESET[1], str(settings))
+    assert ran.returncode != 0
+    assert re.search(r"^error: .*max_missing_fraction", ran.stdout, flags=re.M)
+    assert {path: path.read_bytes() for path in (finished.folder / "results/stamps").iterdir()} == stamps
+    assert table.read_bytes() == before
