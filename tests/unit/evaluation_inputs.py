@@ -99,7 +99,15 @@ def catalog_file(path, n=60, survey="embedded"):
 
     z = redshifts(n)
     table = pd.DataFrame({"objid": np.arange(n) + 1_237_645_879_551_066_262, "z": z, "mag_r": 14 + 10 * z**0.5})
-    about = {"survey": survey}
+    table["run"], table["camcol"], table["field"] = 9001, 1, 11 + np.arange(n) // 20
+    about = {
+        "survey": survey,
+        "release": 17,
+        "selection": "a test's galaxies",
+        "source": "a package",
+        "real": "fluxes and redshifts",
+        "simulated": "pixels",
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pandas(table).replace_schema_metadata({b"astromae": json.dumps(about).encode()}), path)
     return path
@@ -131,3 +139,73 @@ def reconstructions_file(path, seed=0, n=6):
         file["masked"] = masked
         file["reconstructed"] = images + 0.05 * np.random.default_rng(seed).standard_normal(images.shape)
     return path
+
+
+def training_record(folder, experiment, name, pretraining=False, seed=42):
+    """Write recipe.json and cost.json of one training, as training writes them."""
+    recipe = {
+        "experiment": experiment,
+        "backbone": {"patch": 8, "width": 192, "depth": 12, "heads": 3, "pcm": None},
+        "scaling": {"crop": 32, "softening_sigma": 3.0},
+        "augmentation": {"rotation_deg": 45.0, "flips": True, "rotate_before_crop": True},
+    }
+    if name == "pcm":
+        recipe["backbone"]["pcm"] = {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 48}
+    if pretraining:
+        recipe |= {"name": name, "decoder": {"width": 192, "depth": 4, "heads": 3}}
+        recipe["pretraining"] = {"normalise_targets": False}
+    versions = {"python": "3.11.7", "torch": "2.14.1+cpu"}
+    cost = {"device": "CPU, x86_64", "wall_s": 61.5, "peak_memory_mb": 812, "threads": 1}
+    where = folder / experiment / name / f"seed{seed}"
+    return (
+        json_file(where / "recipe.json", {"recipe": recipe, "seed": seed, "versions": versions}),
+        json_file(where / "cost.json", cost),
+    )
+
+
+PHASE = {"epochs": 12, "batch_size": 256, "schedule": SCHEDULE}
+EXPERIMENT = {
+    "title": "Experiment 1",
+    "table": "table4",
+    "pretrain_on": ["pretrain"],
+    "pretraining": PHASE
+    | {
+        "mask_ratio": 0.75,
+        "optimiser": {"learning_rate": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.05},
+    },
+    "finetuning": PHASE
+    | {
+        "noise_sigma": 0.05,
+        "optimiser": {"learning_rate": 3e-4, "betas": [0.9, 0.999], "weight_decay": 0.005},
+    },
+}
+
+
+def split_file(path, subsets):
+    """Write a split with the given number of galaxies in each subset."""
+    names = np.repeat(list(subsets), list(subsets.values()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"objid": np.arange(len(names)), "subset": names}).to_parquet(path)
+    return path
+
+
+def models_file(path):
+    """Write what `astromae models --json` says of the published models, with made-up numbers of parameters."""
+    rows = []
+    for number, (name, group) in enumerate(published_models("table4")):
+        encoder = next((kind for kind in ("plain", "pcm") if kind in name), None)
+        astromae = "astromae" in name
+        rows.append(
+            {
+                "name": name,
+                "group": group,
+                "encoder": encoder,
+                "pretrained": group == "pretrained",
+                "frozen": group == "pretrained",
+                "inception": astromae or "inception" in name or name == "henghes",
+                "magnitude": astromae or "magnitude" in name or name == "henghes",
+                "parameters": 15_000_000 + number,
+                "trainable": 10_000_000 + number,
+            }
+        )
+    return json_file(path, rows)

@@ -135,7 +135,7 @@ def test_a_column_has_the_digits_of_its_intervals():
 
 def test_formatted_rows_hold_text_for_every_metric(made):
     rows = formatted_rows(read_table(made[0] / "t.csv"))
-    assert rows[2]["name"] == "Henghes et al." and rows[0]["name"] == "plain-ViT-magnitude (scratch)"
+    assert rows[2]["name"] == "Henghes et al. 2022" and rows[0]["name"] == "plain-ViT-magnitude (scratch)"
     for row in rows:
         assert set(row["cells"]) == set(METRICS)
         assert all(cell["value"] and cell["up"][0] == "+" for cell in row["cells"].values())

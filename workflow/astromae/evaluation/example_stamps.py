@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from astromae.catalog import read_catalog
 from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.evaluation.composites import COLOURED, arcsinh_stretch, colour_composite, sky_sigma
@@ -48,10 +49,7 @@ def draw_stamps(catalog: Path, stamps: Sequence[Path], pdf: Path, png: Path) -> 
         If a file cannot be read or no galaxy has a stamp.
     """
     shards = StampSet(stamps)
-    try:
-        table = pd.read_parquet(catalog, columns=["objid", "z", "mag_r"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{catalog}: not a readable catalogue ({error})") from error
+    table = read_catalog(catalog, ["objid", "z", "mag_r"]).dropna()
     table = table[table["objid"].isin(shards.objid)]
     if table.empty:
         raise InputError(f"{catalog}: none of its galaxies has a stamp in the {len(stamps)} shards")

@@ -45,7 +45,7 @@ def formatted_rows(table: pd.DataFrame) -> list[dict]:
     -------
     list
         One mapping a row: model, name, group, group_name, and cells: for each metric the value, how far its
-        interval reaches up and down (with signs), the standard deviation over seeds and the published
+        interval reaches up and down (with signs), its ends, the standard deviation over seeds and the published
         value (both empty where there is none), and whether it is the best value.
     """
     decimals = {metric: column_decimals(table, metric) for metric in METRICS}
@@ -60,6 +60,8 @@ def _formatted_row(row: Mapping, decimals: Mapping[str, int]) -> dict:
             "value": fixed(value, digits),
             "up": fixed(row[f"{metric}_high"] - value, digits, sign=True),
             "down": fixed(row[f"{metric}_low"] - value, digits, sign=True),
+            "low": fixed(row[f"{metric}_low"], digits),
+            "high": fixed(row[f"{metric}_high"], digits),
             "std": fixed(row[f"{metric}_std"], digits),
             # as printed: all published values have the same number of decimals
             "published": fixed(row[f"{metric}_published"], PUBLISHED_DECIMALS),
@@ -72,3 +74,22 @@ def _formatted_row(row: Mapping, decimals: Mapping[str, int]) -> dict:
         "group_name": group_name(row["group"]),
         "cells": cells,
     }
+
+
+def grouped(count: int) -> str:
+    """Return a count with its thousands set apart, for example ``10,000``."""
+    return f"{count:,}"
+
+
+def power_of_ten(value: float) -> dict[str, str]:
+    """Return a number as mantissa and exponent of ten, both text, with up to three significant digits."""
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    return {"mantissa": f"{value / 10.0**exponent:.3g}", "exponent": str(exponent)}
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it: seconds, minutes or hours."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}" if seconds < 10 * length else f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -6,7 +6,7 @@ from astromae.evaluation.metrics import METRICS
 _WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
 
 #: Models that go by another name.
-_NAMES = {"henghes": "Henghes et al.", "hgb-magnitudes": "boosted trees, magnitudes"}
+_NAMES = {"henghes": "Henghes et al. 2022", "hgb-magnitudes": "boosted trees on magnitudes"}
 
 #: Groups of a table's rows, in its order.
 GROUPS = {

@@ -1,0 +1,182 @@
+"""The numbers that the paper quotes of an experiment, as text, and the orders that its galaxies support."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astromae.errors import InputError
+from astromae.evaluation.comparisons import METRIC, compare
+from astromae.evaluation.formatting import duration, formatted_rows, grouped, power_of_ten
+from astromae.evaluation.layout import read_table
+from astromae.evaluation.metrics import METRICS
+from astromae.evaluation.names import METRIC_NAMES
+from astromae.evaluation.predictions import CLASSICAL, read_predictions
+from astromae.evaluation.scores import score
+from astromae.files import write_json
+
+
+def write_experiment_values(
+    experiment: str,
+    settings: Mapping,
+    evaluation: Mapping,
+    split: Path,
+    table: Path,
+    models: Path,
+    predictions: Sequence[Path],
+    recipes: Sequence[Path],
+    costs: Sequence[Path],
+    output: Path,
+) -> None:
+    """Write the named values of an experiment as JSON. All numbers in it are text, ready to be printed.
+
+    Parameters
+    ----------
+    experiment
+        Its name in the configuration.
+    settings, evaluation
+        Its own section of the configuration, and the section ``evaluation``.
+    split
+        Its split: objid, subset.
+    table
+        Its table (`astromae.evaluation.tables`).
+    models
+        Parameters of every configured model (``astromae models --json``).
+    predictions
+        All its predictions, for paired comparisons.
+    recipes, costs
+        What its trainings recorded: recipe.json and cost.json.
+    output
+        File to write.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or is of another experiment.
+    """
+    subsets = _read_subsets(split)
+    rows = read_table(table)
+    described = {row["name"]: row for row in _read_json(models)}
+    data = read_predictions(predictions)
+    if data.experiment != experiment:
+        raise InputError(f"{predictions[0]}: of experiment {data.experiment!r}, not {experiment!r}")
+    recorded = [_read_json(path) for path in recipes]
+    networks = rows[rows["group"] != CLASSICAL]
+    assembled = [name for name in networks["model"] if _is_astromae(described.get(name, {}))]
+    printed = rows.dropna(subset=f"{METRIC}_published").set_index("model")[f"{METRIC}_published"]
+    write_json(
+        output,
+        {
+            "experiment": experiment,
+            "title": settings["title"],
+            "table": settings["table"],
+            "subsets": {name: grouped(count) for name, count in subsets.items()},
+            "labelled": grouped(sum(subsets.get(name, 0) for name in ("train", "val", "test"))),
+            "pretrain_on": settings["pretrain_on"],
+            "pretrain_galaxies": grouped(sum(subsets.get(name, 0) for name in settings["pretrain_on"])),
+            "saw_test_images": "test" in settings["pretrain_on"],
+            "n_test": grouped(int(rows["n_test"].iloc[0])),
+            "seeds": [str(seed) for seed in sorted({seed for model in data.models for seed in model.seeds})],
+            "phases": {phase: _phase_text(settings[phase]) for phase in ("pretraining", "finetuning")},
+            "evaluation": {
+                "samples": grouped(evaluation["bootstrap_samples"]),
+                "interval": f"{100 * evaluation['interval']:g}",
+                "outlier_threshold": f"{evaluation['outlier_threshold']:g}",
+                "seed": str(evaluation["seed"]),
+            },
+            "metrics": [{"key": metric, "name": METRIC_NAMES[metric]} for metric in METRICS],
+            "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows)],
+            "best_network": _best(networks, networks["model"]),
+            "best_astromae": _best(networks, assembled),
+            "classical": list(rows["model"][rows["group"] == CLASSICAL]),
+            "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
+            "encoders": _encoders(recorded),
+            "provenance": _provenance(recorded, [_read_json(path) for path in costs]),
+        },
+    )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable JSON file ({error})") from error
+
+
+def _read_subsets(path: Path) -> dict[str, int]:
+    try:
+        return pd.read_parquet(path, columns=["subset"])["subset"].value_counts().to_dict()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable split with a column `subset` ({error})") from error
+
+
+def _is_astromae(model: Mapping) -> bool:
+    """Return whether a model has the branches of AstroMAE: a pretrained encoder, Inception and magnitudes."""
+    return all(model.get(branch) for branch in ("encoder", "pretrained", "inception", "magnitude"))
+
+
+def _parameters(model: Mapping) -> dict[str, str]:
+    return {key: grouped(model[key]) if key in model else "" for key in ("parameters", "trainable")}
+
+
+def _best(rows: pd.DataFrame, names: Iterable[str]) -> str:
+    """Return the model with the least NMAD among `names`; empty without any."""
+    chosen = rows[rows["model"].isin(list(names))]
+    return "" if chosen.empty else chosen["model"].iloc[int(chosen["nmad"].to_numpy().argmin())]
+
+
+def _phase_text(settings: Mapping) -> dict:
+    """Return the settings of a phase of training as text."""
+    optimiser, schedule = settings["optimiser"], settings["schedule"]
+    return {
+        "epochs": grouped(settings["epochs"]),
+        "batch_size": grouped(settings["batch_size"]),
+        "learning_rate": power_of_ten(optimiser["learning_rate"]),
+        "betas": [f"{beta:g}" for beta in optimiser["betas"]],
+        "weight_decay": f"{optimiser['weight_decay']:g}",
+        "schedule": schedule["kind"],
+        **{key: f"{settings[key]:g}" for key in ("mask_ratio", "noise_sigma") if key in settings},
+        **{key: f"{value:g}" for key, value in schedule.items() if key != "kind"},
+    }
+
+
+def _encoders(recorded: Sequence[Mapping]) -> list[dict]:
+    """Return the architecture of every pretrained encoder, one entry a name, with its decoder's."""
+    encoders = {}
+    for entry in recorded:
+        recipe = entry["recipe"]
+        if "pretraining" not in recipe:
+            continue
+        backbone, decoder = recipe["backbone"], recipe["decoder"]
+        module = backbone["pcm"]
+        encoders[recipe["name"]] = {
+            "name": recipe["name"],
+            **{key: str(backbone[key]) for key in ("patch", "width", "depth", "heads")},
+            "decoder": {key: str(decoder[key]) for key in ("width", "depth", "heads")},
+            "pcm": {key: str(value) for key, value in module.items()} if module else None,
+            "crop": str(recipe["scaling"]["crop"]),
+            "softening_sigma": f"{recipe['scaling']['softening_sigma']:g}",
+            "rotation_deg": f"{recipe['augmentation']['rotation_deg']:g}",
+            "normalised_targets": recipe["pretraining"]["normalise_targets"],
+        }
+    return list(encoders.values())
+
+
+def _provenance(recorded: Sequence[Mapping], costs: Sequence[Mapping]) -> dict:
+    """Return versions, devices and time of an experiment's trainings."""
+    versions: dict[str, set[str]] = {}
+    for entry in recorded:
+        for package, version in entry.get("versions", {}).items():
+            versions.setdefault(package, set()).add(version)
+    return {
+        "trainings": grouped(len(costs)),
+        "time": duration(sum(cost["wall_s"] for cost in costs)),
+        "longest": duration(max((cost["wall_s"] for cost in costs), default=0)),
+        "memory_gb": f"{max((cost['peak_memory_mb'] for cost in costs), default=0) / 1024:.1f}",
+        "devices": sorted({cost["device"] for cost in costs}),
+        "versions": [
+            {"package": package, "version": ", ".join(sorted(found))} for package, found in sorted(versions.items())
+        ],
+    }
