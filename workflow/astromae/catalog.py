@@ -38,9 +38,7 @@ def read_catalog(path: str | Path, columns: Sequence[str], chunk: int | None = N
             path, columns=list(columns), filters=None if chunk is None else [("chunk", "==", chunk)], partitioning=None
         )
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path}: not a readable catalogue ({error}); make it again"
-        ) from error
+        raise InputError(f"{path}: not a readable catalogue ({error}); make it again") from error
     absent = [name for name in columns if name not in table.column_names]
     if absent:
         raise InputError(f"{path}: has no column {', '.join(absent)}; a catalogue has {', '.join(columns)}")
