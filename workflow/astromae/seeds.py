@@ -5,6 +5,12 @@ import zlib
 import numpy as np
 
 
+def sequence(seed: int, purpose: str, *indices: int) -> np.random.SeedSequence:
+    """Return the seed of one purpose; the parameters are those of `generator`."""
+    # crc32 rather than hash(): Python's string hashes change from process to process.
+    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *indices])
+
+
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     """Return the random generator of one purpose.
 
@@ -20,5 +26,4 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     indices
         Which of many, for example run, camera column, field and band; each zero or more.
     """
-    # crc32 rather than hash(): Python's string hashes change from process to process.
-    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *indices]))
+    return np.random.default_rng(sequence(seed, purpose, *indices))

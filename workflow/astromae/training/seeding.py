@@ -6,16 +6,15 @@ views, and a feature file that was computed beforehand all see the same numbers,
 state to save.
 """
 
-import zlib
-
 import numpy as np
 import torch
+
+from astromae.seeds import sequence
 
 
 def generator(seed: int, purpose: str, *keys: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator that `seed`, `purpose` and the integers `keys` determine."""
-    entropy = [seed, zlib.crc32(purpose.encode()), *keys]
-    state = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+    state = int(sequence(seed, purpose, *keys).generate_state(1, np.uint64)[0])
     return torch.Generator(device=device).manual_seed(state & (2**63 - 1))
 
 
