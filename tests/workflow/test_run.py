@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -21,11 +22,15 @@ LIMIT_S = 240
 @pytest.fixture(scope="module")
 def finished(project):
     """The test preset, run from nothing to the paper."""
-    started = time.monotonic()
     ran = project.snakemake("--cores", "2", *PRESET)
     assert ran.returncode == 0, ran.stdout[-5000:]
-    assert time.monotonic() - started < LIMIT_S
     return project
+
+
+def test_the_preset_takes_minutes(finished):
+    """In processor time, which does not depend on what else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert used.ru_utime + used.ru_stime < 2 * LIMIT_S
 
 
 @pytest.mark.parametrize(("table", "models", "classical"), [("table4", 14, 1), ("table5", 2, 0)])
@@ -74,7 +79,8 @@ def test_paper(finished):
 
 
 def test_nothing_is_left_half_written(finished):
-    assert not list((finished.folder / "results").rglob(".*"))
+    hidden = {path.name for path in (finished.folder / "results").rglob(".*")}
+    assert hidden <= {".gitkeep", ".snakemake_timestamp"}
     assert not list((finished.folder / "results/checkpoints").glob("*"))
 
 
