@@ -3,6 +3,7 @@
 
 rule paper:
     input:
+        text="workflow/paper/astromae.typ",
         source=[str(file) for file in sorted(Path("workflow/paper").rglob("*")) if file.is_file()],
         values=[
             "results/values/survey.json",
@@ -20,7 +21,7 @@ rule paper:
         mem_mb=memory_mb(2000),
         runtime=minutes(10),
     params:
-        source="workflow/paper",
+        source=subpath(input.text, parent=True),
         values=repeated("values"),
         figures=repeated("figure"),
     shell:
