@@ -57,6 +57,9 @@ def results(tmp_path_factory):
     write_survey_values(catalog, stamps, missing, values[0])
     draw_stamps(catalog, stamps, *out("stamps"))
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
+    # configurations are merged, so that keys of the other kind of schedule may be left
+    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup_epochs": 1, "period_epochs": 12}
+    second["finetuning"] = second["finetuning"] | {"schedule": steps}
     for name, settings in (("experiment1", EXPERIMENT), ("experiment2", second)):
         table = settings["table"]
         predictions = experiment_files(folder, name, table, classical=table == "table4", n=150)
@@ -262,6 +265,12 @@ def test_experiment_values_are_text_that_results_made(results):
     assert values["provenance"]["time"] == "2.0 minutes" and values["provenance"]["devices"] == ["CPU, x86_64"]
     assert not values["saw_test_images"] and json.loads(results["values"][2].read_text())["saw_test_images"]
     assert values["rows"][0]["cells"]["precision"]["published"] == "0.01736"
+
+
+def test_a_phase_shows_the_keys_of_its_own_schedule(results):
+    first, second = (json.loads(path.read_text())["phases"] for path in results["values"][1:])
+    assert second["finetuning"]["decay"] == "0.995" and "warmup_epochs" not in second["finetuning"]
+    assert first["finetuning"]["warmup_epochs"] == "2" and "decay" not in first["finetuning"]
 
 
 def test_an_order_is_claimed_only_where_the_interval_excludes_zero(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from astromae.errors import InputError
@@ -81,6 +82,8 @@ def draw_density(predictions: Sequence[Path], groups: Sequence[str] | None, pdf:
         figure.supylabel("predicted redshift", fontsize=8)
         bar = figure.colorbar(points, ax=panels, pad=0.01, aspect=14 * rows, fraction=0.05)
         bar.set_label("galaxies per 0.01 × 0.01")
+        bar.locator, bar.formatter = LogLocator(subs=(1, 2, 5)), StrMethodFormatter("{x:g}")
+        bar.minorticks_off()
 
 
 def _panel(
@@ -113,4 +116,15 @@ def _note(axes: Axes, z_spec: np.ndarray, z_pred: np.ndarray, limit: float, seed
         lines.append(f"{outside} beyond the edge")
     if len(seeds) > 1:
         lines.append(f"seed {seeds[0]}")
-    axes.text(0.96, 0.04, "\n".join(lines), transform=axes.transAxes, ha="right", fontsize=7, color=BLACK)
+    backing = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+    axes.text(
+        0.96,
+        0.04,
+        "\n".join(lines),
+        transform=axes.transAxes,
+        ha="right",
+        fontsize=7,
+        color=BLACK,
+        bbox=backing,
+        zorder=2.4,  # over points and line, under the frame
+    )

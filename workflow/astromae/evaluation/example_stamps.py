@@ -9,7 +9,7 @@ import pandas as pd
 from astromae.catalog import read_catalog
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.evaluation.composites import COLOURED, arcsinh_stretch, colour_composite, sky_sigma
+from astromae.evaluation.composites import arcsinh_stretch, colour_composite, composite_noise
 from astromae.evaluation.style import BAND_COLOURS, ONE_COLUMN, bare, drawing
 from astromae.stamps.shards import StampSet
 
@@ -62,8 +62,7 @@ def draw_stamps(catalog: Path, stamps: Sequence[Path], pdf: Path, png: Path) -> 
         for row, (image, galaxy) in zip(grid, zip(images, examples.itertuples(), strict=True), strict=True):
             for axes, pixels in zip(row[:-1], image, strict=True):
                 axes.imshow(arcsinh_stretch(pixels), origin="lower", cmap="Greys_r", vmin=0, vmax=1)
-            noise = float(sky_sigma(image[list(COLOURED)].mean(axis=0)))
-            row[-1].imshow(colour_composite(image, noise), origin="lower")
+            row[-1].imshow(colour_composite(image, composite_noise(image)), origin="lower")
             row[0].set_ylabel(f"$z={galaxy.z:.3f}$\n$r={galaxy.mag_r:.1f}$", fontsize=6.5, labelpad=2)
             for axes in row:
                 bare(axes)

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from astromae.errors import InputError
 from astromae.evaluation.histories import read_history
 from astromae.evaluation.names import model_name
-from astromae.evaluation.style import BLUE, ONE_COLUMN, ORANGE, PALE, TWO_COLUMNS, drawing, grid_of
+from astromae.evaluation.style import BLUE, FEW_EPOCHS, ONE_COLUMN, ORANGE, PALE, TWO_COLUMNS, drawing, grid_of
 
 
 def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path, png: Path) -> None:
@@ -39,11 +39,12 @@ def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path,
                     axes.plot(run["epoch"] + 1, run["val_loss"], color=PALE, lw=0.6, zorder=1)
             for model, run in zip(models, runs, strict=True):
                 if model == name:
-                    axes.plot(run["epoch"] + 1, run["train_loss"], color=ORANGE, lw=1, ls="--")
-                    axes.plot(run["epoch"] + 1, run["val_loss"], color=BLUE)
+                    marker = "o" if len(run) <= FEW_EPOCHS else ""
+                    axes.plot(run["epoch"] + 1, run["train_loss"], color=ORANGE, lw=1, ls="--", marker=marker, ms=1.5)
+                    axes.plot(run["epoch"] + 1, run["val_loss"], color=BLUE, marker=marker, ms=1.5)
             axes.set_title(model_name(name), pad=3)
             axes.set_yscale("log")
-        panels[0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        panels[0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         figure.supxlabel("epochs done", fontsize=8)
         figure.supylabel("mean squared error of the redshift", fontsize=8)
         handles = [

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from astromae.evaluation.histories import read_history
-from astromae.evaluation.style import BLUE, ONE_COLUMN, ORANGE, drawing
+from astromae.evaluation.style import BLUE, FEW_EPOCHS, ONE_COLUMN, ORANGE, drawing
 from astromae.training.schedule import learning_rate
 
 #: Published schedules: figure, peak parameter, schedule, epochs. Figure 5 is stated in the paper; figures 4
@@ -58,7 +59,8 @@ def draw_learning_rate(phase: str, experiment: str, history: Path, pdf: Path, pn
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
             power = int(np.floor(np.log10(rates.max())))
-            few = len(epoch) <= 40
+            few = len(epoch) <= FEW_EPOCHS
             axes.plot(epoch, rates / 10.0**power, color=colour, lw=1 if few else 0.6, marker="o" if few else "", ms=2.5)
             axes.set(title=title, xlabel="epoch", ylabel=rf"learning rate ($10^{{{power}}}$)")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, min_n_ticks=1))
             axes.set_ylim(0, 1.08 * rates.max() / 10.0**power)

@@ -8,7 +8,10 @@ from matplotlib.ticker import MaxNLocator
 
 from astromae.errors import InputError
 from astromae.evaluation.histories import read_history
-from astromae.evaluation.style import BLUE, GREEN, GREY, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
+from astromae.evaluation.style import BLUE, FEW_EPOCHS, GREEN, GREY, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
+
+#: A range of losses that is wider than this factor is drawn on a logarithmic axis.
+LOGARITHMIC_FROM = 10
 
 _COLOURS = (ORANGE, BLUE, GREEN, RED, PURPLE)
 
@@ -35,9 +38,12 @@ def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], pdf: Pa
             history = read_history(path)
             epoch = history["epoch"] + 1
             axes.plot(epoch, history["train_loss"], color=colour, ls="--", lw=0.9)
-            axes.plot(epoch, history["val_loss"], color=colour, marker="o" if len(epoch) <= 40 else "", ms=2.5)
-        axes.set(xlabel="epochs done", ylabel="mean squared error, masked patches", yscale="log")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.plot(epoch, history["val_loss"], color=colour, marker="o" if len(epoch) <= FEW_EPOCHS else "", ms=2.5)
+        axes.set(xlabel="epochs done", ylabel="mean squared error, masked patches")
+        low, high = axes.dataLim.intervaly
+        if high > LOGARITHMIC_FROM * low > 0:
+            axes.set_yscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         handles = [
             Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=f"{name} encoder") for n, name in enumerate(names)
         ]

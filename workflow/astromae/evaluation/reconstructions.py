@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from astromae.errors import InputError
-from astromae.evaluation.composites import COLOURED, colour_composite, sky_sigma
+from astromae.evaluation.composites import colour_composite, composite_noise
 from astromae.evaluation.style import TWO_COLUMNS, bare, drawing
 
 #: Galaxies that are drawn, in two blocks side by side.
@@ -97,7 +97,7 @@ def draw_reconstructions(encoders: Sequence[str], files: Sequence[Path], pdf: Pa
         for number in range(shown):
             block, row = divmod(number, rows)
             original = first.original[number]
-            noise = float(sky_sigma(original[list(COLOURED)].mean(axis=0)))
+            noise = composite_noise(original)
             image = colour_composite(original, noise)
             images = [image, hide(image, first.masked[number])]
             images += [colour_composite(other.reconstructed[number], noise) for other in made]

@@ -34,6 +34,9 @@ BAND_COLOURS = dict(zip(BANDS, (PURPLE, BLUE, GREEN, ORANGE, RED), strict=True))
 #: Colours of the groups of models; a group of the user's own is green.
 GROUP_COLOURS = {"scratch": ORANGE, "pretrained": BLUE, "classical": BLACK}
 
+#: Curves of at most this many epochs show each of them as a dot.
+FEW_EPOCHS = 40
+
 #: Sequential map for densities: monotonic in lightness, legible without colour.
 DENSITY_MAP = "viridis"
 

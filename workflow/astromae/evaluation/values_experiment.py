@@ -127,6 +127,10 @@ def _best(rows: pd.DataFrame, names: Iterable[str]) -> str:
     return "" if chosen.empty else chosen["model"].iloc[int(chosen["nmad"].to_numpy().argmin())]
 
 
+#: Keys of each kind of schedule; the configuration may hold those of the other kind too.
+_SCHEDULE_KEYS = {"cosine": ("warmup_epochs", "period_epochs"), "paper_steps": ("decay", "restart_every")}
+
+
 def _phase_text(settings: Mapping) -> dict:
     """Return the settings of a phase of training as text."""
     optimiser, schedule = settings["optimiser"], settings["schedule"]
@@ -138,7 +142,7 @@ def _phase_text(settings: Mapping) -> dict:
         "weight_decay": f"{optimiser['weight_decay']:g}",
         "schedule": schedule["kind"],
         **{key: f"{settings[key]:g}" for key in ("mask_ratio", "noise_sigma") if key in settings},
-        **{key: f"{value:g}" for key, value in schedule.items() if key != "kind"},
+        **{key: f"{schedule[key]:g}" for key in _SCHEDULE_KEYS[schedule["kind"]]},
     }
 
 
