@@ -15,6 +15,7 @@ import pytest
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS
 from astromae.errors import InputError
 from astromae.stamps.cut import cut_chunk
+from astromae.stamps.fetch import Archive, Download
 from astromae.stamps.missing import read_missing
 from astromae.stamps.shards import StampSet
 from astromae.survey.archive import frame_address
@@ -87,7 +88,8 @@ def write_catalog(path, galaxies):
 def cut(strip, folder, archive=None, chunk=0):
     folder.mkdir(exist_ok=True)
     shard, missing = folder / "0000.h5", folder / "0000.missing.csv"
-    cut_chunk(strip.catalog, chunk, str(archive or strip.archive), RELEASE, SETTINGS, shard, missing)
+    frames = Archive(str(archive or strip.archive), RELEASE, Download(), folder)
+    cut_chunk(strip.catalog, chunk, frames, SETTINGS, shard, missing)
     objid, reasons = read_missing(missing)
     return shard, dict(zip(objid.tolist(), reasons, strict=True))
 
@@ -127,7 +129,8 @@ def test_centroids_and_fluxes(strip, tmp_path):
 def test_flux_of_bright_rendered_galaxies(small_survey, tmp_path):
     """Within 1 % between frame and stamp in a window, and positions within 0.1 px, with the survey's noise."""
     shard, missing = tmp_path / "0000.h5", tmp_path / "0000.missing.csv"
-    cut_chunk(small_survey.catalog, 0, str(small_survey.archive), small_survey.release, SETTINGS, shard, missing)
+    frames = Archive(str(small_survey.archive), small_survey.release, Download(), tmp_path)
+    cut_chunk(small_survey.catalog, 0, frames, SETTINGS, shard, missing)
     galaxies = pd.read_parquet(small_survey.catalog)
     stamps = StampSet([shard])
     galaxies = galaxies[galaxies["objid"].isin(stamps.objid)].sort_values("mag_r").head(8)
@@ -207,7 +210,7 @@ DAMAGES = {
     "truncated": (truncate, "corrupt frame in band i: the file is truncated"),
     "absent": (Path.unlink, "no frame in band i"),
     "other": (another_field, "corrupt frame in band i: its header says FRAME = 12, not 11"),
-    "html": (lambda path: path.write_text("<html>"), "corrupt frame in band i: a bzip2 block is damaged"),
+    "html": (lambda path: path.write_text("<html>"), "corrupt frame in band i: it is no bzip2 data"),
     "empty": (lambda path: path.write_bytes(b""), "corrupt frame in band i: "),
 }
 

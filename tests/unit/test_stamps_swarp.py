@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS
 from astromae.stamps.cut import cut_chunk
+from astromae.stamps.fetch import Archive, Download
 from astromae.stamps.resample import resample
 from astromae.stamps.shards import StampSet
 from astromae.stamps.tangent import TangentPlane, stamp_to_frame
@@ -55,15 +56,8 @@ def swarp(folder, image, header, ra, dec):
 
 def test_stamps_of_the_survey(small_survey, tmp_path):
     shard = tmp_path / "0000.h5"
-    cut_chunk(
-        small_survey.catalog,
-        0,
-        str(small_survey.archive),
-        small_survey.release,
-        {"size": 64},
-        shard,
-        tmp_path / "0000.missing.csv",
-    )
+    archive = Archive(str(small_survey.archive), small_survey.release, Download(), tmp_path)
+    cut_chunk(small_survey.catalog, 0, archive, {"size": 64}, shard, tmp_path / "0000.missing.csv")
     stamps = StampSet([shard])
     galaxies = pd.read_parquet(small_survey.catalog)
     galaxies = galaxies[galaxies["objid"].isin(stamps.objid)]

@@ -128,11 +128,17 @@ def cut_stamps(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `stamps`.")],
     output: Annotated[Path, typer.Option(help="Shard to write (HDF5).")],
     missing: Annotated[Path, typer.Option(help="Table of galaxies without a stamp (CSV), with reasons.")],
+    download: Annotated[
+        Any, typer.Option(parser=_json, metavar="JSON", help="The section `sdss.download`, for a remote archive.")
+    ] = "{}",
+    threads: Annotated[int, typer.Option(min=1, help="Fields that are read at once.")] = 1,
 ) -> None:
     """Cut one chunk's galaxies out of the archive's frames into a shard."""
     from astromae.stamps.cut import cut_chunk
+    from astromae.stamps.fetch import Archive, Download
 
-    cut_chunk(catalog, chunk, archive, release, settings, output, missing)
+    frames = Archive(archive, release, Download.of(download), output.parent)
+    cut_chunk(catalog, chunk, frames, settings, output, missing, threads)
 
 
 @app.command()

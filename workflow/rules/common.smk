@@ -16,6 +16,7 @@ sys.path.insert(0, str(PACKAGE_ROOT))
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
 from astromae.sources import command_sources
+from astromae.survey.address import is_remote
 from astromae.survey.archive import strip_folder
 
 try:
@@ -97,6 +98,11 @@ def frames_folder(run, camcol):
 def frames_of_chunk(wildcards):
     """Return the frames that a chunk of the embedded survey is cut from; the real ones are streamed."""
     return frames_folder(*STRIPS[int(wildcards.chunk)]) if SURVEY == "embedded" else []
+
+
+def downloads(wildcards, threads):
+    """Return how many frames a stamps job downloads at once, so that `--resources downloads=N` can bound jobs."""
+    return threads if is_remote(ARCHIVE) else 0
 
 
 # --- experiments, encoders, models ---
@@ -244,14 +250,20 @@ def pretrained_options(wildcards, input):
     return " ".join([*options, *([f"--features {features}"] if features else [])])
 
 
+def pretraining_priority(wildcards):
+    """Start the longest pretraining first: all that reads its encoder waits for it."""
+    settings = EXPERIMENTS[wildcards.experiment]
+    seen = sum(settings["fractions"][subset] for subset in settings["pretrain_on"])
+    work = seen * settings["pretraining"]["epochs"] * (2 if config["backbones"][wildcards.encoder]["pcm"] else 1)
+    return 150 + math.log1p(work)
+
+
 def redshift_priority(wildcards):
     """Start long trainings first, so that the last ones to end are short ones."""
-    model = config["models"][wildcards.model]
-    settings = EXPERIMENTS[wildcards.experiment]
+    model, settings = config["models"][wildcards.model], EXPERIMENTS[wildcards.experiment]
     trained_encoder = model["encoder"] is not None and not model["frozen"]
-    work = 1 + 10 * trained_encoder + 5 * model["inception"]
-    longest = max(entry["fractions"]["train"] * entry["finetuning"]["epochs"] for entry in EXPERIMENTS.values())
-    return 5 * work * settings["fractions"]["train"] * settings["finetuning"]["epochs"] / longest
+    per_galaxy = 1 + 10 * trained_encoder + 5 * model["inception"]
+    return math.log1p(per_galaxy * settings["fractions"]["train"] * settings["finetuning"]["epochs"])
 
 
 # --- figures ---

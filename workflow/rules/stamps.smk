@@ -44,16 +44,20 @@ else:
         priority: 200
         conda:
             "../../envs/survey.yaml"
+        threads: config["stamps"]["threads"]
         resources:
             mem_mb=memory_mb(1500),
             runtime=minutes(240),
+            downloads=downloads,
         params:
             archive=untracked(ARCHIVE),
             release=config[SURVEY]["release"],
             settings=as_json({"size": config["stamps"]["size"]}),
+            download=untracked(as_json(config["sdss"]["download"])),
         shell:
             "python -m astromae cut --catalog {input.catalog} --chunk {wildcards.chunk} "
             "--archive {params.archive:q} --release {params.release} --settings {params.settings:q} "
+            "--download {params.download:q} --threads {threads} "
             "--output {output.shard} --missing {output.missing} 2>&1 | tee {log}"
 
 

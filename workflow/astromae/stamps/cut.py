@@ -1,7 +1,8 @@
 """Cutting: every galaxy of a chunk out of the frames of its field, each frame read once."""
 
-import contextlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.progress import Ticker
 from astromae.stamps.collector import Collector
-from astromae.stamps.fetch import fetch, local_path
+from astromae.stamps.fetch import Archive, reason_of
 from astromae.stamps.frame import FrameError, FrameId, FrameReader
 from astromae.stamps.resample import KERNEL, footprint, resample
 from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE, STAMP_SIZE, shard_attributes
 from astromae.stamps.tangent import TangentPlane, stamp_to_frame
-from astromae.survey.archive import frame_address
+from astromae.survey.http import FetchError
 
 _COLUMNS = ("objid", "ra", "dec", "run", "camcol", "field")
 
@@ -24,11 +25,11 @@ _COLUMNS = ("objid", "ra", "dec", "run", "camcol", "field")
 def cut_chunk(
     catalog: Path,
     chunk: int,
-    archive: str,
-    release: int,
+    archive: Archive,
     settings: Mapping,
     output: Path,
     missing: Path,
+    threads: int = 1,
 ) -> None:
     """Cut one chunk's galaxies into a shard, and list those that get no stamp.
 
@@ -39,15 +40,15 @@ def cut_chunk(
     chunk
         Which chunk. One without galaxies gives an empty shard.
     archive
-        Folder or ``file://`` address that holds ``dr{release}``.
-    release
-        Data release.
+        Where the frames are.
     settings
         The configuration's section `stamps`.
     output
         Shard to write.
     missing
         List of galaxies without a stamp to write, with reasons.
+    threads
+        Fields that are read at once. What is written does not depend on it.
 
     Raises
     ------
@@ -57,16 +58,13 @@ def cut_chunk(
     """
     if settings["size"] != STAMP_SIZE:
         raise InputError(f"stamps.size: {settings['size']}; shards hold stamps of {STAMP_SIZE} px")
-    if not local_path(archive).is_dir():
-        raise InputError(f"{archive}: no such folder; the archive's folder holds dr{release}")
     survey = read_provenance(catalog)["survey"]
     galaxies = read_catalog(catalog, _COLUMNS, chunk)
     ra, dec = galaxies["ra"].to_numpy(), galaxies["dec"].to_numpy()
     fields = galaxies.groupby(["run", "camcol", "field"], sort=True).indices
     with Collector(galaxies["objid"].to_numpy(), Path(output).parent) as collector:
         ticker = Ticker(f"cut {chunk:04d}", len(fields), "fields")
-        for (run, camcol, field), rows in fields.items():
-            stamps, reasons = cut_field(archive, release, int(run), int(camcol), int(field), ra[rows], dec[rows])
+        for rows, (stamps, reasons) in _cut_fields(archive, fields, ra, dec, threads):
             collector.add(rows, stamps, reasons)
             ticker.advance()
         ticker.close()
@@ -74,13 +72,13 @@ def cut_chunk(
 
 
 def cut_field(
-    archive: str, release: int, run: int, camcol: int, field: int, ra: np.ndarray, dec: np.ndarray
+    archive: Archive, run: int, camcol: int, field: int, ra: np.ndarray, dec: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut every galaxy of one field from one reading of its five frames.
 
     Parameters
     ----------
-    archive, release, run, camcol, field
+    archive, run, camcol, field
         Where the frames are.
     ra, dec : array of float64, shape (n,)
         Positions of the galaxies, deg.
@@ -99,17 +97,34 @@ def cut_field(
         if not len(alive):
             break
         try:
-            with contextlib.closing(fetch(frame_address(archive, release, run, camcol, field, band))) as pieces:
-                reader = FrameReader(pieces, FrameId(run, camcol, field, band))
-                stamps[alive, index], inside = _cut_band(reader, ra[alive], dec[alive])
+            stamps[alive, index], inside = archive.read(
+                FrameId(run, camcol, field, band),
+                lambda reader, alive=alive: _cut_band(reader, ra[alive], dec[alive]),
+            )
             reasons[alive[~inside]] = f"off the edge in band {band}"
-        except FileNotFoundError:
-            reasons[alive] = f"no frame in band {band}"
-        except FrameError as error:
-            reasons[alive] = f"corrupt frame in band {band}: {error}"
-        except OSError as error:
-            reasons[alive] = f"unreadable frame in band {band}: {error.strerror}"
+        except (FetchError, FrameError) as error:
+            reasons[alive] = reason_of(error, band)
     return stamps, reasons
+
+
+def _cut_fields(
+    archive: Archive, fields: Mapping[tuple, np.ndarray], ra: np.ndarray, dec: np.ndarray, threads: int
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """Yield each field's rows, and its stamps and reasons, as fields are done; only `threads` are in memory."""
+    waiting = iter(fields.items())
+    running: dict[Future, np.ndarray] = {}
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="field")
+    try:
+        while True:
+            for (run, camcol, field), rows in itertools.islice(waiting, threads - len(running)):
+                future = pool.submit(cut_field, archive, int(run), int(camcol), int(field), ra[rows], dec[rows])
+                running[future] = rows
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _cut_band(reader: FrameReader, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,9 @@ FITS_BLOCK = 2880
 #: A frame's primary header fills three blocks; whatever has no end after this many is no frame.
 MAX_HEADER_BLOCKS = 64
 
+#: How bzip2 data begin.
+BZIP2_SIGNATURE = b"BZh"
+
 #: How a block of a FITS header ends the header: the END card starts on a multiple of 80 bytes.
 END_CARD = b"END".ljust(80)
 
@@ -56,7 +59,9 @@ def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     decompressor = bz2.BZ2Decompressor()
     begun = False
+    signature = b""
     for piece in pieces:
+        signature = (signature + piece)[: len(BZIP2_SIGNATURE)]
         while piece:
             begun = True
             try:
@@ -66,7 +71,8 @@ def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 while parts[-1] and not decompressor.eof:
                     parts.append(decompressor.decompress(b""))
             except OSError as error:
-                raise FrameError("a bzip2 block is damaged") from error
+                is_bzip2 = signature == BZIP2_SIGNATURE
+                raise FrameError("a bzip2 block is damaged" if is_bzip2 else "it is no bzip2 data") from error
             piece = b""
             if decompressor.eof:
                 piece = decompressor.unused_data

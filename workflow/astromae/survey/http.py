@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import random
+import socket
 import ssl
 import threading
 import time
@@ -15,8 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import requests
 import urllib3
@@ -24,11 +23,16 @@ import urllib3
 import astromae
 from astromae.errors import InputError
 from astromae.progress import log
+from astromae.survey.address import is_remote, local_path
 
 Result = TypeVar("Result")
 
 #: Bytes of a chunk. A few packets: a reader that stops early has not fetched much in vain.
 CHUNK_BYTES = 1 << 16
+
+#: Bytes that the system receives ahead of the reader. Its own choice grows to several frames, which would then
+#: be sent in full however early a reader stops; this much keeps 5 MB/s flowing over 50 ms.
+RECEIVE_BYTES = 1 << 18
 
 #: How the project introduces itself to servers.
 USER_AGENT = f"astromae/{astromae.__version__} (python-requests/{requests.__version__})"
@@ -152,11 +156,6 @@ class Stream:
             raise Transient(f"{self.address}: ended after {self.received} of {self.length} bytes")
 
 
-def is_remote(address: str | os.PathLike) -> bool:
-    """Return whether an address is read over the network."""
-    return urlsplit(str(address)).scheme.lower() in ("http", "https")
-
-
 @contextlib.contextmanager
 def open_stream(address: str | os.PathLike, settings: HttpSettings) -> Iterator[Stream]:
     """Open an address once, without trying again.
@@ -187,15 +186,7 @@ def open_stream(address: str | os.PathLike, settings: HttpSettings) -> Iterator[
         If the address is of another kind.
     """
     address = str(address)
-    scheme = urlsplit(address).scheme.lower()
-    if scheme in ("http", "https"):
-        opened = _open_http(address, settings)
-    elif scheme == "file":
-        opened = _open_file(address, Path(url2pathname(urlsplit(address).path)))
-    elif "://" in address:
-        raise InputError(f"{address}: cannot be read; use an https://, http:// or file:// address, or a path")
-    else:
-        opened = _open_file(address, Path(address))
+    opened = _open_http(address, settings) if is_remote(address) else _open_file(address, local_path(address))
     with opened as stream:
         yield stream
 
@@ -231,6 +222,15 @@ def retrying(action: Callable[[], Result], settings: HttpSettings) -> Result:
     raise InputError(f"tries: {settings.tries} is too few; use at least 1")
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connections that do not receive far ahead of their reader."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        ahead = (socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        default = urllib3.connection.HTTPConnection.default_socket_options
+        super().init_poolmanager(*arguments, socket_options=[*default, ahead], **options)
+
+
 _local = threading.local()
 
 
@@ -241,6 +241,8 @@ def _session() -> requests.Session:
         _local.process, _local.session = os.getpid(), requests.Session()
         # Compressed transfer would hide how many bytes are to come; frames are compressed already.
         _local.session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        for scheme in ("https://", "http://"):
+            _local.session.mount(scheme, _Adapter())
     return _local.session
 
 
