@@ -13,6 +13,7 @@ The archive's part serves the files of a folder.
 import gzip
 import json
 import re
+import socket
 import sqlite3
 import threading
 import time
@@ -25,6 +26,9 @@ from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 #: Path below which nothing is answered but a redirect's goal; see `redirect`.
 MOVED = "/moved"
+
+#: Bytes that are handed to the network at once.
+PIECE_BYTES = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ class Server:
         Addresses of the two services.
     requests
         Every `Request` so far.
+    sent
+        Bytes of bodies that went out so far, but for some 100 kB under way.
     """
 
     def __init__(
@@ -174,6 +180,7 @@ class Server:
         self.archive, self.row_limit = archive, row_limit
         self.queries_per_minute, self.minute_s = queries_per_minute, minute_s
         self.requests: list[Request] = []
+        self.sent = 0
         self._recent: deque[float] = deque()
         self._injections: list[_Injection] = []
         self._lock = threading.Lock()
@@ -233,6 +240,11 @@ class Server:
                     injection.remaining -= 1
                     return injection.fault(sound)
             return sound
+
+    def count(self, sent: int) -> None:
+        """Count bytes that went out."""
+        with self._lock:
+            self.sent += sent
 
     def _sound(self, target: str) -> Answer:
         parts = urlsplit(target)
@@ -303,6 +315,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         # Else every answer waits 40 ms for the acknowledgement of its header.
         disable_nagle_algorithm = True
 
+        def setup(self) -> None:
+            # Else the system takes a whole frame at once, whether or not the client ever reads it.
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE_BYTES)
+            super().setup()
+
         def do_GET(self) -> None:
             answer = server.answer(self.path, dict(self.headers))
             if answer.pause_s:
@@ -318,7 +335,12 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             sent = answer.body[: answer.sent]
             try:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(sent), sent) if answer.chunked else sent)
+                if answer.chunked:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(sent), sent))
+                else:
+                    for start in range(0, len(sent), PIECE_BYTES):
+                        self.wfile.write(sent[start : start + PIECE_BYTES])
+                        server.count(len(sent[start : start + PIECE_BYTES]))
             except OSError:
                 # The client has seen enough.
                 self.close_connection = True
