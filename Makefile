@@ -59,7 +59,7 @@ preset:
 		exit 1
 	fi
 
-paper: env preset
+paper: preset env
 	@$(SNAKEMAKE)
 	for made in results/paper/*.pdf results/tables/*.csv results/figures/*.pdf; do
 		if [ -f "$$made" ]; then echo "$$made"; fi
@@ -74,7 +74,7 @@ lint: env
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-report: env preset
+report: preset env
 	@$(SNAKEMAKE) --report results/report.zip
 	echo results/report.zip
 

@@ -51,7 +51,7 @@ rule pretrain:
         cost="results/encoders/{encoder}/{experiment}/seed{seed}/cost.json",
     log:
         "results/logs/pretrain/{experiment}-{encoder}-seed{seed}.log",
-    priority: 150
+    priority: pretraining_priority
     conda:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
