@@ -35,3 +35,7 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.paper.output,
+
+
+onerror:
+    print(last_words(Path(log).read_text(errors="replace")), file=sys.stderr)

@@ -7,6 +7,7 @@ environment needs no torch.
 import errno
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from astromae.errors import InputError, Interrupted
+from astromae.progress import log
 
 app = typer.Typer(
     add_completion=False,
@@ -489,6 +491,8 @@ def _model_table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run the command line; bad input ends in one line and status 2, an interruption in status 75."""
+    if "SLURM_JOB_ID" in os.environ:
+        log(f"Slurm job {os.environ['SLURM_JOB_ID']} on {platform.node()}")
     try:
         app()
     except InputError as error:

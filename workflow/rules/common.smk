@@ -15,12 +15,15 @@ sys.path.insert(0, str(PACKAGE_ROOT))
 
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
+from astromae.failures import last_words
+from astromae.site import read_site
 from astromae.sources import command_sources
 from astromae.survey.address import is_remote
 from astromae.survey.archive import strip_folder
 
 try:
     check_configuration(config)
+    site = read_site()
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -79,15 +82,24 @@ def untracked(value):
 
 
 def memory_mb(base, per_input_mb=0):
-    """Return memory that grows with every attempt, and with the inputs where they are held."""
+    """Return memory that grows to twice with the attempts, and with the inputs where they are held."""
     if not per_input_mb:
-        return lambda wildcards, attempt: attempt * base
-    return lambda wildcards, input, attempt: attempt * math.ceil(base + per_input_mb * input.size_mb)
+        return lambda wildcards, attempt: base * min(1 + attempt, 4) // 2
+    return lambda wildcards, input, attempt: math.ceil(base + per_input_mb * input.size_mb) * min(1 + attempt, 4) // 2
 
 
 def minutes(first):
     """Return a time limit in minutes that grows with every attempt."""
     return lambda wildcards, attempt: attempt * first
+
+
+def training_job(**resources):
+    """Return what a job asks for that runs on the configured GPUs, or on the CPU where there are none.
+
+    The time limit does not grow with the attempts: a training continues where the last one stopped.
+    """
+    gpus = config["training"]["gpus"]
+    return {"gpu": gpus, **resources, **(site.gpu_resources if gpus else {})}
 
 
 def frames_folder(run, camcol):

@@ -56,9 +56,7 @@ rule pretrain:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        gpu=config["training"]["gpus"],
-        mem_mb=memory_mb(3000, per_input_mb=1.2),
-        runtime=minutes(1440),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=1440),
     params:
         stamps=repeated("stamps"),
         recipe=pretraining_recipe,
@@ -111,9 +109,7 @@ rule features:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        gpu=config["training"]["gpus"],
-        mem_mb=memory_mb(3000, per_input_mb=1.2),
-        runtime=minutes(720),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=minutes(720)),
     params:
         encoder=subpath(input.weights, parent=True),
         stamps=repeated("stamps"),

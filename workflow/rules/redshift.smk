@@ -27,9 +27,7 @@ rule redshift:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        gpu=config["training"]["gpus"],
-        mem_mb=memory_mb(3000, per_input_mb=1.2),
-        runtime=minutes(720),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=720),
     params:
         stamps=repeated("stamps"),
         pretrained=pretrained_options,

@@ -1,0 +1,44 @@
+"""The user's own cluster, as rules and profile are told of it."""
+
+import pytest
+from astromae.errors import InputError
+from astromae.site import read_site
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASTROMAE_SITE", str(tmp_path / "site.yaml"))
+    return tmp_path / "site.yaml"
+
+
+def test_the_example_is_a_site(site):
+    with open("slurm/site.example.yaml") as example:
+        site.write_text(example.read())
+    read = read_site()
+    assert read.partitions["gpu"]["max_gpu"] == 4
+    assert read.account == "my-project"
+    assert read.gpu_resources == {"gpu_model": "a100"}
+
+
+def test_no_file_is_no_site(tmp_path, monkeypatch):
+    monkeypatch.delenv("ASTROMAE_SITE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert not read_site().partitions
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("partition: {cpu: {}}", "partition is an unknown key"),
+        ("partitions: [cpu, gpu]", "partitions is"),
+        ("partitions: {cpu: }", "partitions.cpu is None"),
+        ("partitions: {cpu", "not valid YAML"),
+        ("gpu", "expected keys of"),
+    ],
+)
+def test_a_wrong_site_says_what_would_be_right(site, content, message):
+    if content is not None:
+        site.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_site()

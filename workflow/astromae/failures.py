@@ -1,0 +1,32 @@
+"""What failed in a run of Snakemake, and the last that each failed job said."""
+
+import re
+from pathlib import Path
+
+#: Lines of a job's log that are shown.
+LINES = 15
+
+
+def failed_logs(snakemake_log: str) -> list[tuple[str, Path]]:
+    """Return the rule and the log of each job that failed, the last attempt's where there were several.
+
+    Parameters
+    ----------
+    snakemake_log
+        What Snakemake wrote of a run.
+    """
+    failed = {}
+    for block in re.split(r"^Error in rule ", snakemake_log, flags=re.M)[1:]:
+        rule = block.partition(":")[0]
+        if log := re.search(r"^    log: ([^\s,]+)", block, flags=re.M):
+            failed[Path(log[1])] = rule
+    return [(rule, path) for path, rule in failed.items()]
+
+
+def last_words(snakemake_log: str) -> str:
+    """Return the last lines of each failed job's log, under the job's rule and the log's name."""
+    parts = []
+    for rule, path in failed_logs(snakemake_log):
+        lines = path.read_text(errors="replace").splitlines()[-LINES:] if path.is_file() else ["(no log was written)"]
+        parts.append("\n".join([f"{rule} failed; {path} ends:", *(f"    {line}" for line in lines)]))
+    return "\n".join(parts)
