@@ -4,6 +4,7 @@
 #   make test     the test suite
 #   make lint     formatting and style of Python and Snakemake
 #   make report   Snakemake's report of a finished run
+#   make cluster-check   what would fail on this Slurm cluster, before the first job
 #   make lock     envs/requirements.lock anew, from envs/requirements.in
 # Variables:
 #   PRESET        a file of workflow/presets: make paper PRESET=test
@@ -31,7 +32,7 @@ PRESET_FILE := $(if $(PRESET),workflow/presets/$(PRESET).yaml)
 # Arguments come first: --configfile would take a target after it for another file.
 SNAKEMAKE = $(BIN)/snakemake --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
-.PHONY: env paper test lint report lock preset
+.PHONY: env paper test lint report cluster-check lock preset
 .DEFAULT_GOAL := paper
 
 env: $(INSTALLED)
@@ -77,6 +78,9 @@ lint: env
 report: preset env
 	@$(SNAKEMAKE) --report results/report.zip
 	echo results/report.zip
+
+cluster-check: env preset
+	@$(BIN)/snakemake preflight --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
 # The lock leaves out what torch pins itself, the CUDA packages, so that one lock serves every build of it.
 lock:

@@ -93,6 +93,10 @@ def minutes(first):
     return lambda wildcards, attempt: attempt * first
 
 
+# Time limit of the longest training; shorter limits of a cluster stand in slurm/site.yaml.
+TRAINING_MINUTES = 1440
+
+
 def training_job(**resources):
     """Return what a job asks for that runs on the configured GPUs, or on the CPU where there are none.
 

@@ -56,7 +56,7 @@ rule pretrain:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=1440),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=TRAINING_MINUTES),
     params:
         stamps=repeated("stamps"),
         recipe=pretraining_recipe,

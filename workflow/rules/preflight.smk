@@ -1,0 +1,26 @@
+# What would fail on a cluster, before the first job:  snakemake preflight --profile slurm
+
+
+rule preflight:
+    log:
+        "results/logs/preflight.log",
+    localrule: True
+    params:
+        settings=lambda wildcards: as_json(
+            {
+                "gpus": config["training"]["gpus"],
+                "minutes": TRAINING_MINUTES,
+                # The archive's count is known only after its catalogue; this is the published sample's.
+                "galaxies": config["embedded"]["galaxies"] if SURVEY == "embedded" else 659_857,
+                "addresses": {
+                    "embedded": [],
+                    "cube": [config["cube"]["path"]],
+                    "sdss": [config["sdss"]["server"], ARCHIVE],
+                }[SURVEY],
+                "latency_s": workflow.execution_settings.latency_wait,
+                "wait_s": 600,
+                "status_command": getattr(workflow.executor_settings, "status_command", None),
+            }
+        ),
+    shell:
+        "python -m astromae preflight --settings {params.settings:q} 2>&1 | tee {log}"
