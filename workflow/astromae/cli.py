@@ -510,6 +510,39 @@ def _model_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+bench = typer.Typer(no_args_is_help=True, help="Measure what a step costs on this machine.")
+app.add_typer(bench, name="bench")
+
+
+@bench.command("stamps")
+def bench_stamps(
+    fields: Annotated[int, typer.Option(min=1, help="Fields to draw, five frames each.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each is read, for another galaxy.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Cut one galaxy a field from full-size frames: bytes and processor time against whole frames and bzip2."""
+    from dataclasses import asdict
+
+    from astromae.stamps.bench import bench_stamps as run
+
+    result = asdict(run(fields, rounds))
+    print(json.dumps(result, indent=2) if as_json else _bench_table(result))
+
+
+def _bench_table(result: dict[str, float]) -> str:
+    """Lay out the result of `bench stamps` for a terminal."""
+    meanings = {
+        "galaxies": "stamps cut, one a field",
+        "frames": "frames read",
+        "frame_mb": "size of a frame, MB",
+        "bytes_fraction": "bytes fetched and decoded, of whole frames",
+        "cpu_over_decode": "processor time, of bzip2 decoding those bytes",
+        "stamps_per_core_s": "stamps a core-second",
+        "peak_mb": "peak memory, MB",
+    }
+    return "\n".join(f"{key:<20}{result[key]:>10.4g}   {meaning}" for key, meaning in meanings.items())
+
+
 def main() -> None:
     """Run the command line; bad input ends in one line and status 2, an interruption in status 75."""
     if "SLURM_JOB_ID" in os.environ:
