@@ -1,9 +1,14 @@
 """What the workflow plans, and how it refuses a wrong configuration, without running a job."""
 
 import re
+import resource
+import shutil
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
+from astromae.survey.catalog import deal_fields
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
 TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper"]
@@ -45,6 +50,30 @@ def test_the_published_scale_plans_without_data(project, survey):
     assert time.monotonic() - started < 20
     assert "frames" not in jobs
     assert sum(jobs.values()) < 3000
+
+
+def test_the_whole_survey_plans_in_seconds(project):
+    """660,000 galaxies on 250,000 fields: the plan neither reads the catalogue nor grows with it."""
+    fields = np.random.default_rng(1).permutation(np.append(np.arange(250_000), np.arange(410_000) % 250_000))
+    galaxies = pd.DataFrame({"objid": np.arange(660_000), "run": 1 + fields // 6000})
+    galaxies["camcol"], galaxies["field"] = 1 + fields // 1000 % 6, fields % 1000
+    galaxies["chunk"] = deal_fields(galaxies[["run", "camcol", "field"]], 1000)
+    assert (
+        galaxies.groupby("chunk")[["run", "camcol", "field"]].apply(lambda part: len(part.drop_duplicates())) == 250
+    ).all()
+    catalog = project.folder / "results/catalog/galaxies.parquet"
+    catalog.parent.mkdir(parents=True)
+    try:
+        galaxies.to_parquet(catalog)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        jobs = project.plan(*PAPER, "--config", "survey=sdss")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    finally:
+        shutil.rmtree(catalog.parent)
+    # In processor time, which does not depend on what else the machine does.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
+    assert jobs["cut"] == 1000
+    assert sum(jobs.values()) <= 3000
 
 
 def test_training_asks_for_gpus_and_nothing_else_does(project):
