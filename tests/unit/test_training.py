@@ -249,9 +249,10 @@ def test_augmentation_rotates_within_its_limit_and_flips():
 
 
 def test_no_augmentation_is_the_central_crop():
-    images = torch.randn(8, 5, 46, 46)
+    images = torch.randn(8, 5, 46, 46, generator=torch.Generator().manual_seed(0))
     still = {**AUGMENTATION, "rotation_deg": 0.0, "flips": False}
-    torch.testing.assert_close(augment(images, 32, still, torch.Generator()), centre(images, 32), atol=1e-5, rtol=1e-5)
+    # Positions in float32 are good to 1e-5 of a pixel, and neighbours here differ by several units.
+    torch.testing.assert_close(augment(images, 32, still, torch.Generator()), centre(images, 32), atol=1e-4, rtol=0)
 
 
 def test_views_depend_on_seed_and_epoch_alone(galaxies):

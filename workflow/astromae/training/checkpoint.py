@@ -1,11 +1,9 @@
 """Checkpoints: a step that was killed continues where it stood, and only if nothing has changed."""
 
 import hashlib
-import inspect
 import io
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,19 @@ import torch
 
 from astromae.files import atomic_path
 from astromae.progress import log
-
-#: Packages whose source decides what a training step computes.
-CODE = ("astromae.models", "astromae.training", "astromae.stamps")
+from astromae.sources import command_sources
 
 #: Bytes of a SHA-256.
 DIGEST_SIZE = 32
 
 
-def fingerprint(recipe: dict[str, Any], seed: int, *data: np.ndarray) -> str:
+def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarray) -> str:
     """Return a hash of recipe, seed, data, code and the version of torch.
 
     Parameters
     ----------
+    command
+        Subcommand of the step, whose source files are its code.
     recipe
         Everything configured about the step.
     seed
@@ -38,9 +36,8 @@ def fingerprint(recipe: dict[str, Any], seed: int, *data: np.ndarray) -> str:
     for array in data:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith(CODE):
-            digest.update(inspect.getsource(module).encode())
+    for source in command_sources(command):
+        digest.update(source.read_bytes())
     return digest.hexdigest()
 
 

@@ -81,7 +81,7 @@ def pretrain(
 
     objid, views = subset_views(recipe["pretrain_on"])
     _, validation = subset_views(recipe["validate_on"])
-    checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, objid, views.stamps.identity()))
+    checkpoint = Checkpoint(checkpoints, fingerprint("pretrain", recipe, seed, objid, views.stamps.identity()))
 
     seed_weights(seed)
     autoencoder = build_autoencoder(recipe)

@@ -130,7 +130,7 @@ def train_redshifts(
 
     encoder_weights = [p.detach().numpy() for p in network.encoder.parameters()] if branches["pretrained"] else []
     data = (train.objid, train.redshifts.cpu().numpy(), train.views.stamps.identity(), *encoder_weights)
-    checkpoint = Checkpoint(checkpoints, fingerprint(recipe, seed, *data))
+    checkpoint = Checkpoint(checkpoints, fingerprint("redshift", recipe, seed, *data))
 
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         of_epoch = bank.epoch(train.objid, epoch) if bank else None

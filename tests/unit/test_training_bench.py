@@ -1,0 +1,41 @@
+"""The benchmark of training runs, and its shortcuts compute what plain eager torch computes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from astromae.models.redshift import RedshiftModel
+from astromae.training.bench import MODEL, EagerInception, bench_training
+
+CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+
+
+def test_eager_model_is_the_same_model():
+    branches = CONFIGURATION["models"][MODEL]
+    backbone = CONFIGURATION["backbones"][branches["encoder"]]
+    torch.manual_seed(0)
+    model = RedshiftModel(branches, backbone, 32).eval()
+    eager = RedshiftModel(branches, backbone, 32).eval()
+    eager.inception = EagerInception().eval()
+    eager.load_state_dict(model.state_dict())
+    images, magnitudes = torch.randn(8, 5, 32, 32), torch.randn(8, 5)
+    with torch.no_grad():
+        expected = eager(images, magnitudes)
+        torch.testing.assert_close(model(images, magnitudes), expected, atol=1e-5, rtol=1e-4)
+        # bfloat16 has eight bits of mantissa: outputs of order 0.1 differ by parts in a hundred of that.
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(model(images, magnitudes), expected, atol=5e-3, rtol=0)
+
+
+def test_benchmark_reports_rates_and_ratios(capsys):
+    small = {name: {**backbone, "width": 48, "depth": 1} for name, backbone in CONFIGURATION["backbones"].items()}
+    small["pcm"]["pcm"] = {**small["pcm"]["pcm"], "groups": 12}
+    decoder = {**CONFIGURATION["decoder"], "width": 48, "depth": 1}
+    result = bench_training({**CONFIGURATION, "backbones": small, "decoder": decoder}, 16, 0.05)
+    with capsys.disabled():
+        print(json.dumps({key: value for key, value in result.items() if "over" in key or "pipeline" in key}))
+    assert all(value > 0 for value in result.values() if isinstance(value, float))
+    assert result["finetune_over_eager"] == pytest.approx(result["finetune_step"] / result["finetune_eager"])
+    assert result["inference_over_eager"] == pytest.approx(result["inference"] / result["inference_eager"])
