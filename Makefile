@@ -30,7 +30,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PRESET_FILE := $(if $(PRESET),workflow/presets/$(PRESET).yaml)
 # Arguments come first: --configfile would take a target after it for another file.
-SNAKEMAKE = $(BIN)/snakemake --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+SNAKEMAKE = $(BIN)/snakemake --quiet host reason --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
 .PHONY: env paper test lint report cluster-check lock preset
 .DEFAULT_GOAL := paper
