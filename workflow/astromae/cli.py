@@ -529,6 +529,26 @@ def bench_stamps(
     print(json.dumps(result, indent=2) if as_json else _bench_table(result))
 
 
+@bench.command("train")
+def bench_train(
+    config: Annotated[Path, typer.Option(help="Configuration with the networks and `training`.")] = Path("config.yaml"),
+    batch_size: Annotated[int, typer.Option(min=8, help="Stamps of a training batch.")] = 256,
+    seconds: Annotated[float, typer.Option(min=0.1, help="About how long each measurement takes.")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
+    import yaml
+
+    from astromae.training.bench import bench_training
+
+    result = bench_training(yaml.safe_load(config.read_text()), batch_size, seconds)
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        for key, value in result.items():
+            print(f"{key:<28}{value if isinstance(value, str) else f'{value:,.3g}':>12}")
+
+
 def _bench_table(result: dict[str, float]) -> str:
     """Lay out the result of `bench stamps` for a terminal."""
     meanings = {
