@@ -5,6 +5,8 @@ rule preflight:
     log:
         "results/logs/preflight.log",
     localrule: True
+    conda:
+        "../../envs/preflight.yaml"
     params:
         settings=lambda wildcards: as_json(
             {
