@@ -4,7 +4,6 @@ import json
 import math
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -563,14 +562,3 @@ def test_precision_follows_the_processor():
     assert choose_precision("32-true", 0) == "32-true"
     has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx" in Path("/proc/cpuinfo").read_text()
     assert choose_precision("auto", 0) == ("bf16-mixed" if has_bfloat16 else "32-true")
-
-
-def test_training_keeps_pace_with_its_views(galaxies):
-    """Views must cost a small part of a step; the figure is printed, not asserted."""
-    images = torch.from_numpy(np.random.default_rng(0).normal(size=(256, 5, 46, 46)).astype(np.float16))
-    views = Views(ResidentStamps(images), Scaling(**scaling_of(galaxies)), AUGMENTATION, 32, 0.05, 256, 1)
-    list(views.epoch(0))
-    started = time.perf_counter()
-    for epoch in range(3):
-        assert [v.shape for _, _, v in views.epoch(epoch)] == [(256, 5, 32, 32)]
-    print(f"{3 * 256 / (time.perf_counter() - started):.0f} views a second on {torch.get_num_threads()} thread(s)")

@@ -21,7 +21,7 @@ from astromae.training.seeding import generator
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import Views, source_size
 
-#: The model whose ratios are reported: all three branches, the table's best.
+#: The model whose ratios are reported: it has all three branches.
 MODEL = "plain-astromae"
 
 #: Stamps of an inference batch.

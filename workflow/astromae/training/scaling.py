@@ -52,11 +52,6 @@ class Scaling:
     magnitude_components: list[list[float]]
     redshift_mean: float
 
-    @classmethod
-    def from_mapping(cls, mapping: dict[str, Any]) -> "Scaling":
-        """Make a scaling from the mapping of a scaling file."""
-        return cls(**mapping)
-
     def pixels(self, images: Tensor) -> Tensor:
         """Scale fluxes (n, 5, h, w) in nanomaggies a pixel."""
         shape = (1, -1, 1, 1)
