@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.evaluation import density, example_stamps, style
+from astromae.evaluation import density, example_galaxies, style
 from astromae.evaluation.composites import WEIGHTS, arcsinh_stretch, colour_composite
 from astromae.evaluation.density import draw_density, local_density
-from astromae.evaluation.example_stamps import choose_examples, draw_stamps
+from astromae.evaluation.example_galaxies import choose_examples, sample_examples
+from astromae.evaluation.example_stamps import draw_stamps
 from astromae.evaluation.finetuning_curves import draw_finetuning
 from astromae.evaluation.learning_rate import PUBLISHED, draw_learning_rate
 from astromae.evaluation.pretraining_curves import draw_pretraining
@@ -45,6 +46,8 @@ def inputs(tmp_path_factory):
         "catalog": catalog_file(folder / "galaxies.parquet"),
     }
     made["stamps"], made["missing"] = stamps_files(folder / "stamps")
+    made["sample"] = folder / "samples/stamps.h5"
+    sample_examples(made["catalog"], made["stamps"], made["sample"])
     write_table("table5", made["predictions"], SETTINGS, made["table"], folder / "table5.tex")
     return made
 
@@ -56,7 +59,7 @@ KINDS = {
     "density": lambda i, *out: draw_density(i["predictions"], ["scratch", "pretrained"], *out),
     "published": lambda i, *out: draw_published(i["table"], *out),
     "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
-    "stamps": lambda i, *out: draw_stamps(i["catalog"], i["stamps"], *out),
+    "stamps": lambda i, *out: draw_stamps(i["sample"], *out),
 }
 
 
@@ -183,8 +186,8 @@ def test_a_stretch_keeps_the_order_of_pixels():
 def test_examples_span_the_redshifts(inputs):
     catalog = pd.read_parquet(inputs["catalog"])
     examples = choose_examples(catalog)
-    assert len(examples) == example_stamps.SHOWN and examples["z"].is_monotonic_increasing
-    parts = np.array_split(np.sort(catalog["z"]), example_stamps.SHOWN)
+    assert len(examples) == example_galaxies.SHOWN and examples["z"].is_monotonic_increasing
+    parts = np.array_split(np.sort(catalog["z"]), example_galaxies.SHOWN)
     for z, part in zip(examples["z"], parts, strict=True):
         assert part[0] <= z <= part[-1]
 
@@ -194,7 +197,7 @@ def test_a_galaxy_without_a_stamp_is_no_example(inputs, tmp_path):
     frame["objid"] += 10**6
     frame.to_parquet(tmp_path / "other.parquet")
     with pytest.raises(InputError, match="none of its galaxies has a stamp"):
-        draw_stamps(tmp_path / "other.parquet", inputs["stamps"], tmp_path / "a.pdf", tmp_path / "a.png")
+        sample_examples(tmp_path / "other.parquet", inputs["stamps"], tmp_path / "a.h5")
 
 
 def test_a_history_that_is_none(tmp_path):

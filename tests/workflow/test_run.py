@@ -119,7 +119,7 @@ PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstru
         ("workflow/astromae/models/vit.py", PRETRAINED | {"models"}),
         (
             "workflow/astromae/stamps/resample.py",
-            PRETRAINED | {"cut", "split", "scaling", "boost", "figure_stamps", "values_survey"},
+            PRETRAINED | {"cut", "split", "scaling", "boost", "sample_stamps", "figure_stamps", "values_survey"},
         ),
         ("workflow/astromae/cli.py", set()),
         ("README.md", set()),

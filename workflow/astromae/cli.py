@@ -218,16 +218,27 @@ def figure_learning_rate(
 
 
 @app.command()
-def figure_stamps(
+def sample_stamps(
     catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
     stamps: Paths,
+    output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
+) -> None:
+    """Take example galaxies over the redshift range with their stamps."""
+    from astromae.evaluation.example_galaxies import sample_examples
+
+    sample_examples(catalog, stamps, output)
+
+
+@app.command()
+def figure_stamps(
+    sample: Annotated[Path, typer.Option(help="Example galaxies, made by `astromae sample-stamps`.")],
     pdf: Pdf,
     png: Png,
 ) -> None:
     """Draw example galaxies over the redshift range in five bands."""
     from astromae.evaluation.example_stamps import draw_stamps
 
-    draw_stamps(catalog, stamps, pdf, png)
+    draw_stamps(sample, pdf, png)
 
 
 @app.command()

@@ -16,24 +16,6 @@ rule figures:
         [f"results/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png")],
 
 
-rule models:
-    input:
-        code=code("models"),
-    output:
-        "results/tables/models.json",
-    log:
-        "results/logs/models.log",
-    conda:
-        "../../envs/training.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(10),
-    params:
-        config=as_json({key: config[key] for key in ("models", "backbones", "scaling")}),
-    shell:
-        "python -m astromae models --config <(echo {params.config:q}) --json --output {output} 2>&1 | tee {log}"
-
-
 rule table:
     input:
         predictions=lambda wildcards: predictions_of(experiment_of(wildcards.table)),
@@ -54,29 +36,6 @@ rule table:
     shell:
         "python -m astromae table --name {wildcards.table} {params.predictions} "
         "--settings {params.settings:q} --output-csv {output.csv} --output-tex {output.tex} 2>&1 | tee {log}"
-
-
-rule values_survey:
-    input:
-        catalog=CATALOG,
-        stamps=SHARDS,
-        missing=MISSING,
-        code=code("values-survey"),
-    output:
-        "results/values/survey.json",
-    log:
-        "results/logs/values/survey.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(20),
-    params:
-        stamps=repeated("stamps"),
-        missing=repeated("missing"),
-    shell:
-        "python -m astromae values-survey --catalog {input.catalog} {params.stamps} {params.missing} "
-        "--output {output} 2>&1 | tee {log}"
 
 
 rule values_experiment:
@@ -113,8 +72,7 @@ rule values_experiment:
 
 rule figure_stamps:
     input:
-        catalog=CATALOG,
-        stamps=SHARDS,
+        sample="results/samples/stamps.h5",
         code=code("figure-stamps"),
     output:
         pdf="results/figures/stamps.pdf",
@@ -126,10 +84,8 @@ rule figure_stamps:
     resources:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
-    params:
-        stamps=repeated("stamps"),
     shell:
-        "python -m astromae figure-stamps --catalog {input.catalog} {params.stamps} "
+        "python -m astromae figure-stamps --sample {input.sample} "
         "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
 
 

@@ -1,65 +1,37 @@
 """Example galaxies over the redshift range, in five bands and in colour."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from astromae.catalog import read_catalog
 from astromae.constants import BANDS
-from astromae.errors import InputError
 from astromae.evaluation.composites import arcsinh_stretch, colour_composite, composite_noise
+from astromae.evaluation.samples import read_sample
 from astromae.evaluation.style import BAND_COLOURS, ONE_COLUMN, bare, drawing
-from astromae.stamps.shards import StampSet
-
-#: Galaxies that are drawn, one of each of as many equal parts of the catalogue by redshift.
-SHOWN = 6
-
-#: Of each part the galaxy at this quantile of r magnitude is drawn: brighter than usual, not the brightest.
-BRIGHTNESS_QUANTILE = 0.15
 
 
-def choose_examples(catalog: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the galaxies to draw, by ascending redshift; see `SHOWN` and `BRIGHTNESS_QUANTILE`."""
-    ordered = catalog.sort_values(["z", "objid"], ignore_index=True)
-    parts = np.array_split(np.arange(len(ordered)), min(SHOWN, len(ordered)))
-    chosen = []
-    for part in parts:
-        by_magnitude = ordered.iloc[part].sort_values(["mag_r", "objid"])
-        chosen.append(by_magnitude.index[int(BRIGHTNESS_QUANTILE * len(part))])
-    return ordered.loc[chosen]
-
-
-def draw_stamps(catalog: Path, stamps: Sequence[Path], pdf: Path, png: Path) -> None:
+def draw_stamps(sample: Path, pdf: Path, png: Path) -> None:
     """Draw one row a galaxy: bands u, g, r, i, z, and a colour composite of i, r, g.
 
     Parameters
     ----------
-    catalog
-        Catalogue of galaxies.
-    stamps
-        Shards that hold their stamps.
+    sample
+        Galaxies to draw, with z, mag_r and stamps (`astromae.evaluation.example_galaxies`).
     pdf, png
         Figure to write.
 
     Raises
     ------
     InputError
-        If a file cannot be read or no galaxy has a stamp.
+        If the sample cannot be read.
     """
-    shards = StampSet(stamps)
-    table = read_catalog(catalog, ["objid", "z", "mag_r"]).dropna()
-    table = table[table["objid"].isin(shards.objid)]
-    if table.empty:
-        raise InputError(f"{catalog}: none of its galaxies has a stamp in the {len(stamps)} shards")
-    examples = choose_examples(table)
-    images = shards.read(examples["objid"].to_numpy()).astype(np.float64)  # (n, 5, side, side)
+    examples = read_sample(sample)
+    images = examples.images.astype(np.float64)  # (n, 5, side, side)
     columns = len(BANDS) + 1
-    with drawing(pdf, png, ONE_COLUMN, 0.15 + ONE_COLUMN / (columns + 0.6) * len(examples)) as figure:
-        grid = figure.subplots(len(examples), columns, squeeze=False)
+    with drawing(pdf, png, ONE_COLUMN, 0.15 + ONE_COLUMN / (columns + 0.6) * len(images)) as figure:
+        grid = figure.subplots(len(images), columns, squeeze=False)
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
-        for row, (image, galaxy) in zip(grid, zip(images, examples.itertuples(), strict=True), strict=True):
+        for row, image, galaxy in zip(grid, images, examples.galaxies.itertuples(), strict=True):
             for axes, pixels in zip(row[:-1], image, strict=True):
                 axes.imshow(arcsinh_stretch(pixels), origin="lower", cmap="Greys_r", vmin=0, vmax=1)
             row[-1].imshow(colour_composite(image, composite_noise(image)), origin="lower")

@@ -1,0 +1,74 @@
+"""Samples: a handful of galaxies with their stamps, in files small enough to keep beside the predictions.
+
+Figures that show pixels read a sample instead of the shards, so that they can be drawn again where no
+stamps are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from astromae.errors import InputError
+from astromae.files import atomic_path
+from astromae.stamps.shards import StampSet
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Galaxies and their stamps.
+
+    Attributes
+    ----------
+    galaxies
+        One row a galaxy: objid (int64), and numbers that a figure writes beside it.
+    images
+        Their stamps in nanomaggies a pixel, float16, shape (n, 5, 64, 64), bands u, g, r, i, z.
+    """
+
+    galaxies: pd.DataFrame
+    images: np.ndarray
+
+
+def write_sample(path: Path, galaxies: pd.DataFrame, stamps: Sequence[Path]) -> None:
+    """Write galaxies and their stamps as HDF5: data set ``images``, and one for every column of `galaxies`.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    galaxies
+        One row a galaxy, with objid; all columns are numbers.
+    stamps
+        Shards that hold their stamps.
+
+    Raises
+    ------
+    InputError
+        If a galaxy has no stamp in the shards.
+    """
+    images = StampSet(stamps).read(galaxies["objid"].to_numpy())
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file["images"] = images
+        columns = file.create_group("galaxies", track_order=True)
+        for name, values in galaxies.items():
+            columns[name] = values.to_numpy()
+
+
+def read_sample(path: Path) -> Sample:
+    """Read a sample.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is none.
+    """
+    try:
+        with h5py.File(path) as file:
+            columns = {name: values[:] for name, values in file["galaxies"].items()}
+            return Sample(pd.DataFrame(columns), file["images"][:])
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a readable sample of galaxies with stamps ({error})") from error
