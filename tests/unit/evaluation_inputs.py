@@ -142,7 +142,7 @@ def reconstructions_file(path, seed=0, n=6):
 
 
 def training_record(folder, experiment, name, pretraining=False, seed=42):
-    """Write recipe.json and cost.json of one training, as training writes them."""
+    """Write provenance.json of one training, as training writes it."""
     recipe = {
         "experiment": experiment,
         "backbone": {"patch": 8, "width": 192, "depth": 12, "heads": 3, "pcm": None},
@@ -155,12 +155,21 @@ def training_record(folder, experiment, name, pretraining=False, seed=42):
         recipe |= {"name": name, "decoder": {"width": 192, "depth": 4, "heads": 3}}
         recipe["pretraining"] = {"normalise_targets": False}
     versions = {"python": "3.11.7", "torch": "2.14.1+cpu"}
-    cost = {"device": "CPU, x86_64", "wall_s": 61.5, "peak_memory_mb": 812, "threads": 1}
-    where = folder / experiment / name / f"seed{seed}"
-    return (
-        json_file(where / "recipe.json", {"recipe": recipe, "seed": seed, "versions": versions}),
-        json_file(where / "cost.json", cost),
-    )
+    about = {
+        "recipe": recipe,
+        "seed": seed,
+        "versions": versions,
+        "code": {"version": "0.1.0", "commit": "0123456789abcdef" * 2 + "01234567", "uncommitted": False},
+        "device": "A processor",
+        "devices": 1,
+        "threads": 1,
+        "attempts": 2,
+        "wall_s": 61.5,
+        "cpu_hours": 0.0171,
+        "gpu_hours": 0.0,
+        "peak_memory_mb": 812,
+    }
+    return json_file(folder / experiment / name / f"seed{seed}" / "provenance.json", about)
 
 
 PHASE = {"epochs": 12, "batch_size": 256, "schedule": SCHEDULE}

@@ -74,8 +74,7 @@ def results(tmp_path_factory):
             folder / f"{table}.csv",
             models_file(folder / "models.json"),
             predictions,
-            [recipe for recipe, _ in records],
-            [cost for _, cost in records],
+            records,
             values[-1],
         )
     history = history_file(folder / "history.csv")
@@ -262,7 +261,7 @@ def test_experiment_values_are_text_that_results_made(results):
     assert len(values["rows"]) == 15 and values["classical"] == ["hgb-magnitudes"]
     assert values["best_astromae"] in ("plain-astromae", "pcm-astromae")
     assert values["encoders"][1]["pcm"] == {"pretrain_kernel": "1", "finetune_kernel": "3", "groups": "48"}
-    assert values["provenance"]["time"] == "2.0 minutes" and values["provenance"]["devices"] == ["CPU, x86_64"]
+    assert values["provenance"]["time"] == "2.0 minutes" and values["provenance"]["devices"] == ["A processor"]
     assert not values["saw_test_images"] and json.loads(results["values"][2].read_text())["saw_test_images"]
     assert values["rows"][0]["cells"]["precision"]["published"] == "0.01736"
 

@@ -52,6 +52,7 @@ SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
 
 def pretraining_recipe(backbone=PCM, **changes):
     return {
+        "experiment": "experiment1",
         "name": "pcm",
         "backbone": backbone,
         "decoder": {"width": 24, "depth": 1, "heads": 3},
@@ -326,7 +327,7 @@ def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     assert recorded["recipe"] == pretraining_recipe()
     assert recorded["seed"] == 42
     assert recorded["stamps"] == 48
-    assert json.loads((encoder / "cost.json").read_text())["stamps"] == 48 * 3
+    assert json.loads((encoder / "provenance.json").read_text())["stamps"] == 48 * 3
     assert not list((encoder / "checkpoints").glob("*"))
 
 
@@ -432,7 +433,7 @@ def test_interruption_has_its_own_status(galaxies, tmp_path):
 
 
 def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = Checkpoint(tmp_path, "step", {"recipe": "0"})
     checkpoint.save({"epoch": 0, "batch": 1})
     checkpoint.save({"epoch": 0, "batch": 2})
     assert checkpoint.load()["batch"] == 2
@@ -446,8 +447,13 @@ def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
 def test_checkpoint_of_another_recipe_is_not_used(galaxies, tmp_path, capsys):
     assert signalled((0, 2), pretraining_call(galaxies, tmp_path / "run")).returncode == -9
     capsys.readouterr()
+    (left,) = (tmp_path / "run" / "checkpoints").glob("*.checkpoint")
     run_pretrain(galaxies, tmp_path / "run", pretraining_recipe(mask_ratio=0.5))
-    assert "continuing" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"starting anew, not continuing {left}: it was made with another recipe\n" in said
+    assert "continuing in" not in said
+    # Its own run may be taken up again.
+    assert list((tmp_path / "run" / "checkpoints").glob("*.checkpoint")) == [left]
 
 
 def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
@@ -510,7 +516,6 @@ def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_
     np.testing.assert_allclose(predictions.z_spec, truth.loc[predictions.objid])
     stored = load_file(tmp_path / "weights.safetensors")
     assert not any(name.startswith("encoder.") for name in stored)
-    assert set(json.loads((tmp_path / "cost.json").read_text())) >= {"wall_s", "cpu_s", "peak_memory_mb", "device"}
 
 
 def test_scratch_model_learns_redshifts(galaxies, tmp_path):

@@ -330,14 +330,13 @@ def values_experiment(
     table: Annotated[Path, typer.Option(help="Table of the experiment (CSV).")],
     models: Annotated[Path, typer.Option(help="Output of `astromae models --json`.")],
     predictions: Paths,
-    recipe: Paths,
-    cost: Paths,
+    provenance: Paths,
     output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
 ) -> None:
     """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
     from astromae.evaluation.values_experiment import write_experiment_values
 
-    write_experiment_values(experiment, settings, evaluation, split, table, models, predictions, recipe, cost, output)
+    write_experiment_values(experiment, settings, evaluation, split, table, models, predictions, provenance, output)
 
 
 @app.command()
@@ -391,6 +390,7 @@ def scaling(
 
 Checkpoints = Annotated[Path, typer.Option(help="Folder of states that a killed step continues from.")]
 Minutes = Annotated[float | None, typer.Option(help="Time limit; the state is saved before it, with status 75.")]
+Curves = Annotated[Path | None, typer.Option(help="Folder of event files, to watch the training in TensorBoard.")]
 Scaling = Annotated[Path, typer.Option(help="Scaling of the experiment (JSON).")]
 Recipe = Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What is trained, and how.")]
 Split = Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")]
@@ -405,14 +405,15 @@ def pretrain(
     scaling: Scaling,
     recipe: Recipe,
     seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for weights, history, recipe and cost.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for weights, history, recipe and provenance.")],
     checkpoints: Checkpoints = Path("results/checkpoints"),
     minutes: Minutes = None,
+    curves: Curves = None,
 ) -> None:
     """Pretrain an encoder as a masked autoencoder."""
     from astromae.training.pretrain import pretrain as run
 
-    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints, minutes)
+    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints, minutes, curves)
 
 
 @app.command()
@@ -455,18 +456,19 @@ def redshift(
     scaling: Scaling,
     recipe: Recipe,
     seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history, recipe and cost.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history and provenance.")],
     encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
     features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
     checkpoints: Checkpoints = Path("results/checkpoints"),
     minutes: Minutes = None,
+    curves: Curves = None,
 ) -> None:
     """Train one redshift model and predict the validation and test galaxies."""
     from astromae.training.redshift import train_redshifts
 
     scale = json.loads(scaling.read_text())
     train_redshifts(
-        catalog, stamps, split, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes
+        catalog, stamps, split, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes, curves
     )
 
 
@@ -476,7 +478,7 @@ def boost(
     split: Split,
     recipe: Recipe,
     seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for predictions and recipe.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, recipe and provenance.")],
 ) -> None:
     """Fit histogram gradient boosting on magnitudes, the classical row of the table."""
     from astromae.training.boosting import boost as run

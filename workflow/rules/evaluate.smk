@@ -44,9 +44,8 @@ rule values_experiment:
         table=lambda wildcards: f"results/tables/{EXPERIMENTS[wildcards.experiment]['table']}.csv",
         models="results/tables/models.json",
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
-        recipe=lambda wildcards: trained_files(wildcards.experiment, "recipe.json")
-        + classical_files(wildcards.experiment, "recipe.json"),
-        cost=lambda wildcards: trained_files(wildcards.experiment, "cost.json"),
+        provenance=lambda wildcards: trained_files(wildcards.experiment, "provenance.json")
+        + classical_files(wildcards.experiment, "provenance.json"),
         code=code("values-experiment"),
     output:
         "results/values/{experiment}.json",
@@ -61,13 +60,12 @@ rule values_experiment:
         settings=lambda wildcards: as_json(EXPERIMENTS[wildcards.experiment]),
         evaluation=as_json(config["evaluation"]),
         predictions=repeated("predictions"),
-        recipes=repeated("recipe"),
-        costs=repeated("cost"),
+        provenance=repeated("provenance"),
     shell:
         "python -m astromae values-experiment --experiment {wildcards.experiment} "
         "--settings {params.settings:q} --evaluation {params.evaluation:q} --split {input.split} "
-        "--table {input.table} --models {input.models} {params.predictions} {params.recipes} "
-        "{params.costs} --output {output} 2>&1 | tee {log}"
+        "--table {input.table} --models {input.models} {params.predictions} "
+        "{params.provenance} --output {output} 2>&1 | tee {log}"
 
 
 rule figure_stamps:

@@ -48,7 +48,7 @@ rule pretrain:
         weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
         history="results/encoders/{encoder}/{experiment}/seed{seed}/history.csv",
         recipe="results/encoders/{encoder}/{experiment}/seed{seed}/recipe.json",
-        cost="results/encoders/{encoder}/{experiment}/seed{seed}/cost.json",
+        provenance="results/encoders/{encoder}/{experiment}/seed{seed}/provenance.json",
     log:
         "results/logs/pretrain/{experiment}-{encoder}-seed{seed}.log",
     priority: pretraining_priority
@@ -64,6 +64,7 @@ rule pretrain:
     shell:
         "python -m astromae pretrain {params.stamps} --split {input.split} --scaling {input.scaling} "
         "--recipe {params.recipe:q} --seed {wildcards.seed} --output-dir {params.folder} "
+        "--curves results/logs/tensorboard/pretrain/{wildcards.experiment}-{wildcards.encoder}-seed{wildcards.seed} "
         "--minutes {resources.runtime} 2>&1 | tee {log}"
 
 

@@ -19,7 +19,7 @@ rule redshift:
         weights="results/redshifts/{experiment}/{model}/seed{seed}/weights.safetensors",
         history="results/redshifts/{experiment}/{model}/seed{seed}/history.csv",
         recipe="results/redshifts/{experiment}/{model}/seed{seed}/recipe.json",
-        cost="results/redshifts/{experiment}/{model}/seed{seed}/cost.json",
+        provenance="results/redshifts/{experiment}/{model}/seed{seed}/provenance.json",
     log:
         "results/logs/redshift/{experiment}-{model}-seed{seed}.log",
     priority: redshift_priority
@@ -36,6 +36,7 @@ rule redshift:
     shell:
         "python -m astromae redshift --catalog {input.catalog} {params.stamps} --split {input.split} "
         "--scaling {input.scaling} {params.pretrained} --recipe {params.recipe:q} "
+        "--curves results/logs/tensorboard/redshift/{wildcards.experiment}-{wildcards.model}-seed{wildcards.seed} "
         "--seed {wildcards.seed} --output-dir {params.folder} --minutes {resources.runtime} "
         "2>&1 | tee {log}"
 
@@ -48,6 +49,7 @@ rule boost:
     output:
         predictions="results/redshifts/{experiment}/hgb-magnitudes/seed{seed}/predictions.parquet",
         recipe="results/redshifts/{experiment}/hgb-magnitudes/seed{seed}/recipe.json",
+        provenance="results/redshifts/{experiment}/hgb-magnitudes/seed{seed}/provenance.json",
     log:
         "results/logs/boost/{experiment}-seed{seed}.log",
     conda:

@@ -93,3 +93,8 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}" if seconds < 10 * length else f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+def hours(value: float) -> str:
+    """Return hours of processors or GPUs with two significant digits, or none behind the point from ten on."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
-from astromae.evaluation.formatting import duration, formatted_rows, grouped, power_of_ten
+from astromae.evaluation.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.evaluation.layout import read_table
 from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.names import METRIC_NAMES
@@ -26,8 +26,7 @@ def write_experiment_values(
     table: Path,
     models: Path,
     predictions: Sequence[Path],
-    recipes: Sequence[Path],
-    costs: Sequence[Path],
+    provenance: Sequence[Path],
     output: Path,
 ) -> None:
     """Write the named values of an experiment as JSON. All numbers in it are text, ready to be printed.
@@ -46,8 +45,8 @@ def write_experiment_values(
         Parameters of every configured model (``astromae models --json``).
     predictions
         All its predictions, for paired comparisons.
-    recipes, costs
-        What its trainings recorded: recipe.json and cost.json.
+    provenance
+        What its trainings recorded, each in a provenance.json.
     output
         File to write.
 
@@ -62,7 +61,7 @@ def write_experiment_values(
     data = read_predictions(predictions)
     if data.experiment != experiment:
         raise InputError(f"{predictions[0]}: of experiment {data.experiment!r}, not {experiment!r}")
-    recorded = [_read_json(path) for path in recipes]
+    recorded = [_read_json(path) for path in provenance]
     networks = rows[rows["group"] != CLASSICAL]
     assembled = [name for name in networks["model"] if _is_astromae(described.get(name, {}))]
     printed = rows.dropna(subset=f"{METRIC}_published").set_index("model")[f"{METRIC}_published"]
@@ -93,7 +92,7 @@ def write_experiment_values(
             "classical": list(rows["model"][rows["group"] == CLASSICAL]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
-            "provenance": _provenance(recorded, [_read_json(path) for path in costs]),
+            "provenance": _provenance(recorded),
         },
     )
 
@@ -168,19 +167,36 @@ def _encoders(recorded: Sequence[Mapping]) -> list[dict]:
     return list(encoders.values())
 
 
-def _provenance(recorded: Sequence[Mapping], costs: Sequence[Mapping]) -> dict:
-    """Return versions, devices and time of an experiment's trainings."""
+def _provenance(recorded: Sequence[Mapping]) -> dict:
+    """Return code, versions, devices and time of an experiment's trainings."""
     versions: dict[str, set[str]] = {}
     for entry in recorded:
-        for package, version in entry.get("versions", {}).items():
+        for package, version in entry["versions"].items():
             versions.setdefault(package, set()).add(version)
+    seconds = [entry["wall_s"] for entry in recorded]
     return {
-        "trainings": grouped(len(costs)),
-        "time": duration(sum(cost["wall_s"] for cost in costs)),
-        "longest": duration(max((cost["wall_s"] for cost in costs), default=0)),
-        "memory_gb": f"{max((cost['peak_memory_mb'] for cost in costs), default=0) / 1024:.1f}",
-        "devices": sorted({cost["device"] for cost in costs}),
+        "trainings": grouped(len(recorded)),
+        "attempts": grouped(sum(entry["attempts"] for entry in recorded)),
+        "time": duration(sum(seconds)),
+        "longest": duration(max(seconds, default=0)),
+        "cpu_hours": hours(sum(entry["cpu_hours"] for entry in recorded)),
+        "gpu_hours": hours(sum(entry["gpu_hours"] for entry in recorded)),
+        "memory_gb": f"{max((entry['peak_memory_mb'] for entry in recorded), default=0) / 1024:.1f}",
+        "devices": sorted({_device(entry) for entry in recorded}),
+        "code": sorted({_code(entry["code"]) for entry in recorded}),
         "versions": [
             {"package": package, "version": ", ".join(sorted(found))} for package, found in sorted(versions.items())
         ],
     }
+
+
+def _device(entry: Mapping) -> str:
+    """Return the device of a training, with how many of them it had."""
+    return entry["device"] if entry["devices"] == 1 else f"{entry['devices']} x {entry['device']}"
+
+
+def _code(code: Mapping) -> str:
+    """Return the commit of a training's code; outside a clone, the version of the package."""
+    if code["commit"] is None:
+        return f"version {code['version']}"
+    return code["commit"][:12] + (" with uncommitted changes" if code["uncommitted"] else "")

@@ -9,14 +9,16 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from astromae.constants import BANDS
 from astromae.files import write_json
+from astromae.training.checkpoint import fingerprint
 from astromae.training.predictions import write_predictions
+from astromae.training.provenance import Cost, write_provenance
 
 #: Subsets that are predicted.
 EVALUATED = ("val", "test")
 
 
 def boost(catalog: Path, split: Path, recipe: dict[str, Any], seed: int, output: Path) -> None:
-    """Fit scikit-learn's regressor with its default settings and write predictions and recipe.
+    """Fit scikit-learn's regressor with its default settings and write predictions, recipe and provenance.
 
     Its inputs are the r magnitude and the four colours u-g, g-r, r-i, i-z: trees cut along axes, and a
     redshift moves colours.
@@ -30,8 +32,9 @@ def boost(catalog: Path, split: Path, recipe: dict[str, Any], seed: int, output:
     seed
         Seed of the regressor.
     output
-        Folder for predictions.parquet and recipe.json.
+        Folder for predictions.parquet, recipe.json and provenance.json.
     """
+    cost = Cost()
     subsets = pd.read_parquet(split).sort_values("objid")
     table = subsets.merge(pd.read_parquet(catalog), on="objid", validate="one_to_one")
     magnitudes = table[[f"mag_{band}" for band in BANDS]].to_numpy(np.float64)
@@ -48,11 +51,8 @@ def boost(catalog: Path, split: Path, recipe: dict[str, Any], seed: int, output:
         }
     )
     write_predictions(output / "predictions.parquet", predictions, recipe, seed, int(train.sum()))
-    write_json(
-        output / "recipe.json",
-        {
-            "recipe": {**recipe, "settings": model.get_params()},
-            "seed": seed,
-            "train_galaxies": int(train.sum()),
-        },
-    )
+    recipe = {**recipe, "settings": model.get_params()}
+    write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "train_galaxies": int(train.sum())})
+    marks = fingerprint("boost", recipe, seed, inputs[train], table.z[train].to_numpy())
+    packages = ("scikit-learn", "numpy")
+    write_provenance(output / "provenance.json", recipe, seed, marks, int(train.sum()), cost, packages)

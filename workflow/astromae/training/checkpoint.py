@@ -12,14 +12,14 @@ import torch
 
 from astromae.files import atomic_path
 from astromae.progress import log
-from astromae.sources import command_sources
+from astromae.sources import PACKAGE, command_sources
 
 #: Bytes of a SHA-256.
 DIGEST_SIZE = 32
 
 
-def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarray) -> str:
-    """Return a hash of recipe, seed, data, code and the version of torch.
+def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarray | dict[str, Any]) -> dict[str, str]:
+    """Return what a step's numbers come from: hashes of recipe, data and code, and the version of torch.
 
     Parameters
     ----------
@@ -28,17 +28,28 @@ def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarr
     recipe
         Everything configured about the step.
     seed
-        Its seed.
+        Its seed, hashed with the recipe.
     *data
-        The arrays that it learns from.
+        What it learns from: arrays, and mappings that JSON can hold.
     """
-    digest = hashlib.sha256(json.dumps([recipe, seed, torch.__version__], sort_keys=True).encode())
-    for array in data:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+    read = hashlib.sha256()
+    for part in data:
+        if isinstance(part, dict):
+            read.update(json.dumps(part, sort_keys=True).encode())
+            continue
+        array = np.ascontiguousarray(part)
+        read.update(f"{array.dtype}{array.shape}".encode())
+        read.update(array.data)
+    code = hashlib.sha256()
     for source in command_sources(command):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
+        code.update(f"{source.relative_to(PACKAGE)}\n".encode())
+        code.update(source.read_bytes())
+    return {
+        "recipe": hashlib.sha256(json.dumps([recipe, seed], sort_keys=True).encode()).hexdigest(),
+        "data": read.hexdigest(),
+        "code": code.hexdigest(),
+        "torch": str(torch.__version__),
+    }
 
 
 class Checkpoint:
@@ -51,12 +62,17 @@ class Checkpoint:
     ----------
     folder
         Folder of all checkpoints.
-    key
-        `fingerprint` of the step; a state with another key is another file and is never read.
+    step
+        Name of the step, for example ``pretrain-experiment1-pcm-seed42``.
+    marks
+        `fingerprint` of the step. They are part of the file's name: a state with others is another file,
+        which is never continued, nor overwritten or removed, since its run may be taken up again.
     """
 
-    def __init__(self, folder: Path, key: str):
-        self.path = Path(folder) / f"{key}.checkpoint"
+    def __init__(self, folder: Path, step: str, marks: dict[str, str]):
+        self.folder, self.step, self.marks = Path(folder), step, marks
+        key = hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:16]
+        self.path = self.folder / f"{step}.{key}.checkpoint"
         self.previous = self.path.with_suffix(".previous")
 
     def load(self) -> dict[str, Any] | None:
@@ -64,20 +80,27 @@ class Checkpoint:
         for path in (self.path, self.previous):
             if not path.exists():
                 continue
-            content = path.read_bytes()
-            digest, payload = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
-            if hashlib.sha256(payload).digest() != digest:
+            state = _read(path)
+            if state is None:
                 log(f"{path} is torn: its checksum does not fit; looking for the state before it")
                 continue
-            state = torch.load(io.BytesIO(payload), weights_only=True)
             log(f"continuing in epoch {state['epoch'] + 1} after batch {state['batch']} from {path}")
             return state
+        self._name_others()
         return None
+
+    def _name_others(self) -> None:
+        """Say which states of the same step are not continued, and why."""
+        for path in sorted(self.folder.glob(f"{self.step}.*.checkpoint")):
+            state = None if path == self.path else _read(path)
+            if state is not None:
+                changed = [name for name, mark in self.marks.items() if state["marks"][name] != mark]
+                log(f"starting anew, not continuing {path}: it was made with another {' and another '.join(changed)}")
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a state, keeping the one before it."""
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save(state | {"marks": self.marks}, buffer)
         payload = buffer.getbuffer()
         with atomic_path(self.path) as temporary:
             with open(temporary, "wb") as file:
@@ -90,3 +113,12 @@ class Checkpoint:
         """Forget the states once the step's outputs are written."""
         self.path.unlink(missing_ok=True)
         self.previous.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return a state, or None where the file is torn."""
+    content = path.read_bytes()
+    digest, payload = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+    if hashlib.sha256(payload).digest() != digest:
+        return None
+    return torch.load(io.BytesIO(payload), weights_only=True)

@@ -20,6 +20,7 @@ from astromae.errors import InputError
 from astromae.files import atomic_path
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker
+from astromae.training.liveness import require_alive
 from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.sources import open_stamps
@@ -119,11 +120,7 @@ def write_features(
             file[f"{subset}_objid"] = objid
             features = np.concatenate([compute(images) for _, images in views.plain()])
             file[subset] = features
-            if len(features) > 1 and features.std(axis=0).max() < 1e-4:
-                raise InputError(
-                    f"{encoder}: the encoder is dead: its features of {len(features)} {subset} stamps are all "
-                    "alike. Lower the learning rate of its pretraining, or train longer."
-                )
+            require_alive(torch.from_numpy(features), f"{encoder}, subset {subset}")
         objid, views = finetuning_views(stamps, split, "train", scaling, recipe, seed, fabric.device)
         file["train_objid"] = objid
         train = file.create_dataset("train", (epochs, len(objid), model.width), "f4")

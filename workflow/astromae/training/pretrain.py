@@ -12,13 +12,16 @@ from astromae.files import atomic_path, write_json
 from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.vit import build_encoder
 from astromae.training.checkpoint import Checkpoint, fingerprint
+from astromae.training.curves import Curves
 from astromae.training.history import write_history
-from astromae.training.runtime import Cost, make_fabric, versions
+from astromae.training.liveness import require_alive
+from astromae.training.provenance import Cost, write_provenance
+from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.sources import open_stamps
 from astromae.training.subsets import members
-from astromae.training.trainer import Deadline, fit
+from astromae.training.trainer import Attempt, Deadline, fit
 from astromae.training.views import Views, source_size
 
 
@@ -42,8 +45,9 @@ def pretrain(
     output: Path,
     checkpoints: Path,
     minutes: float | None = None,
+    curves: Path | None = None,
 ) -> None:
-    """Pretrain an encoder and write its weights, history, recipe and cost.
+    """Pretrain an encoder and write its weights, history, recipe and provenance.
 
     Parameters
     ----------
@@ -52,25 +56,29 @@ def pretrain(
     scaling
         Content of its scaling file.
     recipe
-        `name`, `backbone`, `decoder`, `scaling`, `augmentation`, `pretrain_on`, `validate_on`,
+        `experiment`, `name`, `backbone`, `decoder`, `scaling`, `augmentation`, `pretrain_on`, `validate_on`,
         `pretraining` and `runtime`, as in the configuration.
     seed
         Seed of weights, order, augmentation and masks.
     output
-        Folder for weights.safetensors (encoder and decoder), history.csv, recipe.json and cost.json.
+        Folder for weights.safetensors (encoder and decoder), history.csv, recipe.json and provenance.json.
     checkpoints
         Folder of states to continue from.
     minutes
         Time limit, before which the state is saved.
+    curves
+        Folder of event files for TensorBoard, or None.
 
     Raises
     ------
+    InputError
+        If the training goes wrong: as `astromae.training.trainer.fit`, or if the encoder dies.
     Interrupted
         If the time limit is near, or after SIGTERM; the state is saved.
     """
-    cost = Cost()
     settings, crop = recipe["pretraining"], recipe["scaling"]["crop"]
     fabric = make_fabric(recipe["runtime"])
+    cost = Cost(fabric)
     device = fabric.device
     size = source_size(crop, recipe["augmentation"])
 
@@ -80,8 +88,10 @@ def pretrain(
         return objid, Views(source, Scaling(**scaling), recipe["augmentation"], crop, 0.0, settings["batch_size"], seed)
 
     objid, views = subset_views(recipe["pretrain_on"])
-    _, validation = subset_views(recipe["validate_on"])
-    checkpoint = Checkpoint(checkpoints, fingerprint("pretrain", recipe, seed, objid, views.stamps.identity()))
+    validation_objid, validation = subset_views(recipe["validate_on"])
+    marks = fingerprint("pretrain", recipe, seed, scaling, objid, validation_objid, views.stamps.identity())
+    step = f"pretrain-{recipe['experiment']}-{recipe['name']}-seed{seed}"
+    checkpoint = Checkpoint(checkpoints, step, marks)
 
     seed_weights(seed)
     autoencoder = build_autoencoder(recipe)
@@ -96,15 +106,18 @@ def pretrain(
         random = generator(seed, "validation masks", device=device)
         total = 0.0
         for _, images in validation.plain():
+            require_alive(autoencoder.encoder.features(images), "pretraining")
             visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
             total += model(images, visible, masked).item() * len(images)
         return total / len(validation.stamps)
 
     label = f"pretrain {recipe['name']}"
-    rows = fit(fabric, autoencoder, losses, validate, settings, checkpoint, Deadline(minutes), objid, len(views), label)
+    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves), cost)
+    rows = fit(fabric, autoencoder, losses, validate, settings, attempt, objid, len(views))
     with atomic_path(output / "weights.safetensors") as temporary:
         save_file({name: t.contiguous().cpu() for name, t in autoencoder.state_dict().items()}, temporary)
     write_history(output / "history.csv", rows)
-    write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "stamps": len(objid), "versions": versions()})
-    write_json(output / "cost.json", cost.record(fabric, len(objid) * settings["epochs"]))
+    write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "stamps": len(objid)})
+    seen = len(objid) * settings["epochs"]
+    write_provenance(output / "provenance.json", recipe, seed, marks, seen, cost)
     checkpoint.remove()

@@ -16,13 +16,15 @@ from astromae.constants import BANDS
 from astromae.files import atomic_path, write_json
 from astromae.models.redshift import RedshiftModel
 from astromae.training.checkpoint import Checkpoint, fingerprint
+from astromae.training.curves import Curves
 from astromae.training.features import EVALUATED, FeatureBank, finetuning_views, pretrained_encoder
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
-from astromae.training.runtime import Cost, make_fabric, versions
+from astromae.training.provenance import Cost, write_provenance
+from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import seed_weights
-from astromae.training.trainer import Deadline, fit
+from astromae.training.trainer import Attempt, Deadline, fit
 from astromae.training.views import Views
 
 
@@ -70,8 +72,9 @@ def train_redshifts(
     output: Path,
     checkpoints: Path,
     minutes: float | None = None,
+    curves: Path | None = None,
 ) -> None:
-    """Train one redshift model and write its predictions, weights, history, recipe and cost.
+    """Train one redshift model and write its predictions, weights, history, recipe and provenance.
 
     Parameters
     ----------
@@ -90,21 +93,25 @@ def train_redshifts(
         Its features (`astromae.training.features`), where they have been computed.
     output
         Folder for predictions.parquet, weights.safetensors (trainable weights and buffers), history.csv,
-        recipe.json and cost.json.
+        recipe.json and provenance.json.
     checkpoints
         Folder of states to continue from.
     minutes
         Time limit, before which the state is saved.
+    curves
+        Folder of event files for TensorBoard, or None.
 
     Raises
     ------
+    InputError
+        If the training goes wrong: as `astromae.training.trainer.fit`.
     Interrupted
         If the time limit is near, or after SIGTERM; the state is saved.
     """
-    cost = Cost()
     settings, branches = recipe["finetuning"], recipe["branches"]
     crop = recipe["scaling"]["crop"]
     fabric = make_fabric(recipe["runtime"])
+    cost = Cost(fabric)
     device = fabric.device
     table = pd.read_parquet(catalog).set_index("objid")
 
@@ -129,8 +136,11 @@ def train_redshifts(
     reads_images = branches["inception"] or (branches["encoder"] and not bank)
 
     encoder_weights = [p.detach().numpy() for p in network.encoder.parameters()] if branches["pretrained"] else []
-    data = (train.objid, train.redshifts.cpu().numpy(), train.views.stamps.identity(), *encoder_weights)
-    checkpoint = Checkpoint(checkpoints, fingerprint("redshift", recipe, seed, *data))
+    labels = [g.redshifts.cpu().numpy() for g in (train, evaluated["val"])]
+    data = (train.objid, train.magnitudes.cpu().numpy(), *labels, train.views.stamps.identity(), *encoder_weights)
+    marks = fingerprint("redshift", recipe, seed, scaling, *data)
+    step = f"redshift-{recipe['experiment']}-{recipe['model']}-seed{seed}"
+    checkpoint = Checkpoint(checkpoints, step, marks)
 
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         of_epoch = bank.epoch(train.objid, epoch) if bank else None
@@ -151,18 +161,8 @@ def train_redshifts(
         return nn.functional.mse_loss(predicted, evaluated["val"].redshifts).item()
 
     label = f"{recipe['experiment']} {recipe['model']}"
-    rows = fit(
-        fabric,
-        network,
-        losses,
-        validate,
-        settings,
-        checkpoint,
-        Deadline(minutes),
-        train.objid,
-        len(train.views),
-        label,
-    )
+    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves), cost)
+    rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
 
     model = network.eval()
     frames = []
@@ -189,7 +189,8 @@ def train_redshifts(
     write_history(output / "history.csv", rows)
     write_json(
         output / "recipe.json",
-        {"recipe": recipe, "seed": seed, "train_galaxies": len(train.objid), "versions": versions()},
+        {"recipe": recipe, "seed": seed, "train_galaxies": len(train.objid)},
     )
-    write_json(output / "cost.json", cost.record(fabric, len(train.objid) * settings["epochs"]))
+    seen = len(train.objid) * settings["epochs"]
+    write_provenance(output / "provenance.json", recipe, seed, marks, seen, cost)
     checkpoint.remove()

@@ -1,9 +1,5 @@
 """Where a training step runs: device, precision and threads."""
 
-import platform
-import resource
-import time
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -51,32 +47,3 @@ def make_fabric(runtime: dict[str, Any]) -> Fabric:
     )
     log(f"training on {fabric.device}, precision {precision}, {torch.get_num_threads()} CPU thread(s)")
     return fabric
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that decide a training step's numbers."""
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "timm", "numpy")},
-    }
-
-
-class Cost:
-    """What a step took: wall time, processor time, peak memory."""
-
-    def __init__(self):
-        self.wall, self.cpu = time.monotonic(), time.process_time()
-
-    def record(self, fabric: Fabric, stamps: int) -> dict[str, Any]:
-        """Return the cost since construction, with `stamps` the number of stamps seen in training."""
-        seconds = time.monotonic() - self.wall
-        on_gpu = fabric.device.type == "cuda"
-        return {
-            "device": torch.cuda.get_device_name(fabric.device) if on_gpu else f"CPU, {platform.machine()}",
-            "devices": fabric.world_size,
-            "threads": torch.get_num_threads(),
-            "wall_s": round(seconds, 2),
-            "cpu_s": round(time.process_time() - self.cpu, 2),
-            "stamps": stamps,
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        }

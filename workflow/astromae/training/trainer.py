@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,15 @@ from astromae.errors import InputError, Interrupted
 from astromae.models.vit import choose_attention
 from astromae.progress import Ticker
 from astromae.training.checkpoint import Checkpoint
+from astromae.training.curves import Curves
+from astromae.training.provenance import Cost
 from astromae.training.schedule import learning_rate
 
 #: Time between two checkpoints, seconds: what a killed run loses at most.
 CHECKPOINT_INTERVAL_S = 30.0
+
+#: Losses of single batches that the curves keep of an epoch.
+LOSSES_PER_EPOCH = 20
 
 #: Longest time before its limit at which a step stops to save its state, seconds.
 MARGIN_S = 120.0
@@ -49,17 +55,40 @@ class Deadline:
         return self.terminated or time.monotonic() > self.end
 
 
+@dataclass
+class Attempt:
+    """An attempt at a training: what it continues, where it leaves its traces, and when it stops.
+
+    Attributes
+    ----------
+    label
+        Name of the training in the log.
+    checkpoint
+        Where its state is kept, and taken up from.
+    deadline
+        When to save the state and stop.
+    curves
+        Where it can be watched.
+    cost
+        What it takes, with the attempts before it.
+    """
+
+    label: str
+    checkpoint: Checkpoint
+    deadline: Deadline
+    curves: Curves
+    cost: Cost
+
+
 def fit(
     fabric: Fabric,
     model: nn.Module,
     losses: Callable[[nn.Module, int, int], Iterator[tuple[Tensor, Tensor]]],
     validate: Callable[[nn.Module], float],
     settings: dict[str, Any],
-    checkpoint: Checkpoint,
-    deadline: Deadline,
+    attempt: Attempt,
     objid: np.ndarray,
     batches: int,
-    label: str,
 ) -> list[list[float]]:
     """Train a model and return its history.
 
@@ -73,19 +102,15 @@ def fit(
         Given the model, an epoch and its first batch, yields the positions and the loss of every batch
         from there on.
     validate
-        Given the model in eval mode, returns the validation loss.
+        Given the model in eval mode, returns the validation loss; raises InputError if the model is useless.
     settings
         `epochs`, `optimiser` and `schedule` of the phase.
-    checkpoint
-        Where the state is kept, and taken up from.
-    deadline
-        When to save the state and stop.
+    attempt
+        Its name, its state, its deadline and its traces.
     objid
         Galaxies of the training subset, for the message when a batch goes wrong.
     batches
         Batches of an epoch.
-    label
-        Name of the step in the log.
 
     Returns
     -------
@@ -95,10 +120,12 @@ def fit(
     Raises
     ------
     InputError
-        If a loss is not finite: names the epoch, the batch's galaxies and the last good state.
+        If a loss or a weight is not finite, or the validation fails: names the epoch, the batch's galaxies
+        and the last good state.
     Interrupted
         If the deadline has passed; the state is saved.
     """
+    label, checkpoint, curves, cost = attempt.label, attempt.checkpoint, attempt.curves, attempt.cost
     chosen = settings["optimiser"]
     optimiser = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
@@ -109,15 +136,21 @@ def fit(
     )
     bare = model
     model, optimiser = fabric.setup(model, optimiser)
-    state = checkpoint.load() or {"epoch": 0, "batch": 0, "total": 0.0, "rows": []}
-    if "model" in state:
+    state = checkpoint.load()
+    if state is None:
+        state = {"epoch": 0, "batch": 0, "total": 0.0, "rows": []}
+        last_good = "No state had been saved."
+    else:
         bare.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
+        cost.resume(state["cost"])
+        last_good = _last_good(checkpoint, state)
     rows, first, total = state["rows"], state["batch"], state["total"]
-    good = f"epoch {state['epoch'] + 1}, batch {first}"
+    done = state["epoch"] * batches + first
+    curves.start(done, cost.attempt)
 
     ticker = Ticker(label, settings["epochs"] * batches, "batches")
-    ticker.count = state["epoch"] * batches + first
+    ticker.count = done
     saved = time.monotonic()
     for epoch in range(state["epoch"], settings["epochs"]):
         rate = learning_rate(chosen["learning_rate"], settings["schedule"], epoch)
@@ -125,36 +158,62 @@ def fit(
             group["lr"] = rate
         bare.train()
         choose_attention(bare, fabric.device)
+        began, seen = time.monotonic(), 0
         for batch, (positions, loss) in enumerate(losses(model, epoch, first), start=first + 1):
             value = loss.item()
             if not math.isfinite(value):
                 raise InputError(
                     f"{label}: the loss is {value} in epoch {epoch + 1}, batch {batch}; its galaxies (objid) are "
-                    f"{objid[positions.numpy()].tolist()}. The last saved state is that of {good}; "
-                    "lower the learning rate or look at these stamps."
+                    f"{objid[positions.numpy()].tolist()}. {last_good} "
+                    "Lower the learning rate or look at these stamps."
                 )
             fabric.backward(loss)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             total += value * len(positions)
+            seen += len(positions)
             ticker.advance(note=f"epoch {epoch + 1}/{settings['epochs']}, loss {value:.3g}")
-            stop = deadline.passed()
+            if (batch - 1) % max(1, batches // LOSSES_PER_EPOCH) == 0:
+                curves.add(epoch * batches + batch - 1, {"loss/batch": value})
+            stop = attempt.deadline.passed()
             if stop or time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
-                weights, moments = bare.state_dict(), optimiser.state_dict()
-                checkpoint.save(
-                    {"epoch": epoch, "batch": batch, "total": total, "rows": rows}
-                    | {"model": weights, "optimiser": moments}
-                )
-                saved, good = time.monotonic(), f"epoch {epoch + 1}, batch {batch}"
+                if not all(weight.isfinite().all() for weight in bare.parameters()):
+                    raise InputError(
+                        f"{label}: weights are not finite after epoch {epoch + 1}, batch {batch}; its galaxies "
+                        f"(objid) are {objid[positions.numpy()].tolist()}. {last_good} Lower the learning rate."
+                    )
+                state = {"epoch": epoch, "batch": batch, "total": total, "rows": rows, "cost": cost.spent()}
+                checkpoint.save(state | {"model": bare.state_dict(), "optimiser": optimiser.state_dict()})
+                saved, last_good = time.monotonic(), _last_good(checkpoint, state)
             if stop:
+                curves.close()
                 raise Interrupted(
                     f"{label}: stopped in epoch {epoch + 1} after batch {batch}; the state is saved in "
                     f"{checkpoint.path}, and the same command continues from there"
                 )
+        speed = seen / (time.monotonic() - began)
         bare.eval()
         choose_attention(bare, fabric.device)
-        with torch.no_grad():
-            rows.append([epoch, rate, total / len(objid), validate(model)])
+        try:
+            with torch.no_grad():
+                validation = validate(model)
+            if not math.isfinite(validation):
+                raise InputError(f"the validation loss is {validation}; lower the learning rate")
+        except InputError as error:
+            raise InputError(f"{label}, after epoch {epoch + 1}: {error}. {last_good}") from None
+        row = [epoch, rate, total / len(objid), validation]
+        rows.append(row)
+        values = dict(zip(("learning_rate", "loss/train", "loss/validation"), row[1:], strict=True))
+        values["seconds"] = cost.wall_s()
+        if seen:
+            values["stamps_per_s"] = speed
+        curves.add((epoch + 1) * batches, values)
         first, total = 0, 0.0
     ticker.close()
+    curves.close()
     return rows
+
+
+def _last_good(checkpoint: Checkpoint, state: dict[str, Any]) -> str:
+    """Return a sentence that names a saved state."""
+    return f"The last good state, of epoch {state['epoch'] + 1} after batch {state['batch']}, is in {checkpoint.path}."

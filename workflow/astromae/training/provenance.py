@@ -1,0 +1,154 @@
+"""Where a training's results come from: recipe, data, code, machine, and what it took."""
+
+import platform
+import resource
+import subprocess
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from astromae import __version__
+from astromae.files import write_json
+from astromae.sources import PACKAGE
+
+#: Packages that decide a network's numbers.
+TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy")
+
+
+def code_state() -> dict[str, Any]:
+    """Return which code runs: `version` of the package, and `commit` and `uncommitted` of its git clone.
+
+    Outside a clone, or without git, the last two are None.
+    """
+
+    def git(*arguments: str) -> str | None:
+        # Without optional locks, many jobs can ask at once while a person commits.
+        command = ["git", "-C", str(PACKAGE), "--no-optional-locks", *arguments]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+    commit = uncommitted = None
+    top = git("rev-parse", "--show-toplevel")
+    # An installed package may lie in the clone of something else.
+    if top and Path(top).resolve() == PACKAGE.parents[1]:
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        uncommitted = None if changes is None else bool(changes)
+    return {"version": __version__, "commit": commit, "uncommitted": uncommitted}
+
+
+def processor() -> str:
+    """Return the name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class Cost:
+    """What a step takes, over all its attempts.
+
+    An attempt that was killed counts up to its last saved state.
+
+    Parameters
+    ----------
+    fabric
+        Its device and its processes; None for a step without a network.
+    """
+
+    def __init__(self, fabric: Fabric | None = None):
+        self.fabric = fabric
+        self.wall, self.cpu = time.monotonic(), time.process_time()
+        self.before: dict[str, float] = {"attempts": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_memory_mb": 0}
+
+    def resume(self, before: dict[str, float]) -> None:
+        """Add what earlier attempts took, as `spent` gave it."""
+        self.before = before
+
+    @property
+    def attempt(self) -> int:
+        """Number of this attempt, counted from 1; one that was killed before it saved a state is not counted."""
+        return int(self.before["attempts"]) + 1
+
+    def wall_s(self) -> float:
+        """Return the wall time so far, seconds."""
+        return self.before["wall_s"] + time.monotonic() - self.wall
+
+    def spent(self) -> dict[str, float]:
+        """Return attempts, wall time and processor time of all processes (s) and peak memory (MB) so far.
+
+        Every process of the step has to call this at the same time.
+        """
+        cpu = torch.tensor(time.process_time() - self.cpu, dtype=torch.float64)
+        if self.fabric is not None and self.fabric.world_size > 1:
+            cpu = self.fabric.all_reduce(cpu, reduce_op="sum")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return {
+            "attempts": self.attempt,
+            "wall_s": self.wall_s(),
+            "cpu_s": self.before["cpu_s"] + cpu.item(),
+            "peak_memory_mb": max(self.before["peak_memory_mb"], peak),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return the device, and what all attempts took on it, in hours of processors and of GPUs too."""
+        spent, fabric = self.spent(), self.fabric
+        on_gpu = fabric is not None and fabric.device.type == "cuda"
+        devices = fabric.world_size if fabric is not None else 1
+        return {
+            "device": torch.cuda.get_device_name(fabric.device) if on_gpu else processor(),
+            "devices": devices,
+            "threads": torch.get_num_threads(),
+            **spent,
+            "wall_s": round(spent["wall_s"], 2),
+            "cpu_s": round(spent["cpu_s"], 2),
+            "cpu_hours": round(spent["cpu_s"] / 3600, 5),
+            "gpu_hours": round(devices * spent["wall_s"] / 3600, 5) if on_gpu else 0.0,
+        }
+
+
+def write_provenance(
+    path: Path,
+    recipe: dict[str, Any],
+    seed: int,
+    marks: dict[str, str],
+    stamps: int,
+    cost: Cost,
+    packages: Sequence[str] = TORCH_PACKAGES,
+) -> None:
+    """Write where a step's results come from, as JSON. It holds times: no two runs write the same.
+
+    Parameters
+    ----------
+    path
+        File to write, beside the results.
+    recipe, seed
+        What the step was told.
+    marks
+        Hashes of what it read, from `astromae.training.checkpoint.fingerprint`.
+    stamps
+        Number of stamps, or of galaxies without them, that it saw, each as often as it was seen.
+    cost
+        What it took.
+    packages
+        Packages whose versions decide its numbers.
+    """
+    about = {
+        "recipe": recipe,
+        "seed": seed,
+        "data_sha256": marks["data"],
+        "code_sha256": marks["code"],
+        "code": code_state(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "stamps": stamps,
+    }
+    write_json(path, about | cost.record())
