@@ -13,6 +13,7 @@ import typst
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import Comparison, compare
 from astromae.evaluation.density import draw_density
+from astromae.evaluation.example_galaxies import sample_examples
 from astromae.evaluation.example_stamps import draw_stamps
 from astromae.evaluation.formatting import duration, power_of_ten
 from astromae.evaluation.learning_rate import draw_learning_rate
@@ -55,7 +56,8 @@ def results(tmp_path_factory):
     catalog = catalog_file(folder / "galaxies.parquet")
     values = [folder / "values" / "survey.json"]
     write_survey_values(catalog, stamps, missing, values[0])
-    draw_stamps(catalog, stamps, *out("stamps"))
+    sample_examples(catalog, stamps, folder / "sample.h5")
+    draw_stamps(folder / "sample.h5", *out("stamps"))
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
     # configurations are merged, so that keys of the other kind of schedule may be left
     steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup_epochs": 1, "period_epochs": 12}
@@ -262,6 +264,8 @@ def test_experiment_values_are_text_that_results_made(results):
     assert values["best_astromae"] in ("plain-astromae", "pcm-astromae")
     assert values["encoders"][1]["pcm"] == {"pretrain_kernel": "1", "finetune_kernel": "3", "groups": "48"}
     assert values["provenance"]["time"] == "2.0 minutes" and values["provenance"]["devices"] == ["A processor"]
+    assert (values["provenance"]["cpu_hours"], values["provenance"]["gpu_hours"]) == ("0.034", "0")
+    assert values["provenance"]["attempts"] == "4" and values["provenance"]["code"] == ["0123456789ab"]
     assert not values["saw_test_images"] and json.loads(results["values"][2].read_text())["saw_test_images"]
     assert values["rows"][0]["cells"]["precision"]["published"] == "0.01736"
 
