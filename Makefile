@@ -3,7 +3,7 @@
 #   make paper    catalogue, stamps, encoders, redshifts, tables, figures and the PDF
 #   make test     the test suite
 #   make lint     formatting and style of Python and Snakemake
-#   make report   Snakemake's report of a finished run
+#   make report   the same, and Snakemake's report of it as zip and HTML
 #   make cluster-check   what would fail on this Slurm cluster, before the first job
 #   make lock     envs/requirements.lock anew, from envs/requirements.in
 # Variables:
@@ -75,9 +75,11 @@ lint: env
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-report: preset env
-	@$(SNAKEMAKE) --report results/report.zip
-	echo results/report.zip
+report: paper
+	@for kind in zip html; do
+		$(SNAKEMAKE) --report results/report/snakemake.$$kind
+	done
+	ls results/report/index.html results/report/snakemake.*
 
 cluster-check: env preset
 	@$(BIN)/snakemake preflight --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))

@@ -1,14 +1,17 @@
-# The AstroMAE paper as a workflow: survey, stamps, encoders, redshifts, tables, figures, paper.
+# The AstroMAE paper as a workflow: survey, stamps, encoders, redshifts, tables, figures, paper, results page.
 #   snakemake --cores all                                            everything, on this machine
 #   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
 #   snakemake --profile slurm                                        everything, on a cluster
-# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper.
+# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper, results_page.
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
 configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -37,6 +40,7 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.paper.output,
+        rules.results_page.output,
 
 
 onerror:

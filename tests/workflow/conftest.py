@@ -1,6 +1,7 @@
 """A copy of the repository to run the workflow in."""
 
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from preset import PRESET
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +39,13 @@ class Project:
         return {rule: int(count) for rule, count in counts if rule != "total"}
 
 
+@dataclass(frozen=True)
+class Finished(Project):
+    """A clone in which the test preset has run from nothing to the paper, and the processor time that took."""
+
+    processor_s: float
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Project:
     """Clone what git tracks or would track, as it stands in the working tree."""
@@ -53,3 +62,13 @@ def project(tmp_path_factory) -> Project:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(project) -> Finished:
+    """Run the test preset, once for all tests."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = project.snakemake("--cores", "2", *PRESET)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ran.returncode == 0, ran.stdout[-5000:]
+    return Finished(project.folder, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)

@@ -352,6 +352,24 @@ def paper(
     write_paper(source, values, figure, output)
 
 
+@app.command("results-page")
+def results_page(
+    source: Annotated[Path, typer.Option(help="Folder with page.html.jinja and the captions of figures.")],
+    values: Paths,
+    figure: Paths,
+    about: Annotated[
+        Any, typer.Option(parser=_json, metavar="JSON", help="Of each figure: title, experiment (or null), wildcards.")
+    ],
+    table: Paths,
+    paper: Annotated[Path, typer.Option(help="The paper (PDF), which the page carries along.")],
+    output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
+) -> None:
+    """Put tables, figures and provenance on one page for a browser, which needs nothing else."""
+    from astromae.evaluation.results_page import write_results_page
+
+    write_results_page(source, values, figure, about, table, paper, output)
+
+
 @app.command("preflight")
 def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.iocontainers import Wildcards
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
@@ -15,6 +16,7 @@ sys.path.insert(0, str(PACKAGE_ROOT))
 
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
+from astromae.evaluation.captions import GENERAL, caption_file, caption_title
 from astromae.failures import last_words
 from astromae.site import read_site
 from astromae.sources import command_sources
@@ -314,6 +316,70 @@ def learning_rate_history(wildcards):
     if wildcards.phase == "pretraining":
         return f"{encoder_folders(wildcards.experiment)[0]}/history.csv"
     return f"{redshift_folders(wildcards.experiment)[0]}/history.csv"
+
+
+# --- the report ---
+
+
+def experiment_of_result(wildcards):
+    """Return the experiment that a figure or table is of; None where it is of no single one."""
+    if "table" in wildcards.keys():
+        return experiment_of(wildcards.table)
+    if "part" in wildcards.keys():
+        return DENSITY[wildcards.part][0]
+    return wildcards.get("experiment")
+
+
+def result_caption(path):
+    """Return the caption of a result or of a pattern of results, by its folder and name."""
+    folder, _, name = path.removeprefix("results/").rpartition("/")
+    try:
+        return caption_file(PACKAGE_ROOT / "report" / folder, name.partition(".")[0])
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def result_title(path, wildcards):
+    """Return a result's title: its caption's, and what tells it from others of its family and experiment."""
+    experiment = experiment_of_result(wildcards) or ""
+    values = [value for name, value in wildcards.items() if name != "table"]
+    parts = [value.removeprefix(experiment).strip("-") for value in values]
+    return ", ".join([caption_title(result_caption(path)), *filter(None, parts)])
+
+
+def result_heading(wildcards):
+    """Return the heading that a result stands under."""
+    experiment = experiment_of_result(wildcards)
+    return EXPERIMENTS[experiment]["title"] if experiment else GENERAL
+
+
+def reported(path):
+    """Return an output that Snakemake's report shows, with its caption from workflow/report."""
+    return report(
+        path,
+        caption=os.path.relpath(result_caption(path), PACKAGE_ROOT / "rules"),
+        category=os.path.basename(os.path.dirname(path)).capitalize(),
+        subcategory=result_heading,
+        labels=lambda wildcards: {
+            "result": result_title(path, wildcards),
+            "format": path.rpartition(".")[2].upper(),
+        },
+    )
+
+
+def about_figures():
+    """Return what the results page says of every figure besides its caption."""
+    about = {}
+    for name in FIGURES:
+        file = f"results/figures/{name}.png"
+        maker = next(made_by for made_by in workflow.rules if made_by.is_producer(file))
+        wildcards = Wildcards(fromdict=maker.get_wildcards(file))
+        about[name] = {
+            "title": result_title(file, wildcards),
+            "experiment": experiment_of_result(wildcards),
+            "wildcards": dict(wildcards.items()),
+        }
+    return about
 
 
 wildcard_constraints:

@@ -21,8 +21,8 @@ rule table:
         predictions=lambda wildcards: predictions_of(experiment_of(wildcards.table)),
         code=code("table"),
     output:
-        csv="results/tables/{table}.csv",
-        tex="results/tables/{table}.tex",
+        csv=reported("results/tables/{table}.csv"),
+        tex=reported("results/tables/{table}.tex"),
     log:
         "results/logs/table/{table}.log",
     conda:
@@ -73,8 +73,8 @@ rule figure_stamps:
         sample="results/samples/stamps.h5",
         code=code("figure-stamps"),
     output:
-        pdf="results/figures/stamps.pdf",
-        png="results/figures/stamps.png",
+        pdf=reported("results/figures/stamps.pdf"),
+        png=reported("results/figures/stamps.png"),
     log:
         "results/logs/figures/stamps.log",
     conda:
@@ -92,8 +92,8 @@ rule figure_learning_rate:
         history=learning_rate_history,
         code=code("figure-learning-rate"),
     output:
-        pdf="results/figures/learning-rate-{phase}-{experiment}.pdf",
-        png="results/figures/learning-rate-{phase}-{experiment}.png",
+        pdf=reported("results/figures/learning-rate-{phase}-{experiment}.pdf"),
+        png=reported("results/figures/learning-rate-{phase}-{experiment}.png"),
     log:
         "results/logs/figures/learning-rate-{phase}-{experiment}.log",
     conda:
@@ -114,8 +114,8 @@ rule figure_reconstructions:
         ],
         code=code("figure-reconstructions"),
     output:
-        pdf="results/figures/reconstructions-{experiment}.pdf",
-        png="results/figures/reconstructions-{experiment}.png",
+        pdf=reported("results/figures/reconstructions-{experiment}.pdf"),
+        png=reported("results/figures/reconstructions-{experiment}.png"),
     log:
         "results/logs/figures/reconstructions-{experiment}.log",
     conda:
@@ -136,8 +136,8 @@ rule figure_pretraining:
         history=lambda wildcards: [f"{folder}/history.csv" for folder in encoder_folders(wildcards.experiment)],
         code=code("figure-pretraining"),
     output:
-        pdf="results/figures/pretraining-{experiment}.pdf",
-        png="results/figures/pretraining-{experiment}.png",
+        pdf=reported("results/figures/pretraining-{experiment}.pdf"),
+        png=reported("results/figures/pretraining-{experiment}.png"),
     log:
         "results/logs/figures/pretraining-{experiment}.log",
     conda:
@@ -158,8 +158,8 @@ rule figure_finetuning:
         history=lambda wildcards: [f"{folder}/history.csv" for folder in redshift_folders(wildcards.experiment)],
         code=code("figure-finetuning"),
     output:
-        pdf="results/figures/finetuning-{experiment}.pdf",
-        png="results/figures/finetuning-{experiment}.png",
+        pdf=reported("results/figures/finetuning-{experiment}.pdf"),
+        png=reported("results/figures/finetuning-{experiment}.png"),
     log:
         "results/logs/figures/finetuning-{experiment}.log",
     conda:
@@ -180,8 +180,8 @@ rule figure_density:
         predictions=lambda wildcards: predictions_of(DENSITY[wildcards.part][0]),
         code=code("figure-density"),
     output:
-        pdf="results/figures/density-{part}.pdf",
-        png="results/figures/density-{part}.png",
+        pdf=reported("results/figures/density-{part}.pdf"),
+        png=reported("results/figures/density-{part}.png"),
     log:
         "results/logs/figures/density-{part}.log",
     conda:
@@ -202,8 +202,8 @@ rule figure_published:
         table="results/tables/{table}.csv",
         code=code("figure-published"),
     output:
-        pdf="results/figures/published-{table}.pdf",
-        png="results/figures/published-{table}.png",
+        pdf=reported("results/figures/published-{table}.pdf"),
+        png=reported("results/figures/published-{table}.png"),
     log:
         "results/logs/figures/published-{table}.log",
     conda:

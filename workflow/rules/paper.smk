@@ -1,4 +1,4 @@
-# The paper: its source, and every number, table and figure from the files above.
+# The paper and the page of results: their sources, and every number, table and figure from the files above.
 
 
 rule paper:
@@ -12,7 +12,7 @@ rule paper:
         figure=[f"results/figures/{name}.pdf" for name in FIGURES],
         code=code("paper"),
     output:
-        "results/paper/astromae.pdf",
+        reported("results/paper/astromae.pdf"),
     log:
         "results/logs/paper.log",
     conda:
@@ -27,3 +27,35 @@ rule paper:
     shell:
         "python -m astromae paper --source {params.source} {params.values} {params.figures} "
         "--output {output} 2>&1 | tee {log}"
+
+
+rule results_page:
+    input:
+        template="workflow/report/page.html.jinja",
+        source=[str(file) for file in sorted(Path("workflow/report").rglob("*")) if file.is_file()],
+        values=[
+            "results/values/survey.json",
+            *(f"results/values/{name}.json" for name in EXPERIMENTS),
+        ],
+        figure=[f"results/figures/{name}.png" for name in FIGURES],
+        table=rules.tables.input,
+        paper=rules.paper.output,
+        code=code("results-page"),
+    output:
+        reported("results/report/index.html"),
+    log:
+        "results/logs/results-page.log",
+    conda:
+        "../../envs/paper.yaml"
+    resources:
+        mem_mb=memory_mb(1000),
+        runtime=minutes(10),
+    params:
+        source=subpath(input.template, parent=True),
+        values=repeated("values"),
+        figures=repeated("figure"),
+        about=lambda wildcards: as_json(about_figures()),
+        tables=repeated("table"),
+    shell:
+        "python -m astromae results-page --source {params.source} {params.values} {params.figures} "
+        "--about {params.about:q} {params.tables} --paper {input.paper} --output {output} 2>&1 | tee {log}"

@@ -6,7 +6,7 @@ rule models:
     input:
         code=code("models"),
     output:
-        "results/tables/models.json",
+        reported("results/tables/models.json"),
     log:
         "results/logs/models.log",
     conda:

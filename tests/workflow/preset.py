@@ -1,0 +1,3 @@
+"""The configuration that tests run the workflow with."""
+
+PRESET = ("--configfile", "workflow/presets/test.yaml")

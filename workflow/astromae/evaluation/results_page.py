@@ -1,0 +1,140 @@
+"""The page of a run's results: tables, figures and provenance in one HTML file that needs nothing else."""
+
+import base64
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from astromae.errors import InputError
+from astromae.evaluation.captions import GENERAL, caption_file, render_caption
+from astromae.files import write_text
+
+#: The page's template, in the folder of the report's source.
+TEMPLATE = "page.html.jinja"
+
+_KINDS = {".png": "image/png", ".pdf": "application/pdf", ".csv": "text/csv"}
+
+
+def write_results_page(
+    source: Path,
+    values: Sequence[Path],
+    figures: Sequence[Path],
+    about: Mapping[str, Mapping[str, Any]],
+    tables: Sequence[Path],
+    paper: Path,
+    output: Path,
+) -> None:
+    """Write the page of a run's results.
+
+    Parameters
+    ----------
+    source
+        Folder of the report's source: the template, and captions in ``figures``.
+    values
+        Named values: ``survey.json``, and one file for each experiment.
+    figures
+        Figures to show (PNG), in order.
+    about
+        Of each figure, by its name: ``title``, ``experiment`` (or null) and ``wildcards``, for its place and caption.
+    tables
+        Files of tables that the page offers for download.
+    paper
+        The paper (PDF), offered too.
+    output
+        Page to write.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or cannot be read, no values of a survey are given, or a figure has no caption.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+    read = {path.stem: _read_json(path) for path in values}
+    if "survey" not in read or len(read) < 2:
+        raise InputError(f"values {', '.join(read) or 'none'}: survey.json and at least one experiment's are needed")
+    survey = read.pop("survey")
+    config = {"survey": survey["survey"], "experiments": {name: {"title": it["title"]} for name, it in read.items()}}
+    unknown = [path.stem for path in figures if path.stem not in about]
+    if unknown:
+        raise InputError(f"figure {unknown[0]}: nothing is said about it; known: {', '.join(about) or 'none'}")
+    shown = [_figure(source, path, about, config) for path in figures]
+    headings = {None: GENERAL} | {name: it["title"] for name, it in read.items()}
+    environment = Environment(
+        loader=FileSystemLoader(source),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = lambda text: text.replace("-", "−")
+    try:
+        page = environment.get_template(TEMPLATE).render(
+            survey=survey,
+            experiments=list(read.values()),
+            figures={
+                heading: [it for it in shown if it["experiment"] == experiment]
+                for experiment, heading in headings.items()
+            },
+            downloads=[_download(path) for path in (paper, *tables)],
+        )
+    except TemplateError as error:
+        raise InputError(f"{source / TEMPLATE}: {error}") from error
+    write_text(output, page)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable JSON file of values ({error})") from error
+
+
+def _figure(source: Path, path: Path, about: Mapping, config: Mapping) -> dict[str, Any]:
+    """Return a figure with its caption."""
+    name = path.stem
+    width, height = _pixels(path)
+    return {
+        "name": name,
+        "experiment": about[name]["experiment"],
+        "title": about[name]["title"],
+        "caption": render_caption(caption_file(source / "figures", name), about[name]["wildcards"], config),
+        "image": _data_address(path),
+        # three pixels of the file to two of the page: text of the figure as large as the page's own
+        "width": 2 * width // 3,
+        "height": 2 * height // 3,
+    }
+
+
+def _pixels(path: Path) -> tuple[int, int]:
+    """Return width and height of a PNG file, which stand at the beginning of its first chunk."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(24)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise InputError(f"{path}: not a PNG file")
+    return struct.unpack(">II", head[16:24])
+
+
+def _download(path: Path) -> dict[str, str]:
+    """Return a file that the page carries along."""
+    return {"name": path.name, "size": _size(path), "address": _data_address(path)}
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def _data_address(path: Path) -> str:
+    """Return a file's bytes as an address that needs no file."""
+    try:
+        content = base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return f"data:{_KINDS.get(path.suffix, 'text/plain')};base64,{content}"
