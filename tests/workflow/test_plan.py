@@ -11,7 +11,7 @@ import pytest
 from astromae.survey.catalog import deal_fields
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
-TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper"]
+TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper", "results_page"]
 
 
 def test_default_plan(project):
