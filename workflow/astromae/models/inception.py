@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from astromae.constants import BANDS
+from astromae.models.pooling import max_pool3
 
 
 def _unit(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
@@ -42,7 +43,7 @@ class InceptionBlock(nn.Module):
         branches = [self.one(x), self.three(x)]
         if self.five is not None:
             branches.append(self.five(x))
-        branches.append(self.pool(F.max_pool2d(x, 3, stride=1, padding=1)))
+        branches.append(self.pool(max_pool3(x)))
         return torch.cat(branches, dim=1)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from astromae.constants import BANDS
+from astromae.models.frozen import FrozenEncoder
 from astromae.models.inception import Inception
 from astromae.models.vit import build_encoder
 
@@ -51,6 +52,7 @@ class RedshiftModel(nn.Module):
         image_widths = {}
         if branches["encoder"] is not None:
             self.encoder = build_encoder(backbone, side, "finetune").requires_grad_(not self.frozen)
+            self.frozen_encoder = FrozenEncoder(self.encoder) if self.frozen else None
             width = self.encoder.width
             self.adapter = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
             image_widths["encoder"] = width
@@ -83,8 +85,7 @@ class RedshiftModel(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Return the encoder's features (n, width), without gradients where it is frozen."""
         if self.frozen:
-            with torch.no_grad():
-                return self.encoder.features(images)
+            return self.frozen_encoder.features(images)
         return self.encoder.features(images)
 
     def forward(self, images: Tensor | None, magnitudes: Tensor | None, features: Tensor | None = None) -> Tensor:

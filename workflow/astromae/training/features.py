@@ -18,6 +18,7 @@ from torch import Tensor
 
 from astromae.errors import InputError
 from astromae.files import atomic_path
+from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker
 from astromae.training.liveness import require_alive
@@ -108,11 +109,12 @@ def write_features(
     fabric = make_fabric(recipe["runtime"])
     model = pretrained_encoder(encoder, recipe["backbone"], recipe["scaling"]["crop"]).to(fabric.device).eval()
     choose_attention(model, fabric.device)
+    frozen = FrozenEncoder(model)
     epochs = recipe["finetuning"]["epochs"]
 
     def compute(images: Tensor) -> np.ndarray:
         with fabric.autocast():
-            return model.features(images).float().cpu().numpy()
+            return frozen.features(images).cpu().numpy()
 
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
         for subset in EVALUATED:
