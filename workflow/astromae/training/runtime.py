@@ -6,6 +6,7 @@ import torch
 from lightning_fabric import Fabric
 
 from astromae.progress import log
+from astromae.training.memory import keep_freed_memory
 
 
 def choose_precision(precision: str, gpus: int) -> str:
@@ -37,6 +38,8 @@ def make_fabric(runtime: dict[str, Any]) -> Fabric:
         Mapping with `precision` and `gpus` from the configuration's section `training`.
     """
     gpus = runtime["gpus"]
+    if not gpus:
+        keep_freed_memory()
     precision = choose_precision(runtime["precision"], gpus)
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",
