@@ -1,6 +1,8 @@
 # The commands of the project. `make paper` and `make test` are all that one needs.
 #   make env      the virtual environment, from envs/requirements.lock
 #   make paper    catalogue, stamps, encoders, redshifts, tables, figures and the PDF
+#   make bundle   results/bundle.tar: all that tables, figures and the PDF are made from
+#   make figures  tables, figures and the PDF from such a bundle, without torch: make figures BUNDLE=PATH
 #   make test     the test suite
 #   make lint     formatting and style of Python and Snakemake
 #   make report   the same, and Snakemake's report of it as zip and HTML
@@ -8,6 +10,7 @@
 #   make lock     envs/requirements.lock anew, from envs/requirements.in
 # Variables:
 #   PRESET        a file of workflow/presets: make paper PRESET=test
+#   BUNDLE        the bundle that `make figures` reads
 #   ARGS          more arguments for Snakemake or pytest: make paper ARGS="--dry-run"
 #   PYTHON        the Python that makes the environment, 3.11 or newer
 #   VENV          where the environment goes
@@ -23,34 +26,49 @@ SHELL := bash
 VENV ?= .venv
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 PRESET ?=
+BUNDLE ?=
 ARGS ?=
 TORCH_INDEX ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PRESET_FILE := $(if $(PRESET),workflow/presets/$(PRESET).yaml)
-# Arguments come first: --configfile would take a target after it for another file.
-SNAKEMAKE = $(BIN)/snakemake --quiet host reason --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+# The target comes first: --configfile would take one after it for another file.
+SNAKEMAKE = $(BIN)/snakemake $(TARGET) --quiet host reason --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
-.PHONY: env paper test lint report cluster-check lock preset
+# Without the whole environment, figures get a small one: what their rules import, and Snakemake.
+FIGURES_VENV := $(if $(wildcard $(INSTALLED)),$(VENV),$(VENV)-figures)
+FIGURES_INSTALLED := $(FIGURES_VENV)/.installed
+
+.PHONY: env paper bundle figures test lint report cluster-check lock preset
 .DEFAULT_GOAL := paper
 
 env: $(INSTALLED)
 
-$(INSTALLED): envs/requirements.lock pyproject.toml
+define MAKE_VENV
 	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 		echo "error: $(PYTHON) is missing or older than 3.11; name another: make env PYTHON=/path/to/python3.11" >&2
 		exit 1
 	fi
-	if ! $(PYTHON) -m venv $(VENV); then
+	if ! $(PYTHON) -m venv $(@D); then
 		echo "error: $(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2
 		exit 1
 	fi
+endef
+
+$(INSTALLED): envs/requirements.lock pyproject.toml
+	$(MAKE_VENV)
 	if [ -n "$(TORCH_INDEX)" ]; then
 		$(BIN)/pip install --index-url "$(TORCH_INDEX)" $$(grep -E '^torch(vision)?==' envs/requirements.lock)
 	fi
 	$(BIN)/pip install --requirement envs/requirements.lock
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)-figures/.installed: envs/requirements.lock envs/evaluation.yaml envs/paper.yaml
+	$(MAKE_VENV)
+	$(@D)/bin/pip install --constraint envs/requirements.lock snakemake \
+		$$(sed -nE 's/^ +- ([^ ]+==.*)/\1/p' envs/evaluation.yaml envs/paper.yaml | sort -u)
 	touch $@
 
 preset:
@@ -65,6 +83,18 @@ paper: preset env
 	for made in results/paper/*.pdf results/tables/*.csv results/figures/*.pdf; do
 		if [ -f "$$made" ]; then echo "$$made"; fi
 	done
+
+bundle: TARGET := bundle
+bundle: preset env
+	@$(SNAKEMAKE)
+	echo results/bundle.tar
+
+figures: $(FIGURES_INSTALLED)
+	@if [ -z "$(BUNDLE)" ]; then
+		echo "error: name a bundle, as \`make bundle\` writes it: make figures BUNDLE=results/bundle.tar" >&2
+		exit 1
+	fi
+	$(FIGURES_VENV)/bin/snakemake --quiet host reason --cores all $(ARGS) --config bundle="$(BUNDLE)"
 
 test: env
 	@$(BIN)/python -m pytest $(ARGS)

@@ -15,21 +15,29 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/survey.smk"
-include: "workflow/rules/stamps.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/redshift.smk"
-include: "workflow/rules/samples.smk"
+
+
+if config["bundle"]:
+
+    include: "workflow/rules/unbundle.smk"
+
+else:
+
+    include: "workflow/rules/survey.smk"
+    include: "workflow/rules/stamps.smk"
+    include: "workflow/rules/pretrain.smk"
+    include: "workflow/rules/redshift.smk"
+    include: "workflow/rules/samples.smk"
+    include: "workflow/rules/preflight.smk"
+    include: "workflow/rules/bundle.smk"
+
+
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/paper.smk"
-include: "workflow/rules/preflight.smk"
 
 
 localrules:
     all,
-    stamps,
-    encoders,
-    redshifts,
     tables,
     figures,
 

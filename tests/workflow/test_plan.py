@@ -76,6 +76,34 @@ def test_the_whole_survey_plans_in_seconds(project):
     assert sum(jobs.values()) <= 3000
 
 
+def jobs_of(printed: str) -> list[tuple[str, set[str], set[str]]]:
+    """Return the rule, the inputs and the outputs of each job that a dry run prints."""
+    jobs = []
+    for job in re.split(r"^(?:local)?rule ", printed, flags=re.M)[1:]:
+        files = {key: set() for key in ("input", "output")}
+        for key, names in re.findall(r"^    (input|output): (.*)$", job, flags=re.M):
+            files[key] |= set(names.split(", "))
+        jobs.append((job.partition(":")[0], files["input"], files["output"]))
+    return jobs
+
+
+def test_a_bundle_holds_all_that_tables_figures_and_paper_are_made_from(project):
+    """A rule of evaluate.smk or paper.smk that reads another file needs that file in BUNDLED (common.smk)."""
+    files = [project.folder / f"workflow/rules/{name}.smk" for name in ("evaluate", "paper")]
+    late = {rule for file in files for rule in re.findall(r"^rule (\w+):", file.read_text(), flags=re.M)}
+    wanted, made = set(), set()
+    for rule, inputs, outputs in jobs_of(project.snakemake("--dry-run").stdout):
+        if rule in late:
+            wanted |= {name for name in inputs if name.startswith("results/")}
+            made |= outputs
+    packed = next(
+        inputs for rule, inputs, _ in jobs_of(project.snakemake("bundle", "--dry-run").stdout) if rule == "bundle"
+    )
+    assert len(made) > 20
+    assert wanted - made <= packed
+    assert not made & packed
+
+
 def test_training_asks_for_gpus_and_nothing_else_does(project):
     ran = project.snakemake("--dry-run", *PAPER)
     jobs = re.split(r"^(?:local)?rule ", ran.stdout, flags=re.M)[1:]

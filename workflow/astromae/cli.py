@@ -370,6 +370,18 @@ def results_page(
     write_results_page(source, values, figure, about, table, paper, output)
 
 
+@app.command()
+def bundle(
+    files: Paths,
+    configuration: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What they were made with.")],
+    output: Annotated[Path, typer.Option(help="Bundle to write (tar).")],
+) -> None:
+    """Pack what tables, figures and the paper are made from, with checksums."""
+    from astromae.bundle import write_bundle
+
+    write_bundle(files, configuration, output)
+
+
 @app.command("preflight")
 def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],

@@ -14,6 +14,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
 sys.path.insert(0, str(PACKAGE_ROOT))
 
+from astromae.code_state import code_state, in_words
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
 from astromae.evaluation.captions import GENERAL, caption_file, caption_title
@@ -22,10 +23,15 @@ from astromae.site import read_site
 from astromae.sources import command_sources
 from astromae.survey.address import is_remote
 from astromae.survey.archive import strip_folder
+from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
     check_configuration(config)
     site = read_site()
+    if config["bundle"]:
+        BUNDLE = Path(config["bundle"])
+        MANIFEST = read_manifest(BUNDLE)
+        config.update(adopt_configuration(BUNDLE, MANIFEST, workflow.config_settings.overwrite_config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -53,6 +59,11 @@ ARCHIVE = "results/survey" if SURVEY == "embedded" else config["sdss"]["archive"
 CATALOG = "results/catalog/galaxies.parquet"
 SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
 MISSING = [f"results/stamps/{chunk:04d}.missing.csv" for chunk in CHUNKS]
+
+
+def in_clone(path):
+    """Return a file of the clone, as a path from the working directory."""
+    return os.path.relpath(Path(workflow.basedir, path))
 
 
 def code(command):
@@ -380,6 +391,28 @@ def about_figures():
             "wildcards": dict(wildcards.items()),
         }
     return about
+
+
+# --- bundle ---
+
+# All that tables, figures and the paper are made from, and no rule of theirs makes.
+BUNDLED = sorted(
+    {
+        "results/samples/stamps.h5",
+        "results/tables/models.json",
+        "results/values/survey.json",
+        *(f"results/splits/{name}.parquet" for name in EXPERIMENTS),
+        *(f"{folder}/reconstructions.h5" for name in PRETRAINED for folder in encoder_folders(name, SEEDS[:1])),
+        *(file for name in EXPERIMENTS for file in predictions_of(name)),
+        *(file for name in EXPERIMENTS for file in trained_files(name, "history.csv")),
+        *(
+            file
+            for name in EXPERIMENTS
+            for record in ("recipe.json", "provenance.json")
+            for file in [*trained_files(name, record), *classical_files(name, record)]
+        ),
+    }
+)
 
 
 wildcard_constraints:

@@ -3,8 +3,8 @@
 
 rule paper:
     input:
-        text="workflow/paper/astromae.typ",
-        source=[str(file) for file in sorted(Path("workflow/paper").rglob("*")) if file.is_file()],
+        text=in_clone("workflow/paper/astromae.typ"),
+        source=[in_clone(file) for file in sorted(PACKAGE_ROOT.joinpath("paper").rglob("*")) if file.is_file()],
         values=[
             "results/values/survey.json",
             *(f"results/values/{name}.json" for name in EXPERIMENTS),
@@ -31,8 +31,8 @@ rule paper:
 
 rule results_page:
     input:
-        template="workflow/report/page.html.jinja",
-        source=[str(file) for file in sorted(Path("workflow/report").rglob("*")) if file.is_file()],
+        template=in_clone("workflow/report/page.html.jinja"),
+        source=[in_clone(file) for file in sorted(PACKAGE_ROOT.joinpath("report").rglob("*")) if file.is_file()],
         values=[
             "results/values/survey.json",
             *(f"results/values/{name}.json" for name in EXPERIMENTS),

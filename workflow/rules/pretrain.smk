@@ -9,6 +9,7 @@ rule encoders:
             for folder in encoder_folders(experiment)
             for file in ("weights.safetensors", "reconstructions.h5")
         ],
+    localrule: True
 
 
 rule scaling:

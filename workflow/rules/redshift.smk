@@ -4,6 +4,7 @@
 rule redshifts:
     input:
         [file for experiment in EXPERIMENTS for file in predictions_of(experiment)],
+    localrule: True
 
 
 rule redshift:

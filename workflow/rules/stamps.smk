@@ -5,6 +5,7 @@ rule stamps:
     input:
         SHARDS,
         MISSING,
+    localrule: True
 
 
 if SURVEY == "cube":

@@ -2,7 +2,6 @@
 
 import platform
 import resource
-import subprocess
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,36 +11,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from astromae import __version__
+from astromae.code_state import code_state
 from astromae.files import write_json
-from astromae.sources import PACKAGE
 
 #: Packages that decide a network's numbers.
 TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy")
-
-
-def code_state() -> dict[str, Any]:
-    """Return which code runs: `version` of the package, and `commit` and `uncommitted` of its git clone.
-
-    Outside a clone, or without git, the last two are None.
-    """
-
-    def git(*arguments: str) -> str | None:
-        # Without optional locks, many jobs can ask at once while a person commits.
-        command = ["git", "-C", str(PACKAGE), "--no-optional-locks", *arguments]
-        try:
-            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            return None
-
-    commit = uncommitted = None
-    top = git("rev-parse", "--show-toplevel")
-    # An installed package may lie in the clone of something else.
-    if top and Path(top).resolve() == PACKAGE.parents[1]:
-        commit = git("rev-parse", "HEAD")
-        changes = git("status", "--porcelain", "--untracked-files=no")
-        uncommitted = None if changes is None else bool(changes)
-    return {"version": __version__, "commit": commit, "uncommitted": uncommitted}
 
 
 def processor() -> str:

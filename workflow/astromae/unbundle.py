@@ -1,0 +1,147 @@
+"""Reading bundles (`astromae.bundle`): what was made elsewhere is checked before any of it is used."""
+
+import contextlib
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from astromae import __version__
+from astromae.bundle import FORMAT, MANIFEST, Manifest
+from astromae.code_state import in_words
+from astromae.configuration import check_configuration
+from astromae.errors import InputError
+from astromae.files import sha256
+
+_AGAIN = "copy it again, or make it again with `make bundle`"
+
+
+@contextlib.contextmanager
+def _archive(bundle: Path) -> Iterator[tarfile.TarFile]:
+    """Open a bundle; what is wrong with the archive becomes a message that names it."""
+    try:
+        with tarfile.open(bundle, "r:") as archive:
+            yield archive
+    except FileNotFoundError:
+        raise InputError(f"{bundle}: no such bundle; `make bundle` writes `results/bundle.tar`") from None
+    except tarfile.FilterError as error:
+        raise InputError(f"{bundle}: not unpacked, since a member would leave its folder ({error})") from error
+    except (tarfile.TarError, OSError) as error:
+        raise InputError(f"{bundle}: not a readable bundle ({error}); {_AGAIN}") from error
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    """Read what a bundle holds, without unpacking it.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle, it cannot be read, or its format is of another version.
+    """
+    with _archive(bundle) as archive:
+        first = archive.next()
+        if first is None or first.name != MANIFEST or not first.isreg():
+            raise InputError(f"{bundle}: not a bundle: its first member is not {MANIFEST}")
+        text = archive.extractfile(first).read()
+    try:
+        content = json.loads(text)
+        found, maker = content["format"], f"astromae {content['code']['version']}"
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{bundle}: {MANIFEST} is damaged ({error}); {_AGAIN}") from error
+    if found != FORMAT:
+        raise InputError(
+            f"{bundle}: bundle format {found}, made by {maker}; this is astromae {__version__}, which reads "
+            f"format {FORMAT}: rebuild it with the version that made it"
+        )
+    try:
+        return Manifest(**content)
+    except TypeError as error:
+        raise InputError(f"{bundle}: {MANIFEST} has other keys than format {FORMAT} ({error}); {_AGAIN}") from error
+
+
+def adopt_configuration(bundle: Path, manifest: Manifest, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration that a bundle was made with, if nothing contradicts it.
+
+    Parameters
+    ----------
+    bundle, manifest
+        The bundle, and what it says.
+    given
+        Settings from a person's configuration files and command line, nested as in config.yaml.
+
+    Raises
+    ------
+    InputError
+        If a given setting has another value, or this version does not know the bundle's configuration.
+    """
+    for path, value in _leaves({key: value for key, value in given.items() if key != "bundle"}):
+        made_with: Any = manifest.configuration
+        for key in path:
+            made_with = made_with.get(key) if isinstance(made_with, Mapping) else None
+        if value != made_with:
+            raise InputError(
+                f"configuration: {'.'.join(path)} is {json.dumps(value)}, but {bundle} was made with "
+                f"{json.dumps(made_with)}; a bundle brings its own configuration: leave this key out"
+            )
+    configuration = {**manifest.configuration, "bundle": str(bundle)}
+    try:
+        check_configuration(configuration)
+    except InputError as error:
+        raise InputError(f"{bundle}: made by {in_words(manifest.code)}; in this version, its {error}") from None
+    return configuration
+
+
+def _leaves(settings: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the path and the value of every setting that is not itself a section."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, str(key)))
+        else:
+            yield (*path, str(key)), value
+
+
+def unpack_bundle(bundle: Path, manifest: Manifest, wanted: Iterable[str], folder: Path) -> None:
+    """Unpack files of a bundle into a folder, each checked; those that are there already are left alone.
+
+    Parameters
+    ----------
+    bundle, manifest
+        The bundle, and what it says.
+    wanted
+        Paths in the archive; other members are not unpacked.
+    folder
+        Where they go, below the same paths. Made if it is missing.
+
+    Raises
+    ------
+    InputError
+        If the bundle lacks a file, a file differs from what the manifest says, or a member's path leads
+        out of `folder`.
+    """
+    wanted = list(wanted)
+    unlisted = [name for name in wanted if name not in manifest.files]
+    if unlisted:
+        raise InputError(
+            f"{bundle}: holds no {', '.join(unlisted[:3])}{', ...' * (len(unlisted) > 3)}, which astromae "
+            f"{__version__} needs; the bundle was made by {in_words(manifest.code)}: use that version, or make it again"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside its final place, so that a checked file is moved there as a whole.
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary, _archive(bundle) as archive:
+        archive.extractall(temporary, filter="data")
+        for name in wanted:
+            unpacked, recorded = Path(temporary, name), manifest.files[name]["sha256"]
+            if unpacked.is_symlink() or not unpacked.is_file():
+                raise InputError(f"{bundle}: {name} is missing, though {MANIFEST} lists it; {_AGAIN}")
+            if (found := sha256(unpacked)) != recorded:
+                raise InputError(
+                    f"{bundle}: {name} is damaged: its SHA-256 is {found}, {MANIFEST} says {recorded}; {_AGAIN}"
+                )
+        for name in wanted:
+            target = folder / name
+            if not target.is_file() or sha256(target) != manifest.files[name]["sha256"]:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(Path(temporary, name), target)

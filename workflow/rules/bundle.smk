@@ -1,0 +1,23 @@
+# One archive of all that tables, figures and the paper are made from:  make bundle
+
+
+rule bundle:
+    input:
+        files=BUNDLED,
+        code=code("bundle"),
+    output:
+        "results/bundle.tar",
+    log:
+        "results/logs/bundle.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(1000),
+        runtime=minutes(20),
+    params:
+        files=repeated("files"),
+        # In the configuration's own order, which is that of rows and panels.
+        configuration=json.dumps({key: value for key, value in config.items() if key != "bundle"}),
+    shell:
+        "python -m astromae bundle {params.files} --configuration {params.configuration:q} "
+        "--output {output} 2>&1 | tee {log}"
