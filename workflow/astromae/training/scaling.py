@@ -58,7 +58,7 @@ class Scaling:
         softening, mean, std = (
             torch.tensor(v, device=images.device).view(shape) for v in (self.softening, self.pixel_mean, self.pixel_std)
         )
-        return (_arcsinh(images.float() / softening) - mean) / std
+        return _arcsinh(images.float() / softening).sub_(mean).div_(std)
 
     def unscale_pixels(self, scaled: Tensor) -> Tensor:
         """Turn scaled pixels (n, 5, h, w) back into nanomaggies."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from astromae.training.bicubic import resample
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 from astromae.training.sources import StampSource
@@ -56,9 +57,10 @@ def augment(images: Tensor, crop: int, augmentation: dict[str, Any], random: tor
     if augmentation["flips"]:
         flip_x, flip_y = 1.0 - 2 * torch.randint(0, 2, (2, n), generator=random, device=device)
     cos, sin = angle.cos(), angle.sin()
-    matrix = torch.stack([cos * flip_x, -sin * flip_y, sin * flip_x, cos * flip_y], dim=1)
-    matrix = matrix.view(n, 2, 2) * (crop / size)
-    theta = F.pad(matrix, (0, 1))  # (n, 2, 3): no translation
+    maps = torch.stack([cos * flip_x, -sin * flip_y, sin * flip_x, cos * flip_y], dim=1).view(n, 2, 2)
+    if augmentation["interpolation"] == "bicubic" and device.type == "cpu":
+        return resample(images, maps, crop)
+    theta = F.pad(maps * (crop / size), (0, 1))  # (n, 2, 3): no translation
     grid = F.affine_grid(theta, [n, 1, crop, crop], align_corners=False)
     return F.grid_sample(images.float(), grid, augmentation["interpolation"], "zeros", align_corners=False)
 
