@@ -355,7 +355,8 @@ def result_title(path, wildcards):
     experiment = experiment_of_result(wildcards) or ""
     values = [value for name, value in wildcards.items() if name != "table"]
     parts = [value.removeprefix(experiment).strip("-") for value in values]
-    return ", ".join([caption_title(result_caption(path)), *filter(None, parts)])
+    title = ", ".join([caption_title(result_caption(path)), *filter(None, parts)])
+    return title.replace("finetuning", "fine-tuning")
 
 
 def result_heading(wildcards):
@@ -366,14 +367,18 @@ def result_heading(wildcards):
 
 def reported(path):
     """Return an output that Snakemake's report shows, with its caption from workflow/report."""
+    folder = os.path.basename(os.path.dirname(path))
+    suffix = path.rpartition(".")[2]
+    # Of two formats the report shows first the one that the alphabet does.
+    formats = {"png": "image (PNG)", "pdf": "vector (PDF)"} if folder == "figures" else {}
     return report(
         path,
         caption=os.path.relpath(result_caption(path), PACKAGE_ROOT / "rules"),
-        category=os.path.basename(os.path.dirname(path)).capitalize(),
+        category={"report": "Results page"}.get(folder, folder.capitalize()),
         subcategory=result_heading,
         labels=lambda wildcards: {
             "result": result_title(path, wildcards),
-            "format": path.rpartition(".")[2].upper(),
+            "format": formats.get(suffix, suffix.upper()),
         },
     )
 

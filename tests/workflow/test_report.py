@@ -1,0 +1,252 @@
+"""The results page and Snakemake's report, opened in a real browser that reaches no network."""
+
+import base64
+import json
+import re
+import shutil
+import zipfile
+
+import pandas as pd
+import pytest
+from astromae.evaluation.metrics import METRICS
+from preset import PRESET
+
+pytestmark = pytest.mark.workflow
+
+#: Largest file that the project allows a report to be, bytes.
+LIMIT = 25_000_000
+
+# What a reader sees of an image.
+IMAGE = """
+const [image] = arguments, box = image.getBoundingClientRect();
+return {done: image.complete, pixels: image.naturalWidth, width: box.width, height: box.height};
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window and without a network."""
+    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
+    if driver is None or chromium is None:
+        pytest.skip("chromium or chromedriver (Debian packages chromium, chromium-driver) is not installed")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    # Chromium's sandbox does not work for root; no name but the driver's own address resolves.
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,1000"):
+        options.add_argument(f"--{argument}")
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    running.set_script_timeout(30)
+    yield running
+    running.quit()
+
+
+def open_file(browser, path):
+    """Open a file from disk in a browser whose logs are empty."""
+    browser.get("about:blank")
+    for name in ("browser", "performance"):
+        browser.get_log(name)
+    browser.get(path.as_uri())
+
+
+def assert_quiet(browser):
+    """No error on the console, and nothing asked for but files and what is inside them."""
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [it["params"]["request"]["url"] for it in events if it["method"] == "Network.requestWillBeSent"]
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob", "about"}
+
+
+def wait(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 20).until(lambda _: condition())
+
+
+def assert_visible(browser, image):
+    wait(browser, lambda: browser.execute_script(IMAGE, image)["done"])
+    seen = browser.execute_script(IMAGE, image)
+    assert seen["pixels"] > 0 and seen["width"] > 100 and seen["height"] > 50, seen
+    assert image.is_displayed()
+
+
+@pytest.fixture(scope="module")
+def results(finished):
+    return finished.folder / "results"
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return results / "report/index.html"
+
+
+@pytest.fixture(scope="module")
+def reports(finished, tmp_path_factory):
+    """Snakemake's report of the run as one file, and as archive, unpacked."""
+    folder = tmp_path_factory.mktemp("reports")
+    for kind in ("html", "zip"):
+        path = folder / f"snakemake.{kind}"
+        ran = finished.snakemake(*PRESET, "--report", str(path))
+        assert ran.returncode == 0, ran.stdout[-5000:]
+        assert path.stat().st_size < LIMIT
+    with zipfile.ZipFile(folder / "snakemake.zip") as archive:
+        archive.extractall(folder)
+    return {"html": folder / "snakemake.html", "zip": folder / "snakemake/report.html"}
+
+
+# --- the results page ---
+
+
+def test_page_opens_and_every_figure_is_visible(browser, page, results):
+    assert page.stat().st_size < LIMIT
+    open_file(browser, page)
+    shown = {
+        it.get_attribute("id"): it.find_element("tag name", "img")
+        for it in browser.find_elements("css selector", "figure")
+    }
+    assert set(shown) == {path.stem for path in (results / "figures").glob("*.png")}
+    for image in shown.values():
+        browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", image)
+        assert_visible(browser, image)
+    for caption in browser.find_elements("tag name", "figcaption"):
+        assert len(caption.text) > 30 and "{" not in caption.text
+    assert_quiet(browser)
+
+
+@pytest.mark.parametrize("table", ["table4", "table5"])
+def test_rows_of_the_page_are_those_of_the_table(browser, page, results, table):
+    """Each number with its own decimals is the table's, rounded; bold where the table says best."""
+    rows = pd.read_csv(results / f"tables/{table}.csv").set_index("model")
+    open_file(browser, page)
+    shown = browser.find_elements("css selector", f"table[data-table={table}] tr[data-model]")
+    assert [row.get_attribute("data-model") for row in shown] == list(rows.index)
+    for row in shown:
+        expected = rows.loc[row.get_attribute("data-model")]
+        name, _, *cells = row.find_elements("css selector", "th, td")
+        assert name.is_displayed() and name.text
+        assert len(cells) == len(METRICS)
+        for metric, cell in zip(METRICS, cells, strict=True):
+            assert cell.is_displayed() and cell.size["height"] > 10
+            numbers = re.findall(r"-?\d+\.\d+|-?\d+", cell.text.replace("−", "-"))
+            assert len(numbers) == 3, cell.text
+            for text, value in zip(numbers, expected[[metric, f"{metric}_low", f"{metric}_high"]], strict=True):
+                assert float(text) == pytest.approx(round(value, len(text.partition(".")[2])), abs=1e-12)
+            assert bool(cell.find_elements("tag name", "b")) == bool(expected[f"{metric}_best"])
+
+
+def test_page_says_what_is_simulated_and_where_the_run_comes_from(browser, page, results):
+    open_file(browser, page)
+    assert "Simulated:" in browser.find_element("id", "simulated").text
+    text = browser.find_element("tag name", "body").text
+    survey = json.loads((results / "values/survey.json").read_text())
+    experiment = json.loads((results / "values/experiment1.json").read_text())
+    for said in (survey["source"], survey["counts"]["stamps"], survey["simulated"], experiment["provenance"]["time"]):
+        assert said in text
+    for entry in experiment["provenance"]["versions"]:
+        assert f"{entry['package']} {entry['version']}" in text
+
+
+def test_page_carries_the_paper_and_the_tables(browser, page, results):
+    open_file(browser, page)
+    links = {it.get_attribute("download"): it for it in browser.find_elements("css selector", "a[download]")}
+    assert {"astromae.pdf", "table4.csv", "table4.tex", "table5.csv", "table5.tex", "models.json"} <= set(links)
+    for name, link in links.items():
+        (path,) = results.rglob(name)
+        assert base64.b64decode(link.get_attribute("href").partition(",")[2]) == path.read_bytes()
+
+
+def test_page_fits_a_narrow_screen(browser, page):
+    open_file(browser, page)
+    size = browser.get_window_size()
+    try:
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": False}
+        )
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.set_window_size(**size)
+
+
+def test_page_made_again_is_the_same(finished, page):
+    before = page.read_bytes()
+    ran = finished.snakemake("--cores", "1", *PRESET, "--forcerun", "results_page", "--", "results_page")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert page.read_bytes() == before
+
+
+# --- Snakemake's report ---
+
+
+def expected_items(results):
+    kinds = {"figures": {".pdf", ".png"}, "tables": {".csv", ".tex", ".json"}, "paper": {".pdf"}, "report": {".html"}}
+    return {
+        f"results/{folder}/{path.name}"
+        for folder, suffixes in kinds.items()
+        for path in (results / folder).iterdir()
+        if path.suffix in suffixes and path.stem != "snakemake"
+    }
+
+
+@pytest.mark.parametrize("kind", ["html", "zip"])
+def test_report_opens_and_shows_every_item(browser, reports, results, kind):
+    open_file(browser, reports[kind])
+    wait(browser, lambda: browser.find_elements("tag name", "nav"))
+    items = browser.execute_script("return results")
+    assert set(items) == expected_items(results)
+    for path, item in items.items():
+        assert len(item["caption"]) > 30, path
+        assert item["labels"]["result"] and item["labels"]["format"], path
+    assert set(browser.execute_script("return categories")) == {"Figures", "Tables", "Paper", "Results page"}
+    for path in items:
+        if path.endswith(".png"):
+            browser.execute_script(
+                "const [path] = arguments;"
+                "app.setView({content: 'img', contentPath: results[path].data_uri, resultPath: path})",
+                path,
+            )
+            source = items[path]["data_uri"]
+            (image,) = wait(
+                browser, lambda source=source: browser.find_elements("css selector", f"img[src={json.dumps(source)}]")
+            )
+            assert_visible(browser, image)
+    assert_quiet(browser)
+
+
+def test_report_is_found_through_by_clicking(browser, reports):
+    """From the menu to a figure, and to the results page in its frame."""
+    open_file(browser, reports["zip"])
+
+    def click(text):
+        links = wait(browser, lambda: [it for it in browser.find_elements("css selector", "nav a") if it.text == text])
+        links[0].click()
+
+    click("Figures")
+    click("Experiment 1")
+    wait(browser, lambda: "Predicted against spectroscopic redshift" in browser.find_element("tag name", "nav").text)
+    open_file(browser, reports["zip"])
+    click("Results page")
+    wait(browser, lambda: browser.find_elements("css selector", "nav table a"))[0].click()
+    (frame,) = wait(browser, lambda: browser.find_elements("tag name", "iframe"))
+    browser.switch_to.frame(frame)
+    try:
+        assert wait(browser, lambda: browser.find_elements("css selector", "tr[data-model]"))[0].text
+    finally:
+        browser.switch_to.default_content()
+    assert_quiet(browser)
+
+
+def test_report_says_what_is_simulated_and_how_long_each_step_took(browser, reports):
+    open_file(browser, reports["zip"])
+    wait(browser, lambda: "pixels are simulated" in browser.find_element("tag name", "body").text.replace("\n", " "))
+    browser.execute_script("app.setView({content: 'stats'})")
+    wait(browser, lambda: len(browser.find_elements("css selector", "#runtimes canvas, #timeline canvas")) == 2)
+    charts = browser.find_elements("css selector", "#runtimes canvas, #timeline canvas")
+    assert all(chart.size["width"] > 100 and chart.size["height"] > 100 for chart in charts)
+    steps = browser.execute_script("return runtimes_spec.data.values")
+    assert {"pretrain", "redshift", "table", "results_page"} <= {step["rule"] for step in steps}
+    assert all(step["runtime"] >= 0 for step in steps)
+    assert_quiet(browser)
