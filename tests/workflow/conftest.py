@@ -46,10 +46,8 @@ class Finished(Project):
     processor_s: float
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
-    """Clone what git tracks or would track, as it stands in the working tree."""
-    folder = tmp_path_factory.mktemp("project")
+def clone(folder: Path) -> Project:
+    """Copy what git tracks or would track, as it stands in the working tree."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -62,6 +60,18 @@ def project(tmp_path_factory) -> Project:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """Clone the repository once for all tests that leave its results alone."""
+    return clone(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def fresh_project(tmp_path) -> Project:
+    """Clone the repository for one test."""
+    return clone(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
