@@ -80,7 +80,7 @@ preset:
 
 paper: preset env
 	@$(SNAKEMAKE)
-	for made in results/paper/*.pdf results/tables/*.csv results/figures/*.pdf; do
+	for made in results/paper/*.pdf results/report/index.html results/tables/*.csv results/figures/*.pdf; do
 		if [ -f "$$made" ]; then echo "$$made"; fi
 	done
 
