@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from astromae.configuration import SCHEMA_PATH, check_configuration
+from astromae.configuration_reference import keys, reference
 from astromae.errors import InputError
 from snakemake.utils import update_config
 
@@ -76,6 +77,38 @@ def test_config_yaml_and_the_schema_have_the_same_keys():
         for key in path:
             assert key in section, f"{'.'.join(path)} is in the schema and not in config.yaml"
             section = section[key]
+
+
+def test_the_reference_is_that_of_the_schema_and_the_defaults():
+    """After a change:  astromae docs-configuration"""
+    assert (ROOT / "docs/configuration.md").read_text() == reference(default())
+
+
+def test_every_key_has_a_description():
+    described = list(keys(default()))
+    assert len(described) > 100
+    assert [".".join(key.path) for key in described if not key.description.endswith(".")] == []
+    names = {".".join(key.path) for key in described}
+    assert {"sdss.cuts.ra", "backbones.<name>.pcm.groups", "experiments.<name>.finetuning.schedule.kind"} <= names
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("augmentation.rotation_deg", ("`45.0`", "a number at least 0 and at most 180", "deg")),
+        (
+            "experiments.<name>.fractions.train",
+            ("experiment1: `0.3`, experiment2: `0.8`", "a number above 0 and at", ""),
+        ),
+        ("sdss.cuts.ra", ("none", "null or a list of two values, each a number", "deg")),
+        ("survey", ("`embedded`", "embedded, sdss, cube", "")),
+    ],
+)
+def test_the_reference_says_what_a_key_may_hold(path, expected):
+    (key,) = (key for key in keys(default()) if ".".join(key.path) == path)
+    default_value, words, unit = expected
+    assert (key.default, key.unit) == (default_value, unit)
+    assert key.allowed.startswith(words)
 
 
 def sections(text: str) -> dict[str, list[str]]:

@@ -382,6 +382,20 @@ def bundle(
     write_bundle(files, configuration, output)
 
 
+@app.command()
+def docs_configuration(
+    config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
+    output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
+) -> None:
+    """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
+    import yaml
+
+    from astromae.configuration_reference import reference
+    from astromae.files import write_text
+
+    write_text(output, reference(yaml.safe_load(config.read_text(encoding="utf-8"))))
+
+
 @app.command("preflight")
 def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],

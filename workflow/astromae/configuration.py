@@ -65,7 +65,7 @@ def check_configuration(config: Mapping[str, Any]) -> None:
         At the first thing that is wrong: one line with the key, its value and what is allowed.
     """
     _check_finite(config, [])
-    errors = sorted(_Validator(_schema()).iter_errors(config), key=_order)
+    errors = sorted(_Validator(read_schema()).iter_errors(config), key=_order)
     if errors:
         raise InputError(_line(errors[0]))
     _check_networks(config)
@@ -79,7 +79,8 @@ def check_configuration(config: Mapping[str, Any]) -> None:
 
 
 @functools.cache
-def _schema() -> dict[str, Any]:
+def read_schema() -> dict[str, Any]:
+    """Return the schema of the configuration."""
     return yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
 
 
@@ -120,11 +121,11 @@ def _line(error: jsonschema.ValidationError) -> str:
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"configuration: {'.'.join([*path, missing])} is missing; config.yaml explains what it holds"
     if "propertyNames" in error.absolute_schema_path:
-        return f"configuration: {key}.{error.instance} is not a valid name; allowed: {_allowed(schema)}"
+        return f"configuration: {key}.{error.instance} is not a valid name; allowed: {allowed(schema)}"
     hint = ""
     if isinstance(error.instance, str) and error.validator == "type" and _reads_as_number(error.instance):
         hint = " (it was read as text: YAML wants 1.0e-3 for 1e-3; give nested keys with --configfile)"
-    return f"{_wrong(key, error.instance, _allowed(schema))}{hint}"
+    return f"{_wrong(key, error.instance, allowed(schema))}{hint}"
 
 
 def _reads_as_number(text: str) -> bool:
@@ -134,10 +135,16 @@ def _reads_as_number(text: str) -> bool:
         return False
 
 
-def _allowed(schema: Mapping[str, Any]) -> str:
+def resolved(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part of the schema with the definition that it refers to; its own keywords come first."""
+    if "$ref" not in schema:
+        return dict(schema)
+    return read_schema()["$defs"][schema["$ref"].rpartition("/")[2]] | schema
+
+
+def allowed(schema: Mapping[str, Any]) -> str:
     """Say in words what a part of the schema allows."""
-    if "$ref" in schema:
-        return _allowed(_schema()["$defs"][schema["$ref"].rpartition("/")[2]])
+    schema = resolved(schema)
     if "const" in schema:
         return _show(schema["const"])
     if "enum" in schema:
@@ -149,7 +156,7 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     if "items" in schema:
         count = {2: "two", None: "one or more" if schema.get("minItems") else "any number of"}
         different = "different " if schema.get("uniqueItems") else ""
-        words += f" of {count[schema.get('maxItems')]} {different}values, each {_allowed(schema['items'])}"
+        words += f" of {count[schema.get('maxItems')]} {different}values, each {allowed(schema['items'])}"
     if "properties" in schema:
         words += f" with the keys {', '.join(schema['properties'])}"
     if schema.get("minLength") or schema.get("minProperties"):
