@@ -4,17 +4,21 @@ Errors are normal, of a width that is given for each model, so that tests know t
 """
 
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+import yaml
 from astromae.evaluation.published import published_table
+from astromae.models.networks import describe_networks
 from astromae.stamps.shards import shard_attributes, write_shard
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
 
 SETTINGS = {"bootstrap_samples": 200, "interval": 0.95, "outlier_threshold": 0.05, "seed": 42}
+FIRST_OBJID = 1_237_645_879_551_066_262
 SCHEDULE = {"kind": "cosine", "warmup_epochs": 2, "period_epochs": 12}
 
 
@@ -23,13 +27,13 @@ def redshifts(n, seed=0):
     return np.clip(np.random.default_rng(seed).gamma(4, 0.03, n), 0.003, 0.5)
 
 
-def predictions_file(folder, experiment, model, group, sigma, seed=42, n=400, n_val=50):
+def predictions_file(folder, experiment, model, group, sigma, seed=42, n=400, n_val=50, n_train=1000):
     """Write one model's predictions; the galaxies are the same for every model."""
     z = redshifts(n + n_val)
     rng = np.random.default_rng([seed, *model.encode()])
     table = pd.DataFrame(
         {
-            "objid": np.arange(n + n_val) + 1_237_645_879_551_066_262,
+            "objid": np.arange(n + n_val) + FIRST_OBJID,
             "z_spec": z,
             "z_pred": z + sigma * (1 + z) * rng.standard_normal(n + n_val),
             "subset": ["test"] * n + ["val"] * n_val,
@@ -37,7 +41,7 @@ def predictions_file(folder, experiment, model, group, sigma, seed=42, n=400, n_
     )
     path = folder / experiment / model / f"seed{seed}" / "predictions.parquet"
     recipe = {"experiment": experiment, "model": model, "group": group}
-    write_predictions(path, table, recipe, seed, 1000)
+    write_predictions(path, table, recipe, seed, n_train)
     return path
 
 
@@ -46,11 +50,13 @@ def published_models(table):
     return [(model, row["group"]) for model, row in published_table(table).items()]
 
 
-def experiment_files(folder, experiment="experiment1", table="table4", seeds=(42,), classical=True, n=400):
+def experiment_files(
+    folder, experiment="experiment1", table="table4", seeds=(42,), classical=True, n=400, n_train=1000
+):
     """Write predictions of a whole table, the later rows a little better, and return the paths."""
     models = published_models(table) + ([("hgb-magnitudes", "classical")] if classical else [])
     return [
-        predictions_file(folder, experiment, model, group, 0.025 - 0.0007 * number, seed, n)
+        predictions_file(folder, experiment, model, group, 0.025 - 0.0007 * number, seed, n, n_train=n_train)
         for number, (model, group) in enumerate(models)
         for seed in seeds
     ]
@@ -98,7 +104,8 @@ def catalog_file(path, n=60, survey="embedded"):
     import pyarrow.parquet as pq
 
     z = redshifts(n)
-    table = pd.DataFrame({"objid": np.arange(n) + 1_237_645_879_551_066_262, "z": z, "mag_r": 14 + 10 * z**0.5})
+    table = pd.DataFrame({"objid": np.arange(n) + FIRST_OBJID, "z": z, "mag_r": 14 + 10 * z**0.5})
+    table["mag_g"] = table["mag_r"] + 0.5 + 2 * z
     table["run"], table["camcol"], table["field"] = 9001, 1, 11 + np.arange(n) // 20
     about = {
         "survey": survey,
@@ -115,7 +122,7 @@ def catalog_file(path, n=60, survey="embedded"):
 
 def stamps_files(folder, n=60, shards=2, missing=2):
     """Write shards for all but the last `missing` galaxies of `catalog_file`, and the tables of the missing."""
-    objid = np.arange(n) + 1_237_645_879_551_066_262
+    objid = np.arange(n) + FIRST_OBJID
     images = galaxy_images(n)
     stamps, tables = [], []
     for chunk, part in enumerate(np.array_split(np.arange(n - missing), shards)):
@@ -141,8 +148,8 @@ def reconstructions_file(path, seed=0, n=6):
     return path
 
 
-def training_record(folder, experiment, name, pretraining=False, seed=42):
-    """Write provenance.json of one training, as training writes it."""
+def training_record(folder, experiment, name, pretraining=False, seed=42, **took):
+    """Write provenance.json of one training, as training writes it, with what it `took` if given."""
     recipe = {
         "experiment": experiment,
         "backbone": {"patch": 8, "width": 192, "depth": 12, "heads": 3, "pcm": None},
@@ -154,6 +161,11 @@ def training_record(folder, experiment, name, pretraining=False, seed=42):
     if pretraining:
         recipe |= {"name": name, "decoder": {"width": 192, "depth": 4, "heads": 3}}
         recipe["pretraining"] = {"normalise_targets": False}
+    else:
+        group = "scratch" if name in ("henghes", "inception-only") or name.startswith("scratch") else "pretrained"
+        encoder = next((kind for kind in ("plain", "pcm") if kind in name), None)
+        branches = {"encoder": encoder, "frozen": group == "pretrained"}
+        recipe |= {"model": name, "group": group, "branches": branches}
     versions = {"python": "3.11.7", "torch": "2.14.1+cpu"}
     about = {
         "recipe": recipe,
@@ -164,18 +176,26 @@ def training_record(folder, experiment, name, pretraining=False, seed=42):
         "devices": 1,
         "threads": 1,
         "attempts": 2,
+        "stamps": 12_300,
         "wall_s": 61.5,
         "cpu_hours": 0.0171,
         "gpu_hours": 0.0,
         "peak_memory_mb": 812,
     }
-    return json_file(folder / experiment / name / f"seed{seed}" / "provenance.json", about)
+    return json_file(folder / experiment / name / f"seed{seed}" / "provenance.json", about | took)
+
+
+def networks_file(path):
+    """Describe the networks of the default configuration."""
+    configuration = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+    return json_file(path, describe_networks(configuration))
 
 
 PHASE = {"epochs": 12, "batch_size": 256, "schedule": SCHEDULE}
 EXPERIMENT = {
     "title": "Experiment 1",
     "table": "table4",
+    "seed": 7,
     "pretrain_on": ["pretrain"],
     "pretraining": PHASE
     | {
@@ -190,11 +210,11 @@ EXPERIMENT = {
 }
 
 
-def split_file(path, subsets):
-    """Write a split with the given number of galaxies in each subset."""
+def split_file(path, subsets, first=0):
+    """Write a split with the given number of galaxies in each subset, numbered from `first`."""
     names = np.repeat(list(subsets), list(subsets.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame({"objid": np.arange(len(names)), "subset": names}).to_parquet(path)
+    pd.DataFrame({"objid": np.arange(len(names)) + first, "subset": names}).to_parquet(path)
     return path
 
 

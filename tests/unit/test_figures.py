@@ -10,27 +10,48 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.evaluation import density, example_galaxies, style
+from astromae.evaluation import (
+    density,
+    example_galaxies,
+    residuals,
+    scheme_autoencoder,
+    scheme_inception,
+    scheme_models,
+    style,
+)
 from astromae.evaluation.composites import WEIGHTS, arcsinh_stretch, colour_composite
 from astromae.evaluation.density import draw_density, local_density
 from astromae.evaluation.example_galaxies import choose_examples, sample_examples
 from astromae.evaluation.example_stamps import draw_stamps
 from astromae.evaluation.finetuning_curves import draw_finetuning
+from astromae.evaluation.labels import draw_labels
 from astromae.evaluation.learning_rate import PUBLISHED, draw_learning_rate
+from astromae.evaluation.loss_time import Run, _spread, draw_loss_time, read_run
+from astromae.evaluation.magnitudes_sample import write_magnitudes
 from astromae.evaluation.pretraining_curves import draw_pretraining
 from astromae.evaluation.published_dots import draw_published
 from astromae.evaluation.reconstructions import draw_reconstructions, hide
+from astromae.evaluation.residuals import draw_residuals
+from astromae.evaluation.scheme_autoencoder import draw_autoencoder
+from astromae.evaluation.scheme_inception import draw_inception
+from astromae.evaluation.scheme_models import draw_models
 from astromae.evaluation.tables import write_table
+from astromae.evaluation.worst_galaxies import sample_worst
+from astromae.evaluation.worst_stamps import draw_worst
 from astromae.training.schedule import learning_rate
 from evaluation_inputs import (
+    FIRST_OBJID,
     SETTINGS,
     catalog_file,
     experiment_files,
     galaxy_images,
     history_file,
+    networks_file,
     predictions_file,
     reconstructions_file,
+    split_file,
     stamps_files,
+    training_record,
 )
 from PIL import Image
 
@@ -49,6 +70,19 @@ def inputs(tmp_path_factory):
     made["sample"] = folder / "samples/stamps.h5"
     sample_examples(made["catalog"], made["stamps"], made["sample"])
     write_table("table5", made["predictions"], SETTINGS, made["table"], folder / "table5.tex")
+    more = experiment_files(folder / "more", "experiment1", "table5", classical=False, n=200, n_train=5000)
+    write_table("table5", more, SETTINGS, folder / "more.csv", folder / "more.tex")
+    made["more"] = folder / "more.csv"
+    every = catalog_file(folder / "every.parquet", 250)
+    split = split_file(folder / "split.parquet", {"test": 200, "val": 50}, first=FIRST_OBJID)
+    made["magnitudes"] = folder / "samples/magnitudes.parquet"
+    write_magnitudes(every, split, made["magnitudes"])
+    made["worst"] = folder / "samples/worst.h5"
+    few = predictions_file(folder / "few", "e", "pcm-astromae", "pretrained", 0.03, n=50, n_val=5)
+    sample_worst([few], made["stamps"], made["worst"])
+    names = [("pcm", True), ("henghes", False), ("pcm-astromae", False)]
+    made["provenance"] = [training_record(folder, "experiment2", name, pretraining) for name, pretraining in names]
+    made["networks"] = networks_file(folder / "networks.json")
     return made
 
 
@@ -60,7 +94,15 @@ KINDS = {
     "published": lambda i, *out: draw_published(i["table"], *out),
     "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
     "stamps": lambda i, *out: draw_stamps(i["sample"], *out),
+    "residuals": lambda i, *out: draw_residuals(i["predictions"], i["magnitudes"], SETTINGS, *out),
+    "worst": lambda i, *out: draw_worst(i["worst"], 32, *out),
+    "labels": lambda i, *out: draw_labels([i["table"], i["more"]], *out),
+    "loss-time": lambda i, *out: draw_loss_time(i["provenance"], i["histories"], *out),
+    "scheme-autoencoder": lambda i, *out: draw_autoencoder(i["networks"], ["plain", "pcm"], 0.75, *out),
+    "scheme-inception": lambda i, *out: draw_inception(i["networks"], *out),
+    "scheme-models": lambda i, *out: draw_models(i["networks"], MODELS, *out),
 }
+MODELS = ["henghes", "pcm-vit", "plain-astromae", "scratch-pcm-vit-magnitude"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -206,7 +248,77 @@ def test_a_history_that_is_none(tmp_path):
         draw_learning_rate("pretraining", "experiment1", tmp_path / "h.csv", tmp_path / "a.pdf", tmp_path / "a.png")
 
 
+def texts(figure):
+    """Return all that is written in a scheme."""
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_schemes_show_the_shapes_of_the_networks(inputs, tmp_path, monkeypatch):
+    out = tmp_path / "a.pdf", tmp_path / "a.png"
+    with captured(monkeypatch, scheme_autoencoder) as figures:
+        draw_autoencoder(inputs["networks"], ["plain", "pcm"], 0.75, *out)
+    written = texts(figures[0])
+    # 4 of 16 patches of 8 x 8 x 5 values go into an encoder of width 192; 12 come back
+    assert {"4×320", "4×192", "16×192", "12×320"} <= set(written)
+    assert "encoder\n12 blocks\n3 heads" in written and "decoder\n4 blocks\n3 heads" in written
+    with captured(monkeypatch, scheme_inception) as figures:
+        draw_inception(inputs["networks"], *out)
+    assert {"5×32×32", "64×16×16", "12×4×4", "192\nfeatures"} <= set(texts(figures[0]))
+    assert "conv 5×5: 16, 16, 8, 8, none" in texts(figures[0])
+    with captured(monkeypatch, scheme_models) as figures:
+        draw_models(inputs["networks"], MODELS, *out)
+    written = texts(figures[0])
+    assert {"Henghes et al. 2022", "plain-AstroMAE", "15.80 M, 10.40 M trained", "3216\n1024"} <= set(written)
+    assert written.count("Inception\n0.03 M") == 2
+
+
+def test_a_scheme_of_an_unknown_network(inputs, tmp_path):
+    out = tmp_path / "a.pdf", tmp_path / "a.png"
+    with pytest.raises(InputError, match=r"networks\.json: describes no model vit-huge"):
+        draw_models(inputs["networks"], ["vit-huge"], *out)
+    with pytest.raises(InputError, match=r"networks\.json: describes no encoder huge"):
+        draw_autoencoder(inputs["networks"], ["huge"], 0.75, *out)
+
+
+def test_residuals_show_one_model_of_each_group(inputs, tmp_path, monkeypatch):
+    with captured(monkeypatch, residuals) as figures:
+        draw_residuals(inputs["predictions"], inputs["magnitudes"], SETTINGS, tmp_path / "a.pdf", tmp_path / "a.png")
+    (figure,) = figures
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["Henghes et al. 2022", "pcm-AstroMAE", "boosted trees on magnitudes"]
+    grid = np.reshape(figure.axes, (3, 3))
+    for row in grid:
+        assert len({axes.get_ylim() for axes in row}) == 1, "panels of a row are compared"
+    for axes in grid[-1]:
+        assert sum(int(text.get_text()) for text in axes.texts) == 200, "every test galaxy is in a bin"
+
+
+def test_time_passes_evenly_over_epochs(inputs):
+    run = read_run(inputs["provenance"][1], inputs["histories"][1])
+    np.testing.assert_allclose(run.seconds, 61.5 * np.arange(1, 13) / 12)
+    assert (run.name, run.kind) == ("Henghes et al. 2022", "none")
+
+
+def test_names_of_curves_do_not_overlap():
+    runs = [Run("", "none", np.array([1.0]), np.array([loss])) for loss in (1.0, 1.001, 1.002, 5.0, 9.9)]
+    places = _spread(runs, np.log(1.0), np.log(10.0))
+    assert (np.diff(places) > 0.06).all() and places[0] >= 0 and places[-1] <= 1
+
+
+def test_labels_need_a_model_with_two_numbers_of_them(inputs, tmp_path):
+    with pytest.raises(InputError, match="no model was trained on two numbers of labels"):
+        draw_labels([inputs["table"]], tmp_path / "a.pdf", tmp_path / "a.png")
+
+
+def test_a_sample_of_no_mistakes(inputs, tmp_path):
+    with pytest.raises(InputError, match=r"stamps\.h5: a sample without z_pred, z_spec"):
+        draw_worst(inputs["sample"], 32, tmp_path / "a.pdf", tmp_path / "a.png")
+
+
 def test_no_figure_needs_torch():
-    modules = "density example_stamps finetuning_curves learning_rate pretraining_curves published_dots reconstructions"
+    modules = (
+        "costs density example_stamps finetuning_curves labels learning_rate loss_time pretraining_curves "
+        "published_dots reconstructions residuals scheme_autoencoder scheme_inception scheme_models worst_stamps"
+    )
     code = "import sys; " + "; ".join(f"import astromae.evaluation.{name}" for name in [*modules.split(), "tables"])
     subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)

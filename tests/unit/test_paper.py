@@ -12,15 +12,20 @@ import pytest
 import typst
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import Comparison, compare
+from astromae.evaluation.costs import write_cost_table
 from astromae.evaluation.density import draw_density
 from astromae.evaluation.example_galaxies import sample_examples
 from astromae.evaluation.example_stamps import draw_stamps
 from astromae.evaluation.formatting import duration, power_of_ten
 from astromae.evaluation.learning_rate import draw_learning_rate
+from astromae.evaluation.loss_time import draw_loss_time
 from astromae.evaluation.paper import MAIN, assemble, write_paper
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.pretraining_curves import draw_pretraining
 from astromae.evaluation.reconstructions import draw_reconstructions
+from astromae.evaluation.scheme_autoencoder import draw_autoencoder
+from astromae.evaluation.scheme_inception import draw_inception
+from astromae.evaluation.scheme_models import draw_models
 from astromae.evaluation.scores import score
 from astromae.evaluation.tables import write_table
 from astromae.evaluation.values_experiment import write_experiment_values
@@ -32,6 +37,7 @@ from evaluation_inputs import (
     experiment_files,
     history_file,
     models_file,
+    networks_file,
     predictions_file,
     reconstructions_file,
     split_file,
@@ -58,6 +64,7 @@ def results(tmp_path_factory):
     write_survey_values(catalog, stamps, missing, values[0])
     sample_examples(catalog, stamps, folder / "sample.h5")
     draw_stamps(folder / "sample.h5", *out("stamps"))
+    networks = networks_file(folder / "networks.json")
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
     # configurations are merged, so that keys of the other kind of schedule may be left
     steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup_epochs": 1, "period_epochs": 12}
@@ -67,6 +74,8 @@ def results(tmp_path_factory):
         predictions = experiment_files(folder, name, table, classical=table == "table4", n=150)
         write_table(table, predictions, SETTINGS, folder / f"{table}.csv", folder / f"{table}.tex")
         records = [training_record(folder / "records", name, encoder, True) for encoder in ("plain", "pcm")]
+        titles = {name: settings["title"]}
+        write_cost_table(records, networks, titles, folder / f"{name}-cost.csv", folder / f"{name}-cost.tex")
         values.append(folder / "values" / f"{name}.json")
         write_experiment_values(
             name,
@@ -75,6 +84,7 @@ def results(tmp_path_factory):
             split_file(folder / f"{name}.parquet", {"pretrain": 1200, "train": 700, "val": 50, "test": 150}),
             folder / f"{table}.csv",
             models_file(folder / "models.json"),
+            folder / f"{name}-cost.csv",
             predictions,
             records,
             values[-1],
@@ -85,6 +95,10 @@ def results(tmp_path_factory):
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))
+    draw_autoencoder(networks, ["plain", "pcm"], 0.75, *out("scheme-autoencoder"))
+    draw_inception(networks, *out("scheme-inception"))
+    draw_models(networks, ["henghes", "pcm-astromae"], *out("scheme-models"))
+    draw_loss_time(records, [history, history], *out("loss-time-experiment2"))
     return {
         "values": values,
         "figures": sorted(figures.glob("*.pdf")),
@@ -144,6 +158,10 @@ def test_pages_have_something_on_them(results, tmp_path):
         ink = np.asarray(Image.open(tmp_path / "page.png").convert("L")) < 160
         assert ink.mean() > 0.01, f"page {number + 1} is nearly empty"
         assert not ink[:, :10].any() and not ink[:, -10:].any(), f"page {number + 1} runs off the paper"
+        # below the text only the page's number; a float that does not fit its column would run over it
+        bottom = ink[-31:].copy()  # 20 mm
+        bottom[:, ink.shape[1] // 2 - 8 : ink.shape[1] // 2 + 8] = False
+        assert not bottom[4:].any(), f"page {number + 1} runs over its foot"
 
 
 def test_captions_say_what_is_simulated(results, tmp_path):
@@ -151,7 +169,7 @@ def test_captions_say_what_is_simulated(results, tmp_path):
     images = [text for kind, text in found if kind == "image"]
     assert len(images) == len(results["figures"])
     for text in images:
-        assert "Pixels are simulated" in text or "Learning rate" in text, text
+        assert "Pixels are simulated" in text or text.strip().startswith(("Learning rate", "Scheme")), text
     tables = [text for kind, text in found if kind == "table" and "metrics on" in text]
     assert len(tables) == 2 and all("Pixels are simulated" in text for text in tables)
     assert all("not to be compared with ours directly" in re.sub(r"\s+", " ", text) for text in tables)
@@ -189,7 +207,7 @@ ALLOWED = [
     r'"[a-zA-Z][\w./-]*"',
     r"\b\d*\.?\d+(em|pt|mm|fr)\b",
     r"\b(width: |luma\()\d+%",
-    r"\bcolumns?: \d\b",
+    r"\bcolumns?(: |\()\d\b",
     r"\.len\(\) [+>=]+ \d\b",
     r"\.at\(\d\)",
     r'exponent == "0"',

@@ -109,7 +109,7 @@ def test_paired_differences_are_sharper_than_two_intervals(tmp_path):
 
     table["z_pred"] += 0.002 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
     second = tmp_path / "second.parquet"
-    write_predictions(second, table, {"experiment": "e", "model": "second", "group": "scratch"}, 42, 1)
+    write_predictions(second, table, {"experiment": "e", "model": "second", "group": "scratch"}, 42, 1000)
     scores = score(read_predictions([first, second]), SETTINGS)
     low, high = scores.limits("mae")
     assert low[1] < high[0], "the intervals overlap"

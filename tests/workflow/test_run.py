@@ -89,8 +89,17 @@ def test_touching_every_source_reruns_nothing(finished):
     assert finished.plan(*PRESET) == {}
 
 
-DOWNSTREAM = {"table", "values_experiment", "figure_density", "figure_published", "paper", "results_page", "all"}
-TRAINED = DOWNSTREAM | {"redshift", "figure_finetuning", "figure_learning_rate"}
+TABLES = {"table", "values_experiment", "figure_published", "figure_labels", "paper", "results_page", "all"}
+DOWNSTREAM = TABLES | {"figure_density", "figure_residuals", "cost_table"}
+TRAINED = DOWNSTREAM | {
+    "redshift",
+    "figure_finetuning",
+    "figure_learning_rate",
+    "figure_loss_time",
+    "sample_worst",
+    "figure_worst",
+}
+SCHEMES = {"models", "networks", "figure_autoencoder", "figure_inception", "figure_models"}
 PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstructions", "figure_pretraining"}
 
 
@@ -98,10 +107,7 @@ PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstru
     ("source", "rerun"),
     [
         ("workflow/astromae/evaluation/density.py", {"figure_density", "paper", "results_page", "all"}),
-        (
-            "workflow/astromae/evaluation/published.csv",
-            {"table", "figure_published", "values_experiment", "paper", "results_page", "all"},
-        ),
+        ("workflow/astromae/evaluation/published.csv", TABLES),
         ("workflow/paper/astromae.typ", {"paper", "results_page", "all"}),
         ("workflow/report/figures/density.rst", {"results_page", "all"}),
         ("workflow/astromae/training/boosting.py", DOWNSTREAM | {"boost"}),
@@ -109,11 +115,13 @@ PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstru
             "workflow/astromae/training/reconstruct.py",
             {"reconstruct", "figure_reconstructions", "paper", "results_page", "all"},
         ),
-        ("workflow/astromae/models/inception.py", TRAINED | {"models"}),
-        ("workflow/astromae/models/vit.py", PRETRAINED | {"models"}),
+        ("workflow/astromae/models/inception.py", TRAINED | SCHEMES),
+        ("workflow/astromae/models/vit.py", PRETRAINED | SCHEMES),
         (
             "workflow/astromae/stamps/resample.py",
-            PRETRAINED | {"cut", "split", "scaling", "boost", "sample_stamps", "figure_stamps", "values_survey"},
+            PRETRAINED
+            | {"cut", "split", "scaling", "boost", "values_survey"}
+            | {"sample_stamps", "sample_magnitudes", "figure_stamps"},
         ),
         ("workflow/astromae/cli.py", set()),
         ("README.md", set()),

@@ -187,6 +187,7 @@ def split(
 
 Pdf = Annotated[Path, typer.Option(help="Figure to write (PDF).")]
 Png = Annotated[Path, typer.Option(help="The same figure (PNG).")]
+Networks = Annotated[Path, typer.Option(help="Description of the networks (JSON), made by `astromae networks`.")]
 
 
 @app.command()
@@ -201,6 +202,20 @@ def table(
     from astromae.evaluation.tables import write_table
 
     write_table(name, predictions, settings, output_csv, output_tex)
+
+
+@app.command("cost-table")
+def cost_table(
+    provenance: Paths,
+    networks: Networks,
+    titles: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Title of each experiment.")],
+    output_csv: Annotated[Path, typer.Option(help="Table to write (CSV).")],
+    output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
+) -> None:
+    """Make the table of what every training took: time, memory, parameters."""
+    from astromae.evaluation.costs import write_cost_table
+
+    write_cost_table(provenance, networks, titles, output_csv, output_tex)
 
 
 @app.command()
@@ -227,6 +242,30 @@ def sample_stamps(
     from astromae.evaluation.example_galaxies import sample_examples
 
     sample_examples(catalog, stamps, output)
+
+
+@app.command()
+def sample_magnitudes(
+    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
+    split: Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")],
+    output: Annotated[Path, typer.Option(help="Table to write (Parquet): objid, mag_g, mag_r.")],
+) -> None:
+    """Take the magnitudes of an experiment's test galaxies."""
+    from astromae.evaluation.magnitudes_sample import write_magnitudes
+
+    write_magnitudes(catalog, split, output)
+
+
+@app.command()
+def sample_worst(
+    predictions: Paths,
+    stamps: Paths,
+    output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
+) -> None:
+    """Take the test galaxies that the best of the given models mistakes most, with their stamps."""
+    from astromae.evaluation.worst_galaxies import sample_worst as run
+
+    run(predictions, stamps, output)
 
 
 @app.command()
@@ -309,6 +348,93 @@ def figure_published(
 
 
 @app.command()
+def figure_residuals(
+    predictions: Paths,
+    magnitudes: Annotated[Path, typer.Option(help="Output of `astromae sample-magnitudes`.")],
+    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw bias and dispersion against redshift, magnitude and colour, for the best model of each group."""
+    from astromae.evaluation.residuals import draw_residuals
+
+    draw_residuals(predictions, magnitudes, settings, pdf, png)
+
+
+@app.command()
+def figure_worst(
+    sample: Annotated[Path, typer.Option(help="Galaxies to draw, made by `astromae sample-worst`.")],
+    crop: Annotated[int, typer.Option(help="Central pixels on a side that the networks see.")],
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw the galaxies that a model mistakes most, with their redshifts."""
+    from astromae.evaluation.worst_stamps import draw_worst
+
+    draw_worst(sample, crop, pdf, png)
+
+
+@app.command()
+def figure_labels(
+    table: Paths,
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw error against number of labels, for models that several experiments trained."""
+    from astromae.evaluation.labels import draw_labels
+
+    draw_labels(table, pdf, png)
+
+
+@app.command()
+def figure_loss_time(
+    provenance: Paths,
+    history: Paths,
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw the validation losses of an experiment's trainings against wall time."""
+    from astromae.evaluation.loss_time import draw_loss_time
+
+    draw_loss_time(provenance, history, pdf, png)
+
+
+@app.command()
+def figure_autoencoder(
+    networks: Networks,
+    encoder: Annotated[list[str], typer.Option(help="Name of each encoder.")],
+    mask_ratio: Annotated[float, typer.Option(help="Fraction of the patches that is hidden.")],
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw the scheme of the masked autoencoder and of the encoders' blocks (figures 1 and 2)."""
+    from astromae.evaluation.scheme_autoencoder import draw_autoencoder
+
+    draw_autoencoder(networks, encoder, mask_ratio, pdf, png)
+
+
+@app.command()
+def figure_inception(networks: Networks, pdf: Pdf, png: Png) -> None:
+    """Draw the scheme of the Inception module (figure 3)."""
+    from astromae.evaluation.scheme_inception import draw_inception
+
+    draw_inception(networks, pdf, png)
+
+
+@app.command()
+def figure_models(
+    networks: Networks,
+    model: Annotated[list[str], typer.Option(help="Name of each model to draw.")],
+    pdf: Pdf,
+    png: Png,
+) -> None:
+    """Draw the schemes of the redshift models (figures 6 and 7)."""
+    from astromae.evaluation.scheme_models import draw_models
+
+    draw_models(networks, model, pdf, png)
+
+
+@app.command()
 def values_survey(
     catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
     stamps: Paths,
@@ -329,6 +455,7 @@ def values_experiment(
     split: Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")],
     table: Annotated[Path, typer.Option(help="Table of the experiment (CSV).")],
     models: Annotated[Path, typer.Option(help="Output of `astromae models --json`.")],
+    costs: Annotated[Path, typer.Option(help="Table of cost (CSV), made by `astromae cost-table`.")],
     predictions: Paths,
     provenance: Paths,
     output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
@@ -336,7 +463,9 @@ def values_experiment(
     """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
     from astromae.evaluation.values_experiment import write_experiment_values
 
-    write_experiment_values(experiment, settings, evaluation, split, table, models, predictions, provenance, output)
+    write_experiment_values(
+        experiment, settings, evaluation, split, table, models, costs, predictions, provenance, output
+    )
 
 
 @app.command()
@@ -552,6 +681,20 @@ def models(
         write_text(output, text + "\n")
     else:
         print(text)
+
+
+@app.command()
+def networks(
+    config: Annotated[Path, typer.Option(help="Configuration with `models`, `backbones`, `decoder` and `scaling`.")],
+    output: Annotated[Path, typer.Option(help="Description to write (JSON).")],
+) -> None:
+    """Describe every configured network, read off the network itself: shapes, widths, parameters."""
+    import yaml
+
+    from astromae.files import write_json
+    from astromae.models.networks import describe_networks
+
+    write_json(output, describe_networks(yaml.safe_load(config.read_text())))
 
 
 def _model_table(rows: list[dict[str, Any]]) -> str:

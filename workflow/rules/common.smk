@@ -149,6 +149,30 @@ def encoders_of(experiment):
 
 
 PRETRAINED = [name for name in EXPERIMENTS if pretrained_models(name)]
+PRETRAINED_BACKBONES = list(dict.fromkeys(encoder for name in PRETRAINED for encoder in encoders_of(name)))
+
+# Models that some experiment trains, in the order of the configuration.
+USED_MODELS = [
+    name for name in config["models"] if any(name in settings["models"] for settings in EXPERIMENTS.values())
+]
+
+
+def astromae_models(experiment):
+    """Return the experiment's models with all that AstroMAE has: a pretrained encoder, Inception and magnitudes."""
+    return [
+        name
+        for name in pretrained_models(experiment)
+        if config["models"][name]["inception"] and config["models"][name]["magnitude"]
+    ]
+
+
+def share_models_not_labels():
+    """Return whether some model is trained on two numbers of labels."""
+    fractions = {}
+    for settings in EXPERIMENTS.values():
+        for name in settings["models"]:
+            fractions.setdefault(name, set()).add(settings["fractions"]["train"])
+    return any(len(different) > 1 for different in fractions.values())
 
 
 def encoder_folders(experiment, seeds=SEEDS):
@@ -187,6 +211,11 @@ def experiment_of(table):
 def trained_files(experiment, name):
     """Return a file of every training of an experiment: its encoders, then its redshift models."""
     return [f"{folder}/{name}" for folder in encoder_folders(experiment) + redshift_folders(experiment)]
+
+
+def provenance_of(experiment):
+    """Return what every training and classical fit of an experiment says of itself."""
+    return trained_files(experiment, "provenance.json") + classical_files(experiment, "provenance.json")
 
 
 # --- recipes: what a training step is told, and all that its result may depend on ---
@@ -312,6 +341,9 @@ for name, settings in EXPERIMENTS.items():
 
 FIGURES = [
     "stamps",
+    *(["scheme-autoencoder"] if PRETRAINED else []),
+    *(["scheme-inception"] if any(config["models"][name]["inception"] for name in USED_MODELS) else []),
+    "scheme-models",
     *(f"learning-rate-pretraining-{name}" for name in PRETRAINED),
     *(f"learning-rate-finetuning-{name}" for name in EXPERIMENTS),
     *(f"reconstructions-{name}" for name in PRETRAINED),
@@ -319,6 +351,10 @@ FIGURES = [
     *(f"finetuning-{name}" for name in EXPERIMENTS),
     *(f"density-{part}" for part in DENSITY),
     *(f"published-{settings['table']}" for settings in EXPERIMENTS.values()),
+    *(f"residuals-{name}" for name in EXPERIMENTS),
+    *(f"worst-{name}" for name in EXPERIMENTS if astromae_models(name)),
+    *(f"loss-time-{name}" for name in EXPERIMENTS),
+    *(["labels"] if share_models_not_labels() else []),
 ]
 
 
@@ -404,7 +440,10 @@ def about_figures():
 BUNDLED = sorted(
     {
         "results/samples/stamps.h5",
+        *(f"results/samples/magnitudes-{name}.parquet" for name in EXPERIMENTS),
+        *(f"results/samples/worst-{name}.h5" for name in EXPERIMENTS if astromae_models(name)),
         "results/tables/models.json",
+        "results/tables/networks.json",
         "results/values/survey.json",
         *(f"results/splits/{name}.parquet" for name in EXPERIMENTS),
         *(f"{folder}/reconstructions.h5" for name in PRETRAINED for folder in encoder_folders(name, SEEDS[:1])),

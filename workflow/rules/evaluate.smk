@@ -9,6 +9,8 @@ rule tables:
             for suffix in ("csv", "tex")
         ],
         "results/tables/models.json",
+        "results/tables/cost.csv",
+        "results/tables/cost.tex",
 
 
 rule figures:
@@ -38,14 +40,37 @@ rule table:
         "--settings {params.settings:q} --output-csv {output.csv} --output-tex {output.tex} 2>&1 | tee {log}"
 
 
+rule cost_table:
+    input:
+        provenance=[file for name in EXPERIMENTS for file in provenance_of(name)],
+        networks="results/tables/networks.json",
+        code=code("cost-table"),
+    output:
+        csv=reported("results/tables/cost.csv"),
+        tex=reported("results/tables/cost.tex"),
+    log:
+        "results/logs/table/cost.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        provenance=repeated("provenance"),
+        titles=as_json({name: settings["title"] for name, settings in EXPERIMENTS.items()}),
+    shell:
+        "python -m astromae cost-table {params.provenance} --networks {input.networks} "
+        "--titles {params.titles:q} --output-csv {output.csv} --output-tex {output.tex} 2>&1 | tee {log}"
+
+
 rule values_experiment:
     input:
         split="results/splits/{experiment}.parquet",
         table=lambda wildcards: f"results/tables/{EXPERIMENTS[wildcards.experiment]['table']}.csv",
         models="results/tables/models.json",
+        costs="results/tables/cost.csv",
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
-        provenance=lambda wildcards: trained_files(wildcards.experiment, "provenance.json")
-        + classical_files(wildcards.experiment, "provenance.json"),
+        provenance=lambda wildcards: provenance_of(wildcards.experiment),
         code=code("values-experiment"),
     output:
         "results/values/{experiment}.json",
@@ -64,7 +89,7 @@ rule values_experiment:
     shell:
         "python -m astromae values-experiment --experiment {wildcards.experiment} "
         "--settings {params.settings:q} --evaluation {params.evaluation:q} --split {input.split} "
-        "--table {input.table} --models {input.models} {params.predictions} "
+        "--table {input.table} --models {input.models} --costs {input.costs} {params.predictions} "
         "{params.provenance} --output {output} 2>&1 | tee {log}"
 
 
@@ -213,4 +238,153 @@ rule figure_published:
         runtime=minutes(20),
     shell:
         "python -m astromae figure-published --table {input.table} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_residuals:
+    input:
+        predictions=lambda wildcards: predictions_of(wildcards.experiment),
+        magnitudes="results/samples/magnitudes-{experiment}.parquet",
+        code=code("figure-residuals"),
+    output:
+        pdf=reported("results/figures/residuals-{experiment}.pdf"),
+        png=reported("results/figures/residuals-{experiment}.png"),
+    log:
+        "results/logs/figures/residuals-{experiment}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        predictions=repeated("predictions"),
+        settings=as_json(config["evaluation"]),
+    shell:
+        "python -m astromae figure-residuals {params.predictions} --magnitudes {input.magnitudes} --settings {params.settings:q} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_worst:
+    input:
+        sample="results/samples/worst-{experiment}.h5",
+        code=code("figure-worst"),
+    output:
+        pdf=reported("results/figures/worst-{experiment}.pdf"),
+        png=reported("results/figures/worst-{experiment}.png"),
+    log:
+        "results/logs/figures/worst-{experiment}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        crop=config["scaling"]["crop"],
+    shell:
+        "python -m astromae figure-worst --sample {input.sample} --crop {params.crop} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_labels:
+    input:
+        table=[f"results/tables/{settings['table']}.csv" for settings in EXPERIMENTS.values()],
+        code=code("figure-labels"),
+    output:
+        pdf=reported("results/figures/labels.pdf"),
+        png=reported("results/figures/labels.png"),
+    log:
+        "results/logs/figures/labels.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        tables=repeated("table"),
+    shell:
+        "python -m astromae figure-labels {params.tables} " "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_loss_time:
+    input:
+        provenance=lambda wildcards: trained_files(wildcards.experiment, "provenance.json"),
+        history=lambda wildcards: trained_files(wildcards.experiment, "history.csv"),
+        code=code("figure-loss-time"),
+    output:
+        pdf=reported("results/figures/loss-time-{experiment}.pdf"),
+        png=reported("results/figures/loss-time-{experiment}.png"),
+    log:
+        "results/logs/figures/loss-time-{experiment}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        provenance=repeated("provenance"),
+        histories=repeated("history"),
+    shell:
+        "python -m astromae figure-loss-time {params.provenance} {params.histories} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_autoencoder:
+    input:
+        networks="results/tables/networks.json",
+        code=code("figure-autoencoder"),
+    output:
+        pdf=reported("results/figures/scheme-autoencoder.pdf"),
+        png=reported("results/figures/scheme-autoencoder.png"),
+    log:
+        "results/logs/figures/scheme-autoencoder.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        encoders=named("encoder", PRETRAINED_BACKBONES),
+        mask_ratio=EXPERIMENTS[(PRETRAINED or list(EXPERIMENTS))[0]]["pretraining"]["mask_ratio"],
+    shell:
+        "python -m astromae figure-autoencoder --networks {input.networks} {params.encoders} --mask-ratio {params.mask_ratio} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_inception:
+    input:
+        networks="results/tables/networks.json",
+        code=code("figure-inception"),
+    output:
+        pdf=reported("results/figures/scheme-inception.pdf"),
+        png=reported("results/figures/scheme-inception.png"),
+    log:
+        "results/logs/figures/scheme-inception.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    shell:
+        "python -m astromae figure-inception --networks {input.networks} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_models:
+    input:
+        networks="results/tables/networks.json",
+        code=code("figure-models"),
+    output:
+        pdf=reported("results/figures/scheme-models.pdf"),
+        png=reported("results/figures/scheme-models.png"),
+    log:
+        "results/logs/figures/scheme-models.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        models=named("model", USED_MODELS),
+    shell:
+        "python -m astromae figure-models --networks {input.networks} {params.models} "
         "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"

@@ -62,3 +62,64 @@ rule sample_stamps:
     shell:
         "python -m astromae sample-stamps --catalog {input.catalog} {params.stamps} "
         "--output {output} 2>&1 | tee {log}"
+
+
+rule networks:
+    input:
+        code=code("networks"),
+    output:
+        "results/tables/networks.json",
+    log:
+        "results/logs/networks.log",
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        config=as_json({key: config[key] for key in ("models", "backbones", "decoder", "scaling")}),
+    shell:
+        "python -m astromae networks --config <(echo {params.config:q}) --output {output} 2>&1 | tee {log}"
+
+
+rule sample_magnitudes:
+    input:
+        catalog=CATALOG,
+        split="results/splits/{experiment}.parquet",
+        code=code("sample-magnitudes"),
+    output:
+        "results/samples/magnitudes-{experiment}.parquet",
+    log:
+        "results/logs/samples/magnitudes-{experiment}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    shell:
+        "python -m astromae sample-magnitudes --catalog {input.catalog} --split {input.split} "
+        "--output {output} 2>&1 | tee {log}"
+
+
+rule sample_worst:
+    input:
+        predictions=lambda wildcards: [
+            f"{folder}/predictions.parquet"
+            for folder in redshift_folders(wildcards.experiment, astromae_models(wildcards.experiment))
+        ],
+        stamps=SHARDS,
+        code=code("sample-worst"),
+    output:
+        "results/samples/worst-{experiment}.h5",
+    log:
+        "results/logs/samples/worst-{experiment}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        predictions=repeated("predictions"),
+        stamps=repeated("stamps"),
+    shell:
+        "python -m astromae sample-worst {params.predictions} {params.stamps} " "--output {output} 2>&1 | tee {log}"

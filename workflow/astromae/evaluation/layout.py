@@ -15,6 +15,7 @@ COLUMNS = (
     "group",
     "model",
     *(name for metric in METRICS for name in (metric, *(f"{metric}_{part}" for part in PARTS))),
+    "n_train",
     "n_test",
     "n_seeds",
 )

@@ -29,6 +29,11 @@ def model_name(model: str) -> str:
     return f"{name} (scratch)" if scratch else name
 
 
+def encoder_name(encoder: str) -> str:
+    """Return how an encoder is called, for example ``pcm encoder``."""
+    return f"{encoder} encoder"
+
+
 def group_name(group: str) -> str:
     """Return the heading of a group of models."""
     return GROUPS.get(group, group.capitalize())

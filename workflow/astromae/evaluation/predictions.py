@@ -1,4 +1,4 @@
-"""Reading the predictions of an experiment: many files, one list of test galaxies."""
+"""Reading the predictions of an experiment: many files, one list of galaxies."""
 
 import json
 from collections.abc import Sequence
@@ -37,16 +37,18 @@ class ModelPredictions:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Every model's predictions for the same test galaxies.
+    """Every model's predictions for the same galaxies.
 
     Attributes
     ----------
     experiment
         Name as in the configuration.
     objid
-        Test galaxies, ascending, shape (n,).
+        Galaxies of one subset, ascending, shape (n,).
     z_spec
         Their spectroscopic redshifts, shape (n,).
+    train_galaxies
+        Labelled galaxies that the models were trained on.
     models
         The models, in the order in which the files named them first.
     """
@@ -54,11 +56,12 @@ class Predictions:
     experiment: str
     objid: np.ndarray
     z_spec: np.ndarray
+    train_galaxies: int
     models: tuple[ModelPredictions, ...]
 
 
-def _read(path: Path) -> tuple[dict, pd.DataFrame]:
-    """Return a file's metadata and its test galaxies by ascending objid."""
+def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
+    """Return a file's metadata and the galaxies of a subset by ascending objid."""
     try:
         table = pq.read_table(path)
     except (OSError, ValueError) as error:
@@ -67,37 +70,39 @@ def _read(path: Path) -> tuple[dict, pd.DataFrame]:
         metadata = json.loads((table.schema.metadata or {})[b"astromae"])
     except (KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: the schema metadata has no JSON under the key `astromae`") from error
-    missing = [key for key in ("experiment", "model", "group", "seed") if key not in metadata]
+    missing = [key for key in ("experiment", "model", "group", "seed", "train_galaxies") if key not in metadata]
     missing += [name for name in ("objid", "z_spec", "z_pred", "subset") if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: no {', '.join(missing)} among its metadata and columns")
     rows = table.to_pandas()
-    rows = rows[rows["subset"] == "test"].sort_values("objid", ignore_index=True)
+    rows = rows[rows["subset"] == subset].sort_values("objid", ignore_index=True)
     if rows.empty:
-        raise InputError(f"{path}: no row with subset `test`")
+        raise InputError(f"{path}: no row with subset `{subset}`")
     if rows["objid"].duplicated().any():
         twice = rows["objid"][rows["objid"].duplicated()].iloc[0]
-        raise InputError(f"{path}: galaxy {twice} stands twice in subset `test`")
+        raise InputError(f"{path}: galaxy {twice} stands twice in subset `{subset}`")
     wrong = rows[~np.isfinite(rows["z_pred"]) | ~np.isfinite(rows["z_spec"])]
     if not wrong.empty:
         raise InputError(f"{path}: {len(wrong)} redshifts are not finite, first of galaxy {wrong['objid'].iloc[0]}")
     return metadata, rows
 
 
-def read_predictions(paths: Sequence[Path]) -> Predictions:
-    """Read the test galaxies of one experiment's prediction files.
+def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions:
+    """Read the galaxies of one experiment's prediction files.
 
     Parameters
     ----------
     paths
         Files ``predictions.parquet``: columns objid, z_spec, z_pred, subset; schema metadata
-        ``astromae`` with experiment, model, group and seed.
+        ``astromae`` with experiment, model, group, seed and train_galaxies.
+    subset
+        Galaxies that are read: ``test``, or ``val`` to choose between models.
 
     Raises
     ------
     InputError
-        If a file cannot be read, is of another experiment, holds other test galaxies or other
-        spectroscopic redshifts than the first, or repeats a model's seed.
+        If a file cannot be read, is of another experiment, holds other galaxies or other
+        spectroscopic redshifts than the first, was trained on another number of them, or repeats a model's seed.
     """
     if not paths:
         raise InputError("no predictions given: at least one predictions.parquet is needed")
@@ -105,7 +110,7 @@ def read_predictions(paths: Sequence[Path]) -> Predictions:
     runs: dict[str, dict[int, np.ndarray]] = {}
     groups: dict[str, str] = {}
     for path in paths:
-        metadata, rows = _read(path)
+        metadata, rows = _read(path, subset)
         if first is None:
             first = path, metadata, rows
         if metadata["experiment"] != first[1]["experiment"]:
@@ -115,11 +120,16 @@ def read_predictions(paths: Sequence[Path]) -> Predictions:
             )
         if not np.array_equal(rows["objid"], first[2]["objid"]):
             raise InputError(
-                f"{path}: {len(rows)} test galaxies that differ from the {len(first[2])} of {first[0]}; "
+                f"{path}: {len(rows)} {subset} galaxies that differ from the {len(first[2])} of {first[0]}; "
                 "models are compared on the same galaxies only"
             )
         if not np.allclose(rows["z_spec"], first[2]["z_spec"], rtol=0, atol=1e-6):
             raise InputError(f"{path}: other spectroscopic redshifts than {first[0]} for the same galaxies")
+        if metadata["train_galaxies"] != first[1]["train_galaxies"]:
+            raise InputError(
+                f"{path}: trained on {metadata['train_galaxies']} galaxies, but {first[0]} on "
+                f"{first[1]['train_galaxies']}; models are compared after the same labels only"
+            )
         model, seed = metadata["model"], int(metadata["seed"])
         if seed in runs.setdefault(model, {}):
             raise InputError(f"{path}: model {model!r} with seed {seed} was already given")
@@ -133,5 +143,6 @@ def read_predictions(paths: Sequence[Path]) -> Predictions:
         first[1]["experiment"],
         first[2]["objid"].to_numpy(np.int64),
         first[2]["z_spec"].to_numpy(np.float64),
+        int(first[1]["train_galaxies"]),
         models,
     )

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from astromae.errors import InputError
 from astromae.evaluation.histories import read_history
+from astromae.evaluation.names import encoder_name
 from astromae.evaluation.style import BLUE, FEW_EPOCHS, GREEN, GREY, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
 
 #: A range of losses that is wider than this factor is drawn on a logarithmic axis.
@@ -45,7 +46,7 @@ def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], pdf: Pa
             axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         handles = [
-            Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=f"{name} encoder") for n, name in enumerate(names)
+            Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=encoder_name(name)) for n, name in enumerate(names)
         ]
         handles += [Line2D([], [], color=GREY, ls="--", lw=0.9, label="training")]
         handles += [Line2D([], [], color=GREY, label="validation")]

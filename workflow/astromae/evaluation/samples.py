@@ -4,7 +4,7 @@ Figures that show pixels read a sample instead of the shards, so that they can b
 stamps are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +27,18 @@ class Sample:
         One row a galaxy: objid (int64), and numbers that a figure writes beside it.
     images
         Their stamps in nanomaggies a pixel, float16, shape (n, 5, 64, 64), bands u, g, r, i, z.
+    about
+        What the sample says of itself, as text.
     """
 
     galaxies: pd.DataFrame
     images: np.ndarray
+    about: Mapping[str, str]
 
 
-def write_sample(path: Path, galaxies: pd.DataFrame, stamps: Sequence[Path]) -> None:
+def write_sample(
+    path: Path, galaxies: pd.DataFrame, stamps: Sequence[Path], about: Mapping[str, str] | None = None
+) -> None:
     """Write galaxies and their stamps as HDF5: data set ``images``, and one for every column of `galaxies`.
 
     Parameters
@@ -44,6 +49,8 @@ def write_sample(path: Path, galaxies: pd.DataFrame, stamps: Sequence[Path]) -> 
         One row a galaxy, with objid; all columns are numbers.
     stamps
         Shards that hold their stamps.
+    about
+        What the sample says of itself, as attributes.
 
     Raises
     ------
@@ -53,6 +60,7 @@ def write_sample(path: Path, galaxies: pd.DataFrame, stamps: Sequence[Path]) -> 
     images = StampSet(stamps).read(galaxies["objid"].to_numpy())
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["images"] = images
+        file.attrs.update(about or {})
         columns = file.create_group("galaxies", track_order=True)
         for name, values in galaxies.items():
             columns[name] = values.to_numpy()
@@ -69,6 +77,6 @@ def read_sample(path: Path) -> Sample:
     try:
         with h5py.File(path) as file:
             columns = {name: values[:] for name, values in file["galaxies"].items()}
-            return Sample(pd.DataFrame(columns), file["images"][:])
+            return Sample(pd.DataFrame(columns), file["images"][:], dict(file.attrs))
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a readable sample of galaxies with stamps ({error})") from error

@@ -83,12 +83,14 @@ def drawing(pdf: Path, png: Path, width: float, height: float, layout: str = "co
     width, height
         Size in inches; `ONE_COLUMN` and `TWO_COLUMNS` are the widths of the page.
     layout
-        Layout engine; ``compressed`` closes the gaps between panels of a fixed aspect.
+        Layout engine; ``compressed`` closes the gaps between panels of a fixed aspect, ``none`` leaves axes
+        where they are put.
     """
     with mpl.rc_context({**mpl.rcParamsDefault, **_RC}):
         figure = Figure(figsize=(width, height), layout=layout)
         FigureCanvasAgg(figure)
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+        if figure.get_layout_engine() is not None:
+            figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
         yield figure
         with atomic_path(pdf) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

@@ -33,13 +33,14 @@ def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.Dat
         Columns `layout.COLUMNS`: for each metric the mean over seeds, its standard deviation over seeds (NaN for
         one seed), the ends of the bootstrap interval of the mean, the published value (NaN where there
         is none), and 1 where the value is the best and its paired differences from all others exclude
-        zero. Rows in the published order, each group's unpublished models after it, and classical rows last.
+        zero; then the numbers of labelled training galaxies, of test galaxies and of seeds. Rows in the
+        published order, each group's unpublished models after it, and classical rows last.
     """
     published = published_table(name)
     scores = score(predictions, settings)
-    n_test = len(predictions.z_spec)
+    counts = {"n_train": predictions.train_galaxies, "n_test": len(predictions.z_spec)}
     rows = [
-        {"group": model.group, "model": model.model, "n_test": n_test, "n_seeds": len(model.seeds)}
+        {"group": model.group, "model": model.model, **counts, "n_seeds": len(model.seeds)}
         for model in predictions.models
     ]
     for metric in METRICS:

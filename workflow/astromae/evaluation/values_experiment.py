@@ -1,19 +1,19 @@
 """The numbers that the paper quotes of an experiment, as text, and the orders that its galaxies support."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
+from astromae.evaluation.costs import formatted_costs, read_cost_table
 from astromae.evaluation.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.evaluation.layout import read_table
 from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.names import METRIC_NAMES
 from astromae.evaluation.predictions import CLASSICAL, read_predictions
+from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
 
@@ -25,6 +25,7 @@ def write_experiment_values(
     split: Path,
     table: Path,
     models: Path,
+    costs: Path,
     predictions: Sequence[Path],
     provenance: Sequence[Path],
     output: Path,
@@ -43,6 +44,8 @@ def write_experiment_values(
         Its table (`astromae.evaluation.tables`).
     models
         Parameters of every configured model (``astromae models --json``).
+    costs
+        Table of what every training took (`astromae.evaluation.costs`).
     predictions
         All its predictions, for paired comparisons.
     provenance
@@ -57,13 +60,14 @@ def write_experiment_values(
     """
     subsets = _read_subsets(split)
     rows = read_table(table)
-    described = {row["name"]: row for row in _read_json(models)}
+    described = {row["name"]: row for row in read_json(models)}
     data = read_predictions(predictions)
     if data.experiment != experiment:
         raise InputError(f"{predictions[0]}: of experiment {data.experiment!r}, not {experiment!r}")
-    recorded = [_read_json(path) for path in provenance]
+    recorded = [read_json(path) for path in provenance]
     networks = rows[rows["group"] != CLASSICAL]
     assembled = [name for name in networks["model"] if _is_astromae(described.get(name, {}))]
+    took = read_cost_table(costs)
     printed = rows.dropna(subset=f"{METRIC}_published").set_index("model")[f"{METRIC}_published"]
     write_json(
         output,
@@ -92,16 +96,11 @@ def write_experiment_values(
             "classical": list(rows["model"][rows["group"] == CLASSICAL]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
+            "costs": formatted_costs(took[took["experiment"] == experiment]),
+            "split_seed": str(settings["seed"]),
             "provenance": _provenance(recorded),
         },
     )
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file ({error})") from error
 
 
 def _read_subsets(path: Path) -> dict[str, int]:

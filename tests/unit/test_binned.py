@@ -1,0 +1,88 @@
+"""Bins hold every galaxy, intervals hold the truth, and models are chosen by galaxies that are not shown."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astromae.errors import InputError
+from astromae.evaluation.binned import BINS, LEAST, bin_edges, binned_metrics
+from astromae.evaluation.magnitudes_sample import read_magnitudes, write_magnitudes
+from astromae.evaluation.predictions import read_predictions
+from astromae.evaluation.representatives import best_of_groups
+from astromae.evaluation.worst_galaxies import TAKEN, choose_worst
+from evaluation_inputs import FIRST_OBJID, SETTINGS, catalog_file, predictions_file, split_file
+
+
+@pytest.mark.parametrize("n", [20, 45, 300, 5000])
+def test_bins_hold_all_galaxies_and_enough_of_them(n):
+    quantity = np.append(np.random.default_rng(n).normal(17, 1, n), 40.0)  # with an outlier
+    edges = bin_edges(quantity)
+    assert (np.diff(edges) > 0).all() and edges[0] == quantity.min() and edges[-1] == quantity.max()
+    counts = np.histogram(quantity, edges)[0]
+    assert counts.sum() == n + 1 and (counts >= min(LEAST, n)).all()
+    assert len(counts) <= BINS and (len(counts) > 3 or n < 300)
+
+
+def test_intervals_hold_the_truth():
+    """Errors grow with the quantity, for two seeds of one model; dispersion and bias are those put in."""
+    rng = np.random.default_rng(1)
+    n = 20_000
+    quantity = rng.uniform(0, 1, n)
+    z = rng.uniform(0.05, 0.3, n)
+    z_pred = z + (1 + z) * (0.003 + (0.01 + 0.02 * quantity) * rng.standard_normal((2, n)))
+    found = binned_metrics(quantity, z, [z_pred], SETTINGS, ("bias", "nmad"))
+    truth = 0.01 + 0.02 * found.centre
+    assert found.count.sum() == n and found.value["nmad"].shape == (1, len(found.centre))
+    np.testing.assert_allclose(found.value["nmad"][0], truth, rtol=0.05)
+    held = (found.low["nmad"][0] < truth) & (truth < found.high["nmad"][0])
+    assert held.mean() >= 0.8
+    assert ((found.low["bias"] < found.value["bias"]) & (found.value["bias"] < found.high["bias"])).all()
+    assert ((found.low["bias"][0] < 0.003) & (0.003 < found.high["bias"][0])).mean() >= 0.7
+
+
+def swap(path, subset_sigma):
+    """Replace the errors of a subset's galaxies by normal ones."""
+    table = pq.read_table(path)
+    rows = table.to_pandas()
+    for subset, sigma in subset_sigma.items():
+        here = rows["subset"] == subset
+        rows.loc[here, "z_pred"] = rows.loc[here, "z_spec"] + sigma * np.random.default_rng(3).standard_normal(
+            here.sum()
+        )
+    pq.write_table(pa.Table.from_pandas(rows).replace_schema_metadata(table.schema.metadata), path)
+
+
+def test_models_are_chosen_by_validation_galaxies(tmp_path):
+    paths = [
+        predictions_file(tmp_path, "e", model, group, 0.01)
+        for model, group in [("a", "scratch"), ("b", "scratch"), ("c", "pretrained")]
+    ]
+    swap(paths[0], {"val": 0.05, "test": 0.001})  # best on the test galaxies, and not to be chosen for that
+    assert best_of_groups(read_predictions(paths), paths) == ["b", "c"]
+    assert choose_worst(paths[:2])[0] == "b"
+
+
+def test_the_worst_galaxies_are_the_worst(tmp_path):
+    paths = [predictions_file(tmp_path, "e", "pcm-astromae", "pretrained", 0.02, seed) for seed in (1, 2)]
+    _, worst = choose_worst(paths)
+    frames = [pd.read_parquet(path).query("subset == 'test'").set_index("objid") for path in paths]
+    z, z_pred = frames[0]["z_spec"], (frames[0]["z_pred"] + frames[1]["z_pred"]) / 2
+    error = ((z_pred - z) / (1 + z)).abs().sort_values(ascending=False)
+    assert list(worst["objid"]) == list(error.index[:TAKEN])
+    np.testing.assert_allclose(worst["z_pred"], z_pred[worst["objid"]])
+
+
+def test_magnitudes_are_those_of_the_test_galaxies(tmp_path):
+    catalog = catalog_file(tmp_path / "galaxies.parquet", 50)
+    split = split_file(tmp_path / "split.parquet", {"train": 20, "test": 30}, first=FIRST_OBJID)
+    write_magnitudes(catalog, split, tmp_path / "m.parquet")
+    objid = np.arange(20, 50)[::-1] + FIRST_OBJID
+    found = read_magnitudes(tmp_path / "m.parquet", objid)
+    expected = pd.read_parquet(catalog).set_index("objid").loc[objid]
+    np.testing.assert_allclose(found["mag_r"], expected["mag_r"], rtol=1e-6)
+    with pytest.raises(InputError, match=r"m\.parquet: lacks 1 of 2 test galaxies"):
+        read_magnitudes(tmp_path / "m.parquet", np.array([FIRST_OBJID + 30, FIRST_OBJID]))
+    other = split_file(tmp_path / "other.parquet", {"train": 1, "test": 3})
+    with pytest.raises(InputError, match="holds no test galaxy"):
+        write_magnitudes(catalog, other, tmp_path / "n.parquet")

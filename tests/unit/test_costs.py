@@ -1,0 +1,60 @@
+"""The table of cost: what trainings took, over their seeds, with the parameters of their networks."""
+
+import numpy as np
+import pytest
+from astromae.errors import InputError
+from astromae.evaluation.costs import COLUMNS, formatted_costs, read_cost_table, write_cost_table
+from evaluation_inputs import json_file, networks_file, training_record
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("costs")
+    networks = networks_file(folder / "networks.json")
+    on_gpus = {"device": "A GPU", "devices": 4, "wall_s": 1800.0, "gpu_hours": 2.0, "cpu_hours": 0.7}
+    records = [
+        training_record(folder, "experiment1", "pcm", True, 1, **on_gpus),
+        training_record(folder, "experiment1", "pcm-astromae", seed=1, wall_s=10.0, stamps=1000),
+        training_record(folder, "experiment1", "pcm-astromae", seed=2, wall_s=20.0, stamps=1000, peak_memory_mb=2048),
+        json_file(
+            folder / "trees.json",
+            {
+                "recipe": {"experiment": "experiment1", "group": "classical", "model": "hgb-magnitudes"},
+                **{"device": "A processor", "devices": 1, "threads": 1, "stamps": 100},
+                **{"wall_s": 0.5, "cpu_hours": 0.0001, "gpu_hours": 0.0, "peak_memory_mb": 300},
+            },
+        ),
+    ]
+    write_cost_table(records, networks, {"experiment1": "Experiment 1"}, folder / "c.csv", folder / "c.tex")
+    return folder, records, networks
+
+
+def test_a_row_for_each_network_with_means_over_seeds(made):
+    table = read_cost_table(made[0] / "c.csv")
+    assert list(table.columns) == list(COLUMNS)
+    assert list(table["model"]) == ["pcm", "pcm-astromae", "hgb-magnitudes"]
+    astromae = table.iloc[1]
+    assert (astromae["n_seeds"], astromae["wall_s"], astromae["peak_memory_mb"]) == (2, 15.0, 2048)
+    assert astromae["stamps_per_s"] == pytest.approx((1000 / 10 + 1000 / 20) / 2)
+    assert astromae["trainable"] == 10_397_505 and astromae["parameters"] > astromae["trainable"]
+    assert table.iloc[0]["parameters"] == table.iloc[0]["trainable"] and table.iloc[0]["gpu_hours"] == 2
+    assert np.isnan(table.iloc[2]["parameters"])
+
+
+def test_the_table_as_text(made):
+    rows = formatted_costs(read_cost_table(made[0] / "c.csv"))
+    assert [row["wall"] for row in rows] == ["0:30:00", "0:00:15", "0:00:00.5"]
+    assert [row["gpu"] for row in rows] == ["2:00:00", "", ""]
+    assert rows[0]["name"] == "pcm encoder" and rows[0]["device"] == "4 × A GPU" and rows[2]["parameters"] == ""
+    tex = (made[0] / "c.tex").read_text()
+    assert r"\emph{Experiment 1: pretraining of encoders}" in tex and "boosted trees on magnitudes & -- & --" in tex
+    assert all(line.count("&") == 7 for line in tex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line)
+
+
+def test_a_provenance_of_another_version_is_named(made, tmp_path):
+    old = json_file(tmp_path / "provenance.json", {"recipe": {}})
+    with pytest.raises(InputError, match=r"provenance\.json: no stamps, device.*make it again"):
+        write_cost_table([old], made[2], {}, tmp_path / "c.csv", tmp_path / "c.tex")
+    (tmp_path / "c.csv").write_text("model\nx\n")
+    with pytest.raises(InputError, match=r"c\.csv: not a table of cost of this version: no experiment"):
+        read_cost_table(tmp_path / "c.csv")

@@ -1,0 +1,48 @@
+"""Reading what trainings and networks say of themselves: provenance.json, networks.json."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from astromae.errors import InputError
+
+
+def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
+    """Return the content of a JSON file.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    keys
+        Keys that it must hold.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or lacks a key.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable JSON file ({error})") from error
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise InputError(f"{path}: no {', '.join(missing)}; make it again with this version")
+    return content
+
+
+#: What a training says of itself in its provenance.json, as far as tables and figures read it.
+_PROVENANCE = ("recipe", "stamps", "device", "devices", "threads", "wall_s", "cpu_hours", "gpu_hours", "peak_memory_mb")
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Return what a training says of itself: its recipe, its device, and what it took.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or lacks something.
+    """
+    return read_json(path, _PROVENANCE)
