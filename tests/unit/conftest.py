@@ -7,3 +7,32 @@ from strip import Strip, draw_strip
 @pytest.fixture(scope="session")
 def strip(tmp_path_factory) -> Strip:
     return draw_strip(tmp_path_factory.mktemp("strip"))
+
+
+# torch is imported by the fixtures that need it, not for every test.
+
+
+@pytest.fixture(scope="session")
+def galaxies(tmp_path_factory):
+    """Folder of a small catalogue with its shard, split and scaling."""
+    from training_inputs import write_galaxies
+
+    return write_galaxies(tmp_path_factory.mktemp("galaxies"))
+
+
+@pytest.fixture(scope="session")
+def encoder(galaxies):
+    """Folder of an encoder pretrained on them."""
+    from training_inputs import pretraining_recipe, run_pretrain
+
+    run_pretrain(galaxies, galaxies / "encoder", pretraining_recipe())
+    return galaxies / "encoder"
+
+
+@pytest.fixture(scope="session")
+def features(galaxies, encoder):
+    """File of its features."""
+    from training_inputs import run_features
+
+    run_features(galaxies, encoder, galaxies / "features.h5")
+    return galaxies / "features.h5"

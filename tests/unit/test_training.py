@@ -2,23 +2,16 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from astromae.constants import BANDS
-from astromae.errors import InputError, Interrupted
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.errors import InputError
 from astromae.training.boosting import boost
-from astromae.training.checkpoint import Checkpoint
-from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder, write_features
-from astromae.training.pretrain import pretrain
+from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder
 from astromae.training.reconstruct import reconstruct
-from astromae.training.redshift import train_redshifts
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
 from astromae.training.schedule import learning_rate
@@ -26,130 +19,17 @@ from astromae.training.sources import MappedStamps, ResidentStamps, check_finite
 from astromae.training.subsets import members
 from astromae.training.views import Views, augment, batches, centre, source_size
 from safetensors.torch import load_file
-
-AUGMENTATION = {"rotation_deg": 45.0, "flips": True, "rotate_before_crop": True, "interpolation": "bicubic"}
-BACKBONE = {"patch": 8, "width": 24, "depth": 2, "heads": 3, "pcm": None}
-PCM = {**BACKBONE, "pcm": {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 6}}
-COMMON = {
-    "scaling": {"crop": 32, "softening_sigma": 3.0},
-    "augmentation": AUGMENTATION,
-    "runtime": {"precision": "32-true", "gpus": 0},
-}
-FINETUNING = {
-    "epochs": 3,
-    "batch_size": 16,
-    "noise_sigma": 0.05,
-    "optimiser": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.005},
-    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 3},
-}
-PRETRAINING = {
-    **{k: v for k, v in FINETUNING.items() if k != "noise_sigma"},
-    "mask_ratio": 0.75,
-    "normalise_targets": False,
-}
-SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
-
-
-def pretraining_recipe(backbone=PCM, **changes):
-    return {
-        "experiment": "experiment1",
-        "name": "pcm",
-        "backbone": backbone,
-        "decoder": {"width": 24, "depth": 1, "heads": 3},
-        "pretrain_on": ["pretrain"],
-        "validate_on": ["pretrain_val"],
-        "pretraining": {**PRETRAINING, **changes},
-        **COMMON,
-    }
-
-
-def redshift_recipe(**changes):
-    branches = {"encoder": "pcm", "pretrained": True, "frozen": True, "inception": True, "magnitude": True}
-    return {
-        "experiment": "experiment1",
-        "model": "pcm-astromae",
-        "group": "pretrained",
-        "branches": {**branches, **changes},
-        "backbone": PCM,
-        "finetuning": FINETUNING,
-        **COMMON,
-    }
-
-
-@pytest.fixture(scope="module")
-def galaxies(tmp_path_factory):
-    """Galaxies whose redshift is written in size and colour; catalogue, shard, split and scaling."""
-    folder = tmp_path_factory.mktemp("galaxies")
-    random = np.random.default_rng(3)
-    n = sum(SUBSETS.values())
-    z = random.uniform(0.02, 0.3, n)
-    magnitudes = 17 + 3 * z[:, None] * [2.0, 1.0, 0.5, 0.3, 0.2] + random.normal(0, 0.02, (n, 5))
-    objid = random.permutation(np.arange(n)) + 10**18
-    catalog = pd.DataFrame({"objid": objid, "z": z} | {f"mag_{b}": magnitudes[:, i] for i, b in enumerate(BANDS)})
-    radius = np.hypot(*np.mgrid[-31.5:32, -31.5:32])
-    profile = np.exp(-radius / (4 - 8 * z[:, None, None]))
-    profile /= profile.sum(axis=(1, 2), keepdims=True)
-    flux = 10 ** (-0.4 * (magnitudes - 22.5))
-    images = flux[:, :, None, None] * profile[:, None] + random.normal(0, 0.02, (n, 5, 64, 64))
-    write_shard(folder / "0000.h5", objid, images.astype(np.float32), shard_attributes("test", "none"))
-    catalog.to_parquet(folder / "galaxies.parquet")
-    subset = np.repeat(list(SUBSETS), list(SUBSETS.values()))
-    pd.DataFrame({"objid": objid, "subset": subset}).to_parquet(folder / "split.parquet")
-    write_scaling(
-        [folder / "0000.h5"],
-        folder / "galaxies.parquet",
-        folder / "split.parquet",
-        ["pretrain"],
-        COMMON["scaling"],
-        folder / "scaling.json",
-    )
-    return folder
-
-
-def scaling_of(folder):
-    return json.loads((folder / "scaling.json").read_text())
-
-
-def run_pretrain(folder, output, recipe, seed=42, checkpoints=None):
-    pretrain(
-        [folder / "0000.h5"],
-        folder / "split.parquet",
-        scaling_of(folder),
-        recipe,
-        seed,
-        output,
-        checkpoints or output / "checkpoints",
-    )
-
-
-def run_redshift(folder, output, recipe, encoder=None, features=None, seed=42):
-    train_redshifts(
-        folder / "galaxies.parquet",
-        [folder / "0000.h5"],
-        folder / "split.parquet",
-        scaling_of(folder),
-        recipe,
-        seed,
-        encoder,
-        features,
-        output,
-        output / "checkpoints",
-    )
-
-
-@pytest.fixture(scope="module")
-def encoder(galaxies):
-    run_pretrain(galaxies, galaxies / "encoder", pretraining_recipe())
-    return galaxies / "encoder"
-
-
-@pytest.fixture(scope="module")
-def features(galaxies, encoder):
-    path = galaxies / "features.h5"
-    recipe = {"name": "pcm", "backbone": PCM, "finetuning": FINETUNING, **COMMON}
-    write_features(encoder, [galaxies / "0000.h5"], galaxies / "split.parquet", scaling_of(galaxies), recipe, 42, path)
-    return path
-
+from training_inputs import (
+    AUGMENTATION,
+    COMMON,
+    FINETUNING,
+    PCM,
+    pretraining_recipe,
+    redshift_recipe,
+    run_pretrain,
+    run_redshift,
+    scaling_of,
+)
 
 # Schedules
 
@@ -340,130 +220,6 @@ def test_same_seed_same_bytes(galaxies, encoder, tmp_path):
     assert (tmp_path / "other" / weights).read_bytes() != (encoder / weights).read_bytes()
 
 
-KILLED = """
-import os, signal, sys
-import torch
-torch.set_num_threads(1)
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-import astromae.training.trainer as trainer
-import test_training as t
-trainer.CHECKPOINT_INTERVAL_S = 0.0
-save = trainer.Checkpoint.save
-def save_and_signal(self, state):
-    save(self, state)
-    if (state["epoch"], state["batch"]) == {moment}:
-        os.kill(os.getpid(), signal.{signal})
-trainer.Checkpoint.save = save_and_signal
-{call}
-"""
-
-
-@pytest.fixture
-def one_thread():
-    """Sums over threads depend on their number; a run is the same only on the same one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def signalled(moment, call, signal="SIGKILL"):
-    """Run `call` in a process that signals itself after saving the state of (epoch, batch)."""
-    code = KILLED.format(tests=str(Path(__file__).parent), moment=moment, call=call, signal=signal)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-
-
-def pretraining_call(folder, output):
-    return f"t.run_pretrain(Path({str(folder)!r}), Path({str(output)!r}), t.pretraining_recipe())"
-
-
-@pytest.mark.parametrize("moment", [(0, 1), (1, 3), (2, 2)])
-def test_killed_pretraining_continues_to_the_same_bytes(galaxies, tmp_path, capsys, one_thread, moment):
-    run_pretrain(galaxies, tmp_path / "whole", pretraining_recipe())
-    result = signalled(moment, pretraining_call(galaxies, tmp_path / "run"))
-    assert result.returncode == -9, result.stderr
-    assert not (tmp_path / "run" / "weights.safetensors").exists()
-    run_pretrain(galaxies, tmp_path / "run", pretraining_recipe())
-    assert f"continuing in epoch {moment[0] + 1} after batch {moment[1]}" in capsys.readouterr().err
-    for name in ("weights.safetensors", "history.csv", "recipe.json"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-
-
-def test_terminated_finetuning_saves_and_continues(galaxies, encoder, features, tmp_path, capsys, one_thread):
-    call = (
-        f"t.run_redshift(Path({str(galaxies)!r}), Path({str(tmp_path / 'run')!r}), t.redshift_recipe(), "
-        f"Path({str(encoder)!r}), Path({str(features)!r}))"
-    )
-    result = signalled((1, 1), call, "SIGTERM")
-    assert result.returncode == 1
-    assert "stopped in epoch 2 after batch 2; the state is saved" in result.stderr
-    for name in ("whole", "run"):
-        run_redshift(galaxies, tmp_path / name, redshift_recipe(), encoder, features)
-    assert "continuing in epoch 2 after batch 2" in capsys.readouterr().err
-    for name in ("weights.safetensors", "history.csv", "predictions.parquet"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-
-
-def test_step_stops_before_its_time_limit(galaxies, tmp_path):
-    with pytest.raises(Interrupted, match="the same command continues"):
-        pretrain(
-            [galaxies / "0000.h5"],
-            galaxies / "split.parquet",
-            scaling_of(galaxies),
-            pretraining_recipe(),
-            42,
-            tmp_path,
-            tmp_path / "checkpoints",
-            minutes=0.0,
-        )
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
-    assert not (tmp_path / "weights.safetensors").exists()
-
-
-def test_interruption_has_its_own_status(galaxies, tmp_path):
-    command = [sys.executable, "-m", "astromae", "pretrain", "--stamps", galaxies / "0000.h5"]
-    command += ["--split", galaxies / "split.parquet", "--scaling", galaxies / "scaling.json", "--seed", "42"]
-    command += ["--recipe", json.dumps(pretraining_recipe()), "--output-dir", tmp_path, "--minutes", "0"]
-    result = subprocess.run(
-        [*command, "--checkpoints", tmp_path / "checkpoints"], capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode == 75, result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
-    checkpoint = Checkpoint(tmp_path, "step", {"recipe": "0"})
-    checkpoint.save({"epoch": 0, "batch": 1})
-    checkpoint.save({"epoch": 0, "batch": 2})
-    assert checkpoint.load()["batch"] == 2
-    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-7])
-    assert checkpoint.load()["batch"] == 1
-    assert "is torn" in capsys.readouterr().err
-    checkpoint.remove()
-    assert checkpoint.load() is None
-
-
-def test_checkpoint_of_another_recipe_is_not_used(galaxies, tmp_path, capsys):
-    assert signalled((0, 2), pretraining_call(galaxies, tmp_path / "run")).returncode == -9
-    capsys.readouterr()
-    (left,) = (tmp_path / "run" / "checkpoints").glob("*.checkpoint")
-    run_pretrain(galaxies, tmp_path / "run", pretraining_recipe(mask_ratio=0.5))
-    said = capsys.readouterr().err
-    assert f"starting anew, not continuing {left}: it was made with another recipe\n" in said
-    assert "continuing in" not in said
-    # Its own run may be taken up again.
-    assert list((tmp_path / "run" / "checkpoints").glob("*.checkpoint")) == [left]
-
-
-def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
-    recipe = pretraining_recipe()
-    recipe["pretraining"]["optimiser"] = {**PRETRAINING["optimiser"], "learning_rate": 1e30}
-    with pytest.raises(InputError, match=r"pretrain pcm: the loss is (nan|inf) in epoch \d.*objid.*10000"):
-        run_pretrain(galaxies, tmp_path, recipe)
-    assert not (tmp_path / "weights.safetensors").exists()
-
-
 def test_reconstructions_keep_visible_patches(galaxies, encoder, tmp_path):
     import h5py
 
@@ -533,26 +289,6 @@ def test_scratch_model_learns_redshifts(galaxies, tmp_path):
     run_redshift(galaxies, tmp_path / "again", recipe)
     again = tmp_path / "again" / "predictions.parquet"
     assert again.read_bytes() == (tmp_path / "predictions.parquet").read_bytes()
-
-
-def test_dead_encoder_is_noticed(galaxies, encoder, tmp_path):
-    from safetensors.torch import save_file
-
-    weights = load_file(encoder / "weights.safetensors")
-    dead = {name: torch.zeros_like(w) if name.startswith("encoder.norm") else w for name, w in weights.items()}
-    save_file(dead, tmp_path / "weights.safetensors")
-    recipe = {"name": "pcm", "backbone": PCM, "finetuning": FINETUNING, **COMMON}
-    with pytest.raises(InputError, match="the encoder is dead"):
-        write_features(
-            tmp_path,
-            [galaxies / "0000.h5"],
-            galaxies / "split.parquet",
-            scaling_of(galaxies),
-            recipe,
-            42,
-            tmp_path / "features.h5",
-        )
-    assert not (tmp_path / "features.h5").exists()
 
 
 def test_boosting_predicts_the_same_galaxies(galaxies, tmp_path):

@@ -77,6 +77,9 @@ class Checkpoint:
 
     def load(self) -> dict[str, Any] | None:
         """Return the latest whole state, or None where there is none."""
+        for unfinished in self.folder.glob(f".{self.path.name}.*"):
+            # Of an attempt that was killed while it wrote.
+            unfinished.unlink(missing_ok=True)
         for path in (self.path, self.previous):
             if not path.exists():
                 continue

@@ -1,0 +1,267 @@
+"""Trainings that are killed, stopped, continued, or go wrong: the same bytes in the end, or a reason."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+import torch
+from astromae.errors import InputError, Interrupted
+from astromae.training import checkpoint, trainer
+from astromae.training.checkpoint import Checkpoint
+from astromae.training.pretrain import pretrain
+from safetensors.torch import load_file, save_file
+from training_inputs import (
+    FINETUNING,
+    PRETRAINING,
+    pretraining_recipe,
+    read_curves,
+    redshift_recipe,
+    run_features,
+    run_pretrain,
+    run_redshift,
+    scaling_of,
+)
+
+#: Trainings long enough to be killed several times.
+EPOCHS = 40
+SCHEDULE = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": EPOCHS}
+
+#: Forks a process for every attempt, so that torch is imported once, and kills each at a random moment after it
+#: has saved a state. The last attempt runs to its end.
+KILLED = """
+import os, random, signal, sys, time
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import astromae.training.trainer as trainer
+import test_training_survives as t
+trainer.CHECKPOINT_INTERVAL_S = 0.02
+def states():
+    return [path.stat().st_mtime_ns for path in Path({output!r}, "checkpoints").glob("*.checkpoint")]
+moments = random.Random({seed})
+for attempt in range({kills}):
+    before = states()
+    child = os.fork()
+    if not child:
+        {call}
+        os._exit(0)
+    while states() == before and os.waitpid(child, os.WNOHANG) == (0, 0):
+        time.sleep(0.002)
+    time.sleep(moments.uniform(0, 0.3))
+    os.kill(child, signal.SIGKILL)
+    print("killed", os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
+{call}
+"""
+
+
+@pytest.fixture
+def one_thread():
+    """Sums over threads depend on their number; a run is the same only on the same one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def long_pretraining(folder, output):
+    recipe = pretraining_recipe(epochs=EPOCHS, schedule=SCHEDULE)
+    run_pretrain(Path(folder), Path(output), recipe, curves=Path(output, "curves"))
+
+
+def long_finetuning(folder, output):
+    recipe = redshift_recipe(pretrained=False, frozen=False, inception=False, magnitude=False)
+    recipe["finetuning"] = {**FINETUNING, "epochs": EPOCHS, "schedule": SCHEDULE}
+    run_redshift(Path(folder), Path(output), recipe, curves=Path(output, "curves"))
+
+
+@pytest.mark.parametrize(
+    ("train", "results"),
+    [
+        (long_pretraining, ["weights.safetensors", "history.csv", "recipe.json"]),
+        (long_finetuning, ["weights.safetensors", "history.csv", "recipe.json", "predictions.parquet"]),
+    ],
+    ids=["pretraining", "fine-tuning"],
+)
+def test_training_that_is_killed_ends_with_the_same_bytes(galaxies, tmp_path, one_thread, train, results):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    train(galaxies, whole)
+    kills, seed = 4, random.randrange(10**6)
+    call = f"t.{train.__name__}({str(galaxies)!r}, {str(run)!r})"
+    code = KILLED.format(tests=str(Path(__file__).parent), output=str(run), call=call, kills=kills, seed=seed)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["killed", "9"] * kills, f"moments of seed {seed}"
+    assert ran.stderr.count("continuing in epoch") == kills
+    for name in results:
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name}, moments of seed {seed}"
+
+    about = json.loads((run / "provenance.json").read_text())
+    assert about["attempts"] == kills + 1
+    assert about["cpu_s"] > 0 and about["wall_s"] >= about["cpu_s"] / 2
+
+    # The curves are those of the history and do not tell that the training was killed.
+    history = pd.read_csv(run / "history.csv")
+    expected, curves = read_curves(whole / "curves"), read_curves(run / "curves")
+    batches = len(expected["loss/batch"]) // EPOCHS
+    for name, column in (
+        ("loss/train", "train_loss"),
+        ("loss/validation", "val_loss"),
+        ("learning_rate", "learning_rate"),
+    ):
+        assert list(curves[name]) == [batches * (epoch + 1) for epoch in history.epoch], name
+        assert list(curves[name].values()) == pytest.approx(history[column], rel=1e-6), name
+    assert curves["loss/batch"] == expected["loss/batch"]
+    assert pd.Series(curves["seconds"]).is_monotonic_increasing
+    assert min(curves["stamps_per_s"].values()) > 0
+    assert not list((run / "checkpoints").iterdir())
+
+
+def test_termination_has_its_own_status_and_the_same_command_continues(galaxies, tmp_path, one_thread, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    recipe = pretraining_recipe(epochs=EPOCHS, schedule=SCHEDULE)
+
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    options = {"stamps": galaxies / "0000.h5", "split": galaxies / "split.parquet", "seed": 42, "output-dir": run}
+    options |= {"scaling": galaxies / "scaling.json", "recipe": json.dumps(recipe)}
+    options |= {"checkpoints": run / "checkpoints", "curves": run / "curves"}
+    given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-m", "astromae", "pretrain", *given]
+
+    terminated = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list((run / "curves").glob("*")) and terminated.poll() is None:
+        time.sleep(0.01)
+    terminated.send_signal(signal.SIGTERM)
+    said = terminated.communicate(timeout=120)[1]
+    assert terminated.returncode == 75, said
+    assert "the state is saved in" in said and "Traceback" not in said
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    run_pretrain(galaxies, whole, recipe)
+    for name in ("weights.safetensors", "history.csv"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def pretrain_within(folder, output, recipe, minutes):
+    pretrain(
+        [folder / "0000.h5"],
+        folder / "split.parquet",
+        scaling_of(folder),
+        recipe,
+        42,
+        output,
+        output / "checkpoints",
+        minutes,
+    )
+
+
+def with_changed_pixel(folder, copy, value):
+    """Return a folder of the same galaxies, with another value in one pixel of the first stamp."""
+    copy.mkdir(exist_ok=True)
+    for name in ("0000.h5", "split.parquet", "scaling.json"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    with h5py.File(copy / "0000.h5", "r+") as file:
+        file["images"][0, 2, 32, 32] = value
+    return copy
+
+
+def test_step_stops_before_its_time_limit(galaxies, tmp_path):
+    with pytest.raises(Interrupted, match="the same command continues"):
+        pretrain_within(galaxies, tmp_path, pretraining_recipe(), minutes=0.0)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
+    checkpoint = Checkpoint(tmp_path, "step", {"recipe": "0"})
+    checkpoint.save({"epoch": 0, "batch": 1})
+    checkpoint.save({"epoch": 0, "batch": 2})
+    assert checkpoint.load()["batch"] == 2
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-7])
+    assert checkpoint.load()["batch"] == 1
+    assert "is torn" in capsys.readouterr().err
+    checkpoint.remove()
+    assert checkpoint.load() is None
+
+
+@pytest.mark.parametrize("changed", ["recipe", "data", "code"])
+def test_state_of_another_training_is_not_continued_and_says_so(galaxies, tmp_path, capsys, monkeypatch, changed):
+    recipe, folder = pretraining_recipe(), galaxies
+    with pytest.raises(Interrupted):
+        pretrain_within(galaxies, tmp_path, recipe, minutes=0.0)
+    (left,) = (tmp_path / "checkpoints").iterdir()
+    if changed == "recipe":
+        recipe = pretraining_recipe(mask_ratio=0.5)
+    elif changed == "data":
+        folder = with_changed_pixel(galaxies, tmp_path / "other", 0.5)
+    else:
+        sources = list(checkpoint.command_sources("pretrain"))
+        monkeypatch.setattr(checkpoint, "command_sources", lambda command: sources[1:])
+    capsys.readouterr()
+    run_pretrain(folder, tmp_path, recipe)
+    said = capsys.readouterr().err
+    assert f"starting anew, not continuing {left}: it was made with another {changed}\n" in said
+    assert "continuing in" not in said
+    # Its own training may be taken up again.
+    assert list((tmp_path / "checkpoints").iterdir()) == [left]
+    run_pretrain(galaxies, tmp_path / "again", pretraining_recipe(), checkpoints=tmp_path / "checkpoints")
+
+
+def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
+    recipe = pretraining_recipe()
+    recipe["pretraining"]["optimiser"] = {**PRETRAINING["optimiser"], "learning_rate": 1e30}
+    message = r"pretrain pcm: the loss is (nan|inf) in epoch \d.*objid.*10000.*No state had been saved"
+    with pytest.raises(InputError, match=message):
+        run_pretrain(galaxies, tmp_path, recipe)
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_the_last_good_state_is_named(galaxies, tmp_path, monkeypatch):
+    """The learning rate leaps in the second epoch: no state is saved after it has spoiled the weights."""
+    monkeypatch.setattr(trainer, "CHECKPOINT_INTERVAL_S", 0.0)
+    leap = {"kind": "paper_steps", "decay": 1e60, "restart_every": 1000}
+    with pytest.raises(InputError) as caught:
+        run_pretrain(galaxies, tmp_path, pretraining_recipe(schedule=leap))
+    (path,) = (tmp_path / "checkpoints").glob("*.checkpoint")
+    assert "weights are not finite after epoch 2, batch 1" in str(caught.value)
+    assert f"The last good state, of epoch 1 after batch 3, is in {path}" in str(caught.value)
+    assert "(objid) are [10000" in str(caught.value)
+
+
+def test_encoder_that_dies_in_pretraining_is_noticed(galaxies, tmp_path):
+    recipe = pretraining_recipe()
+    # A decay that leaves nothing of the weights after a step but what the step itself adds.
+    recipe["pretraining"]["optimiser"] = {"learning_rate": 1e-6, "betas": [0.9, 0.95], "weight_decay": 1e6}
+    message = r"pretrain pcm, after epoch 1: .*the encoder is dead.*No state had been saved"
+    with pytest.raises(InputError, match=message):
+        run_pretrain(galaxies, tmp_path, recipe)
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_stamp_with_a_pixel_that_is_not_finite_stops_the_training(galaxies, tmp_path):
+    folder = with_changed_pixel(galaxies, tmp_path, float("nan"))
+    with h5py.File(folder / "0000.h5") as file:
+        objid = file["objid"][0]
+    with pytest.raises(InputError, match=rf"pixels that are not finite: objid \[{objid}\]"):
+        run_pretrain(folder, tmp_path / "run", pretraining_recipe())
+
+
+def test_training_without_galaxies_is_named(galaxies, tmp_path):
+    recipe = pretraining_recipe() | {"pretrain_on": ["elsewhere"]}
+    with pytest.raises(InputError, match=r"split.parquet: no galaxy in elsewhere"):
+        run_pretrain(galaxies, tmp_path, recipe)
+
+
+def test_features_of_a_dead_encoder_are_not_written(galaxies, encoder, tmp_path):
+    weights = load_file(encoder / "weights.safetensors")
+    dead = {name: torch.zeros_like(w) if name.startswith("encoder.norm") else w for name, w in weights.items()}
+    save_file(dead, tmp_path / "weights.safetensors")
+    with pytest.raises(InputError, match="the encoder is dead"):
+        run_features(galaxies, tmp_path, tmp_path / "features.h5")
+    assert not (tmp_path / "features.h5").exists()

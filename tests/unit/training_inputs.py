@@ -1,0 +1,156 @@
+"""Small galaxies, networks and recipes for the tests of training."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from astromae.constants import BANDS
+from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.training.features import write_features
+from astromae.training.pretrain import pretrain
+from astromae.training.redshift import train_redshifts
+from astromae.training.scaling import write_scaling
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+AUGMENTATION = {"rotation_deg": 45.0, "flips": True, "rotate_before_crop": True, "interpolation": "bicubic"}
+BACKBONE = {"patch": 8, "width": 24, "depth": 2, "heads": 3, "pcm": None}
+PCM = {**BACKBONE, "pcm": {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 6}}
+COMMON = {
+    "scaling": {"crop": 32, "softening_sigma": 3.0},
+    "augmentation": AUGMENTATION,
+    "runtime": {"precision": "32-true", "gpus": 0},
+}
+FINETUNING = {
+    "epochs": 3,
+    "batch_size": 16,
+    "noise_sigma": 0.05,
+    "optimiser": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.005},
+    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 3},
+}
+PRETRAINING = {
+    **{k: v for k, v in FINETUNING.items() if k != "noise_sigma"},
+    "mask_ratio": 0.75,
+    "normalise_targets": False,
+}
+SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
+
+
+def pretraining_recipe(backbone=PCM, **changes):
+    return {
+        "experiment": "experiment1",
+        "name": "pcm",
+        "backbone": backbone,
+        "decoder": {"width": 24, "depth": 1, "heads": 3},
+        "pretrain_on": ["pretrain"],
+        "validate_on": ["pretrain_val"],
+        "pretraining": {**PRETRAINING, **changes},
+        **COMMON,
+    }
+
+
+def redshift_recipe(**changes):
+    branches = {"encoder": "pcm", "pretrained": True, "frozen": True, "inception": True, "magnitude": True}
+    return {
+        "experiment": "experiment1",
+        "model": "pcm-astromae",
+        "group": "pretrained",
+        "branches": {**branches, **changes},
+        "backbone": PCM,
+        "finetuning": FINETUNING,
+        **COMMON,
+    }
+
+
+def write_galaxies(folder):
+    """Write galaxies whose redshift is in their size and colour: catalogue, shard, split and scaling."""
+    random = np.random.default_rng(3)
+    n = sum(SUBSETS.values())
+    z = random.uniform(0.02, 0.3, n)
+    magnitudes = 17 + 3 * z[:, None] * [2.0, 1.0, 0.5, 0.3, 0.2] + random.normal(0, 0.02, (n, 5))
+    objid = random.permutation(np.arange(n)) + 10**18
+    catalog = pd.DataFrame({"objid": objid, "z": z} | {f"mag_{b}": magnitudes[:, i] for i, b in enumerate(BANDS)})
+    radius = np.hypot(*np.mgrid[-31.5:32, -31.5:32])
+    profile = np.exp(-radius / (4 - 8 * z[:, None, None]))
+    profile /= profile.sum(axis=(1, 2), keepdims=True)
+    flux = 10 ** (-0.4 * (magnitudes - 22.5))
+    images = flux[:, :, None, None] * profile[:, None] + random.normal(0, 0.02, (n, 5, 64, 64))
+    write_shard(folder / "0000.h5", objid, images.astype(np.float32), shard_attributes("test", "none"))
+    catalog.to_parquet(folder / "galaxies.parquet")
+    subset = np.repeat(list(SUBSETS), list(SUBSETS.values()))
+    pd.DataFrame({"objid": objid, "subset": subset}).to_parquet(folder / "split.parquet")
+    write_scaling(
+        [folder / "0000.h5"],
+        folder / "galaxies.parquet",
+        folder / "split.parquet",
+        ["pretrain"],
+        COMMON["scaling"],
+        folder / "scaling.json",
+    )
+    return folder
+
+
+def scaling_of(folder):
+    return json.loads((folder / "scaling.json").read_text())
+
+
+def run_pretrain(folder, output, recipe, seed=42, checkpoints=None, curves=None):
+    pretrain(
+        [folder / "0000.h5"],
+        folder / "split.parquet",
+        scaling_of(folder),
+        recipe,
+        seed,
+        output,
+        checkpoints or output / "checkpoints",
+        curves=curves,
+    )
+
+
+def run_redshift(folder, output, recipe, encoder=None, features=None, seed=42, curves=None):
+    train_redshifts(
+        folder / "galaxies.parquet",
+        [folder / "0000.h5"],
+        folder / "split.parquet",
+        scaling_of(folder),
+        recipe,
+        seed,
+        encoder,
+        features,
+        output,
+        output / "checkpoints",
+        curves=curves,
+    )
+
+
+def run_features(folder, encoder, path):
+    recipe = {"name": "pcm", "backbone": PCM, "finetuning": FINETUNING, **COMMON}
+    write_features(encoder, [folder / "0000.h5"], folder / "split.parquet", scaling_of(folder), recipe, 42, path)
+
+
+def read_events(path):
+    """Return the events of a file of TensorBoard, up to a record that was not written to its end."""
+    content, events, start = path.read_bytes(), [], 0
+    while start + 12 <= len(content):
+        (length,) = struct.unpack_from("<Q", content, start)
+        record = content[start + 12 : start + 12 + length]  # between the checksums of length and record
+        if len(record) < length:
+            break
+        events.append(Event.FromString(record))
+        start += 16 + length
+    return events
+
+
+def read_curves(folder):
+    """Return the curves that TensorBoard shows, each a mapping of step to value: a restart takes back what follows."""
+    curves = {}
+    for path in sorted(Path(folder).iterdir()):
+        for event in read_events(path):
+            if event.session_log.status == SessionLog.START:
+                for points in curves.values():
+                    for step in [step for step in points if step >= event.step]:
+                        del points[step]
+            for value in event.summary.value:
+                curves.setdefault(value.tag, {})[event.step] = value.simple_value
+    return curves
