@@ -45,7 +45,7 @@ import astromae.training.trainer as trainer
 import test_training_survives as t
 trainer.CHECKPOINT_INTERVAL_S = 0.02
 def states():
-    return [path.stat().st_mtime_ns for path in Path({output!r}, "checkpoints").glob("*.checkpoint")]
+    return [path.stat().st_mtime_ns for path in Path({output!r}, "checkpoints").glob("[!.]*.checkpoint")]
 moments = random.Random({seed})
 for attempt in range({kills}):
     before = states()
