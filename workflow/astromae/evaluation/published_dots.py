@@ -38,17 +38,15 @@ def draw_published(table: Path, pdf: Path, png: Path) -> None:
                 axes.plot([row[f"{metric}_low"], row[f"{metric}_high"]], [y, y], color=colour, lw=1)
                 axes.plot(row[metric], y, "o", color=colour, ms=3)
             axes.plot(rows[f"{metric}_published"], place, "D", mfc="white", mec=BLACK, mew=0.7, ms=3)
-            axes.set(xlabel=METRIC_NAMES[metric], ylim=(-0.7, len(rows) - 0.3))
+            axes.set(xlabel=METRIC_NAMES[metric].replace("R²", "$R^2$"), ylim=(-0.7, len(rows) - 0.3))
             axes.set_yticks(place, [model_name(model) for model in rows["model"]])
             axes.tick_params(axis="y", length=0)
             axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3), useMathText=True)
-            axes.locator_params(axis="x", nbins=3)
+            axes.locator_params(axis="x", nbins=4)
         groups = list(dict.fromkeys(rows["group"]))
         handles = [
             Line2D([], [], color=GROUP_COLOURS.get(group, GREEN), marker="o", ms=3, lw=1, label=group_name(group))
             for group in groups
         ]
-        handles.append(
-            Line2D([], [], color=BLACK, marker="D", mfc="white", mew=0.7, ms=3, lw=0, label="published, another sample")
-        )
+        handles.append(Line2D([], [], color=BLACK, marker="D", mfc="white", mew=0.7, ms=3, lw=0, label="published"))
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
