@@ -1,0 +1,107 @@
+"""The workflow on a real Slurm: same tables as without it, each job in its partition, as Slurm records it."""
+
+import re
+
+import pytest
+from cluster import GPU_JOBS, PRESET, QUICK, SITE, results
+from project import clone
+
+pytestmark = pytest.mark.cluster
+
+#: Rules of the run that use a GPU.
+ON_GPU = {"pretrain", "features", "redshift"}
+
+#: Time limit in minutes and memory in MB of each rule's jobs. Trainings get the size of their stamps besides.
+LIMITS = {
+    "catalog": (10, 2000),
+    "frames": (60, 2000),
+    "cut": (20, 1500),
+    "split": (20, 2000),
+    "scaling": (30, 2000),
+    "pretrain": (1440, 3000),
+    "reconstruct": (30, 3000),
+    "features": (720, 3000),
+    "redshift": (720, 3000),
+    "boost": (30, 2000),
+    "models": (10, 2000),
+    "table": (30, 2000),
+    "sample_stamps": (20, 2000),
+    "values_survey": (20, 2000),
+    "values_experiment": (30, 2000),
+    "figure_stamps": (20, 2000),
+    "figure_learning_rate": (20, 2000),
+    "figure_pretraining": (20, 2000),
+    "figure_reconstructions": (20, 2000),
+    "figure_finetuning": (20, 2000),
+    "figure_density": (20, 2000),
+    "figure_published": (20, 2000),
+    "paper": (10, 2000),
+}
+
+
+@pytest.fixture(scope="module")
+def run(slurm, tmp_path_factory):
+    """Everything through the profile, from nothing."""
+    project = clone(tmp_path_factory.mktemp("cluster"))
+    (project.folder / "slurm/site.yaml").write_text(SITE)
+    ran = project.snakemake("--profile", "slurm", *PRESET, *GPU_JOBS, *QUICK, env=slurm.env)
+    assert ran.returncode == 0, ran.stdout[-5000:]
+    return project
+
+
+def test_the_same_tables_as_without_slurm(run, local):
+    assert results(run) == results(local)
+
+
+def test_gpu_jobs_ran_in_the_gpu_partition_and_no_others_did(run, slurm):
+    jobs = slurm.jobs(run.folder)
+    assert {job["Rule"] for job in jobs} == set(LIMITS)
+    for job in jobs:
+        on_gpu = job["Rule"] in ON_GPU
+        assert job["JobState"] == "COMPLETED"
+        assert job["Partition"] == ("gpu" if on_gpu else "cpu"), job["Rule"]
+        assert job.get("TresPerJob") == ("gres:gpu:1" if on_gpu else None), job["Rule"]
+
+
+def test_two_gpu_jobs_ran_at_once_and_a_third_waited(run, slurm):
+    jobs = [job for job in slurm.jobs(run.folder) if job["Rule"] in ON_GPU]
+    # Moments in ISO form sort as text.
+    running = [sum(other["StartTime"] <= job["StartTime"] < other["EndTime"] for other in jobs) for job in jobs]
+    assert max(running) == 2
+
+    assert any(
+        sum(job["SubmitTime"] < other["EndTime"] and other["StartTime"] < job["StartTime"] for other in jobs) >= 2
+        and job["SubmitTime"] < job["StartTime"]
+        for job in jobs
+    )
+
+
+def test_the_default_plan_has_no_other_rules(run):
+    assert set(run.plan("--forceall")) == {*LIMITS, "all"}
+
+
+def test_the_options_of_every_submission(run, slurm):
+    stamps_mb = sum(path.stat().st_size for path in run.folder.glob("results/stamps/*.h5")) / 2**20
+    submissions = slurm.submissions(run.folder)
+    assert {rule for rule, _ in submissions} == set(LIMITS)
+    for rule, options in submissions:
+        on_gpu, in_array = rule in ON_GPU, rule == "frames"
+        minutes, memory_mb = LIMITS[rule]
+        # A training holds its stamps and, 1 MB at most here, what else it reads; an array its tasks' commands.
+        least_mb = memory_mb + on_gpu * 1.2 * stamps_mb + in_array
+        given_mb = int(options[options.index("--mem") + 1])
+        assert least_mb <= given_mb <= least_mb + 2 * on_gpu, rule
+        assert options == [
+            *("--parsable", "--export=ALL", "-p", "gpu" if on_gpu else "cpu", "-t", str(minutes)),
+            *("--mem", str(given_mb), "--requeue"),
+            *(["--cpus-per-task=1", "--gpus=1"] if on_gpu else ["--ntasks=1", "--cpus-per-task=1"]),
+            *(["--array=1-2"] if in_array else []),
+        ], rule
+
+
+def test_each_log_names_its_slurm_job(run, slurm):
+    submitted = {job["JobId"] for job in slurm.jobs(run.folder)}
+    logs = [path for path in (run.folder / "results/logs").rglob("*.log") if "slurm" not in path.parts]
+    assert len(logs) == len(submitted)
+    named = {re.match(r"Slurm job (\d+) on ", path.read_text())[1] for path in logs}
+    assert named == submitted
