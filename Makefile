@@ -6,6 +6,7 @@
 #   make test     the test suite
 #   make lint     formatting and style of Python and Snakemake
 #   make report   the same, and Snakemake's report of it as zip and HTML
+#   make plan     what a run on a cluster would take: jobs, core-hours, GPU-hours, longest chain
 #   make cluster-check   what would fail on this Slurm cluster, before the first job
 #   make lock     envs/requirements.lock anew, from envs/requirements.in
 # Variables:
@@ -40,7 +41,7 @@ SNAKEMAKE = $(BIN)/snakemake $(TARGET) --quiet host reason --cores all $(ARGS) $
 FIGURES_VENV := $(if $(wildcard $(INSTALLED)),$(VENV),$(VENV)-figures)
 FIGURES_INSTALLED := $(FIGURES_VENV)/.installed
 
-.PHONY: env paper bundle figures test lint report cluster-check lock preset
+.PHONY: env paper bundle figures test lint report plan cluster-check lock preset
 .DEFAULT_GOAL := paper
 
 env: $(INSTALLED)
@@ -110,6 +111,9 @@ report: paper
 		$(SNAKEMAKE) --report results/report/snakemake.$$kind
 	done
 	ls results/report/index.html results/report/snakemake.*
+
+plan: preset env
+	@$(BIN)/astromae plan --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
 cluster-check: env preset
 	@$(BIN)/snakemake preflight --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))

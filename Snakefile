@@ -23,6 +23,7 @@ if config["bundle"]:
 
 else:
 
+    include: "workflow/rules/expected.smk"
     include: "workflow/rules/survey.smk"
     include: "workflow/rules/stamps.smk"
     include: "workflow/rules/pretrain.smk"

@@ -35,6 +35,7 @@ def test_no_file_is_no_site(tmp_path, monkeypatch):
         ("partitions: {cpu: }", "partitions.cpu is None"),
         ("partitions: {cpu", "not valid YAML"),
         ("gpu", "expected keys of"),
+        ("gpu_stamps_per_s: fast", "gpu_stamps_per_s is 'fast'; expected stamps a second"),
     ],
 )
 def test_a_wrong_site_says_what_would_be_right(site, content, message):

@@ -3,7 +3,8 @@
 import re
 import resource
 import shutil
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,18 @@ from astromae.survey.catalog import deal_fields
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
 TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper", "results_page"]
+
+
+@contextmanager
+def processor_seconds() -> Iterator[Callable[[], float]]:
+    """Measure what child processes take, which does not depend on what else the machine does."""
+
+    def now() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = now()
+    yield lambda: now() - before
 
 
 def test_default_plan(project):
@@ -52,15 +65,15 @@ def test_each_seed_is_trained(project, tmp_path):
 
 @pytest.mark.parametrize("survey", ["cube", "sdss"])
 def test_the_published_scale_plans_without_data(project, survey):
-    started = time.monotonic()
-    jobs = project.plan(*PAPER, "--config", f"survey={survey}")
-    assert time.monotonic() - started < 20
+    with processor_seconds() as spent:
+        jobs = project.plan(*PAPER, "--config", f"survey={survey}")
+    assert spent() < 20
     assert "frames" not in jobs
     assert sum(jobs.values()) < 3000
 
 
 def test_the_whole_survey_plans_in_seconds(project):
-    """660,000 galaxies on 250,000 fields: the plan neither reads the catalogue nor grows with it."""
+    """660,000 galaxies on 250,000 fields: of a catalogue the plan reads no more than how many fields a chunk has."""
     fields = np.random.default_rng(1).permutation(np.append(np.arange(250_000), np.arange(410_000) % 250_000))
     galaxies = pd.DataFrame({"objid": np.arange(660_000), "run": 1 + fields // 6000})
     galaxies["camcol"], galaxies["field"] = 1 + fields // 1000 % 6, fields % 1000
@@ -72,13 +85,11 @@ def test_the_whole_survey_plans_in_seconds(project):
     catalog.parent.mkdir(parents=True)
     try:
         galaxies.to_parquet(catalog)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        jobs = project.plan(*PAPER, "--config", "survey=sdss")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with processor_seconds() as spent:
+            jobs = project.plan(*PAPER, "--config", "survey=sdss")
     finally:
         shutil.rmtree(catalog.parent)
-    # In processor time, which does not depend on what else the machine does.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
+    assert spent() < 20
     assert jobs["cut"] == 1000
     assert sum(jobs.values()) <= 3000
 
@@ -109,6 +120,55 @@ def test_a_bundle_holds_all_that_tables_figures_and_paper_are_made_from(project)
     assert len(made) > 20
     assert wanted - made <= packed
     assert not made & packed
+
+
+def test_a_chunk_gets_time_by_its_fields(project, tmp_path):
+    """Before there is a catalogue as many as expected, then as many as it has; a mirror spares the requests' time."""
+
+    def limits(*arguments):
+        ran = project.snakemake("--dry-run", "stamps", *PAPER, "--config", "survey=sdss", *arguments)
+        found = re.findall(r"^rule cut:.*?^    wildcards: chunk=(\d+).*?\bruntime=(\d+)", ran.stdout, re.M | re.S)
+        return {int(chunk): int(minutes) for chunk, minutes in found}
+
+    # 250 fields x (2.4 s of a core + 5 frames x 16 threads / 10 a second), five times that and ten minutes.
+    assert set(limits().values()) == {230}
+    assert set(limits(f"sdss={{archive: {tmp_path}}}").values()) == {60}
+    fields = np.arange(1000 + 999 * 5)
+    galaxies = pd.DataFrame({"run": 94, "camcol": 1, "field": fields, "chunk": np.maximum(0, (fields - 1000) // 5 + 1)})
+    catalog = project.folder / "results/catalog/galaxies.parquet"
+    catalog.parent.mkdir(parents=True)
+    try:
+        pd.concat([galaxies, galaxies]).to_parquet(catalog)
+        after = limits()
+    finally:
+        shutil.rmtree(catalog.parent)
+    assert after.pop(0) == 880
+    assert set(after.values()) == {20}
+
+
+def test_make_plan_says_what_a_run_takes(project):
+    arguments = (*PAPER, "--config", "survey=sdss")
+    ran = project.astromae("plan", "--profile", "slurm", *arguments)
+    assert ran.returncode == 0, ran.stdout
+    # Columns of a rule: jobs, threads, GPUs where there are, GB, limit, longest, core-hours, GPU-hours.
+    rows = {line.split()[0]: line.replace(" h", "").split()[1:] for line in ran.stdout.splitlines() if line}
+    counts = {rule: int(jobs) for rule, jobs in project.plan(*arguments).items() if rule not in ("all", "stamps")}
+    assert {rule: int(rows[rule][0]) for rule in counts} == counts
+    assert int(rows["all"][0]) == sum(counts.values())
+    # The paper's sample and epochs at 1,200 stamps a second: plain and pcm, then pcm on the second experiment.
+    stamps = 659_857 * 2000 * (0.8 + 0.8 * 3.9 / 3.4 + 0.8 * 3.9 / 3.4)
+    assert float(rows["pretrain"][-1].replace(",", "")) == pytest.approx(stamps / 1200 / 3600, rel=1e-3)
+    assert rows["pretrain"][1:3] == ["8", "1"]
+    # 250,000 fields, four threads a job: (2.4 / 4 + 2 s of their share of the requests) x 4 threads.
+    assert float(rows["cut"][-1]) == pytest.approx(250_000 * 2.6 * 4 / 3600, rel=1e-3)
+    assert "catalog > cut > split > scaling > pretrain > features > redshift > table" in ran.stdout
+    assert not (project.folder / "results/catalog").exists()
+
+
+def test_make_plan_of_a_wrong_configuration(project):
+    ran = project.astromae("plan", "--config", "survey=sloan")
+    assert ran.returncode == 2
+    assert 'survey is "sloan"; allowed: embedded, sdss, cube' in ran.stdout
 
 
 def test_training_asks_for_gpus_and_nothing_else_does(project):

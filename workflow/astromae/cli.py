@@ -525,6 +525,14 @@ def docs_configuration(
     write_text(output, reference(yaml.safe_load(config.read_text(encoding="utf-8"))))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def plan(context: typer.Context) -> None:
+    """Say what a run would take: jobs, core-hours, GPU-hours, longest chain. Arguments are Snakemake's."""
+    from astromae.plan import describe, planned_jobs
+
+    print(describe(planned_jobs(context.args)))
+
+
 @app.command("preflight")
 def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],

@@ -40,7 +40,11 @@ except InputError as error:
 search_path = f"export PYTHONPATH={shlex.quote(str(PACKAGE_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     search_path += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
-shell.prefix(f"set -euo pipefail; {search_path}".replace("{", "{{").replace("}", "}}"))
+# At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee then wait for
+# the step: without the one the job is over, without the other a word of the step breaks it, before it has
+# saved its state.
+outlive = "trap : TERM; tee() { trap '' TERM; command tee \"$@\"; }; "
+shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))
 
 EXPERIMENTS = config["experiments"]
 SEEDS = config["seeds"]
@@ -98,7 +102,12 @@ def memory_mb(base, per_input_mb=0):
     """Return memory that grows to twice with the attempts, and with the inputs where they are held."""
     if not per_input_mb:
         return lambda wildcards, attempt: base * min(1 + attempt, 4) // 2
-    return lambda wildcards, input, attempt: math.ceil(base + per_input_mb * input.size_mb) * min(1 + attempt, 4) // 2
+    return lambda wildcards, input, attempt: math.ceil(base + per_input_mb * mb_of(input)) * min(1 + attempt, 4) // 2
+
+
+def mb_of(files):
+    """Return the size of input files; of stamps that are still to be cut where some are missing."""
+    return files.size_mb if all(map(os.path.exists, files)) else GALAXIES * STAMP_MB
 
 
 def minutes(first):

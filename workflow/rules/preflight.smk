@@ -12,8 +12,7 @@ rule preflight:
             {
                 "gpus": config["training"]["gpus"],
                 "minutes": TRAINING_MINUTES,
-                # The archive's count is known only after its catalogue; this is the published sample's.
-                "galaxies": config["embedded"]["galaxies"] if SURVEY == "embedded" else 659_857,
+                "galaxies": GALAXIES,
                 "addresses": {
                     "embedded": [],
                     "cube": [config["cube"]["path"]],

@@ -57,7 +57,7 @@ rule pretrain:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=TRAINING_MINUTES),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=TRAINING_MINUTES, expected_s=pretraining_s),
     params:
         stamps=repeated("stamps"),
         recipe=pretraining_recipe,
@@ -111,7 +111,7 @@ rule features:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=minutes(720)),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=minutes(720), expected_s=features_s),
     params:
         encoder=subpath(input.weights, parent=True),
         stamps=repeated("stamps"),

@@ -28,7 +28,7 @@ rule redshift:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=720),
+        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=720, expected_s=redshift_s),
     params:
         stamps=repeated("stamps"),
         pretrained=pretrained_options,

@@ -24,6 +24,7 @@ if SURVEY == "cube":
         resources:
             mem_mb=memory_mb(2000),
             runtime=minutes(120),
+            expected_s=math.ceil(CORE_S["cube"] * GALAXIES / len(CHUNKS)),
         params:
             path=config["cube"]["path"],
         shell:
@@ -48,7 +49,8 @@ else:
         threads: config["stamps"]["threads"]
         resources:
             mem_mb=memory_mb(1500),
-            runtime=minutes(240),
+            runtime=cutting_minutes,
+            expected_s=cutting_s,
             downloads=downloads,
         params:
             archive=untracked(ARCHIVE),

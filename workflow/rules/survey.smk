@@ -33,6 +33,7 @@ if SURVEY == "embedded":
         resources:
             mem_mb=memory_mb(2000),
             runtime=minutes(60),
+            expected_s=math.ceil(CORE_S["frames"] * GALAXIES / len(STRIPS)),
         params:
             settings=as_json(config["embedded"]),
         shell:
