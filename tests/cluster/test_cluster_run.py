@@ -36,6 +36,7 @@ LIMITS = {
     "figure_density": (20, 2000),
     "figure_published": (20, 2000),
     "paper": (10, 2000),
+    "results_page": (10, 1000),
 }
 
 
