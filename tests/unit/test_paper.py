@@ -156,7 +156,8 @@ def test_pages_have_something_on_them(results, tmp_path):
     for number, page in enumerate(pages):
         (tmp_path / "page.png").write_bytes(page)
         ink = np.asarray(Image.open(tmp_path / "page.png").convert("L")) < 160
-        assert ink.mean() > 0.01, f"page {number + 1} is nearly empty"
+        # the last page has what is left of the references
+        assert ink.mean() > (0.01 if number + 1 < len(pages) else 0.001), f"page {number + 1} is nearly empty"
         assert not ink[:, :10].any() and not ink[:, -10:].any(), f"page {number + 1} runs off the paper"
         # below the text only the page's number; a float that does not fit its column would run over it
         bottom = ink[-31:].copy()  # 20 mm
