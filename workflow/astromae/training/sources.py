@@ -1,6 +1,7 @@
 """Where stamps come from in training: a tensor on the device where they fit, else the mapped shards."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +13,14 @@ from torch import Tensor
 
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.progress import log
+from astromae.progress import log, track
 from astromae.stamps.shards import StampSet
 
 #: Part of the free memory that stamps may fill.
 MEMORY_FRACTION = 0.5
+
+#: Stamps that are hashed at a time.
+BLOCK = 4096
 
 
 class StampSource(Protocol):
@@ -31,7 +35,7 @@ class StampSource(Protocol):
         """Yield the stamps (n, 5, size, size) at each of several lists of positions, on `device`."""
 
     def identity(self) -> np.ndarray:
-        """Return an array that changes when the stamps do."""
+        """Return the SHA-256 of all pixels as 32 bytes: the same wherever the stamps are held."""
 
 
 class ResidentStamps:
@@ -56,8 +60,8 @@ class ResidentStamps:
             yield self.images[here.to(self.device)]
 
     def identity(self) -> np.ndarray:
-        """Return the pixels themselves."""
-        return self.images.cpu().numpy()
+        """Return the SHA-256 of all pixels."""
+        return _sha256(self.images[start : start + BLOCK].cpu() for start in range(0, len(self), BLOCK))
 
 
 class MappedStamps:
@@ -102,9 +106,17 @@ class MappedStamps:
                 yield ahead.result().to(self.device)
 
     def identity(self) -> np.ndarray:
-        """Return the objects and the shards' sizes and dates: reading all pixels would take as long as an epoch."""
-        marks = [(Path(p).stat().st_size, Path(p).stat().st_mtime_ns) for p in self.paths]
-        return np.concatenate([self.objid, np.array(marks, dtype=np.int64).ravel()])
+        """Return the SHA-256 of all pixels, which are read for it once."""
+        starts = track(range(0, len(self), BLOCK), "stamps to identify", unit=f"blocks of {BLOCK}")
+        return _sha256(self._read(torch.arange(start, min(start + BLOCK, len(self)))) for start in starts)
+
+
+def _sha256(blocks: Iterable[Tensor]) -> np.ndarray:
+    """Return the SHA-256 of the joined blocks as 32 bytes."""
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block.contiguous().numpy().data)
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def check_finite(images: Tensor, objid: np.ndarray) -> None:
