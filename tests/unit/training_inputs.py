@@ -20,7 +20,7 @@ PCM = {**BACKBONE, "pcm": {"pretrain_kernel": 1, "finetune_kernel": 3, "groups":
 COMMON = {
     "scaling": {"crop": 32, "softening_sigma": 3.0},
     "augmentation": AUGMENTATION,
-    "runtime": {"precision": "32-true", "gpus": 0},
+    "runtime": {"precision": "32-true", "gpus": 0, "compile": "auto"},
 }
 FINETUNING = {
     "epochs": 3,

@@ -1,5 +1,6 @@
 """Progress that a person can follow: a bar on a terminal, sparse lines in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,9 +14,14 @@ Item = TypeVar("Item")
 INTERVAL_S = 8.0
 
 
+#: Whether this process speaks: of those that torchrun starts for one step only the first does.
+SPEAKS = os.environ.get("RANK", "0") == "0"
+
+
 def log(message: str) -> None:
     """Print one line to standard error at once."""
-    print(message, file=sys.stderr, flush=True)
+    if SPEAKS:
+        print(message, file=sys.stderr, flush=True)
 
 
 class Ticker:
@@ -35,7 +41,7 @@ class Ticker:
         self.label, self.total, self.unit = label, total, unit
         self.count = 0
         self.started = self.spoken = time.monotonic()
-        self.bar = tqdm(total=total, desc=label, unit=f" {unit}") if sys.stderr.isatty() else None
+        self.bar = tqdm(total=total, desc=label, unit=f" {unit}") if SPEAKS and sys.stderr.isatty() else None
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count `steps` more, with an optional `note` such as the current loss."""

@@ -116,7 +116,7 @@ class RedshiftModel(nn.Module):
         joined = self.join(torch.cat(parts, dim=1))
         # Eight bits of mantissa would round redshifts to steps near 0.0005, so the last layer has 24.
         with torch.autocast(joined.device.type, enabled=False):
-            return self.output(joined.float()).squeeze(1)
+            return self.output(joined.to(self.output.weight.dtype)).squeeze(1)
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:

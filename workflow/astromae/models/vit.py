@@ -194,7 +194,8 @@ class Encoder(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the mean over patch tokens, shape (n, width), of images (n, bands, side, side)."""
-        return self(patchify(images, self.patch))[:, 1:].float().mean(dim=1)
+        tokens = self(patchify(images, self.patch))[:, 1:]
+        return tokens.to(torch.promote_types(tokens.dtype, torch.float32)).mean(dim=1)
 
 
 def build_encoder(backbone: dict[str, Any], side: int, phase: str) -> Encoder:

@@ -11,7 +11,7 @@ from astromae.constants import BANDS
 from astromae.files import write_json
 from astromae.training.checkpoint import fingerprint
 from astromae.training.predictions import write_predictions
-from astromae.training.provenance import Cost, write_provenance
+from astromae.training.provenance import Cost, provenance
 
 #: Subsets that are predicted.
 EVALUATED = ("val", "test")
@@ -55,4 +55,4 @@ def boost(catalog: Path, split: Path, recipe: dict[str, Any], seed: int, output:
     write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "train_galaxies": int(train.sum())})
     marks = fingerprint("boost", recipe, seed, inputs[train], table.z[train].to_numpy())
     packages = ("scikit-learn", "numpy")
-    write_provenance(output / "provenance.json", recipe, seed, marks, int(train.sum()), cost, packages)
+    write_json(output / "provenance.json", provenance(recipe, seed, marks, int(train.sum()), cost, packages))

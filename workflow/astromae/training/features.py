@@ -22,6 +22,7 @@ from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker
 from astromae.training.liveness import require_alive
+from astromae.training.parallel import WHOLE, Share
 from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.sources import open_stamps
@@ -58,6 +59,7 @@ def finetuning_views(
     recipe: dict[str, Any],
     seed: int,
     device: torch.device,
+    share: Share = WHOLE,
 ) -> tuple[np.ndarray, Views]:
     """Return object ids and views of one subset as fine-tuning sees them."""
     objid = members(split, [subset])
@@ -72,6 +74,7 @@ def finetuning_views(
         settings["noise_sigma"],
         settings["batch_size"],
         seed,
+        share,
     )
 
 
@@ -120,7 +123,7 @@ def write_features(
         for subset in EVALUATED:
             objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, fabric.device)
             file[f"{subset}_objid"] = objid
-            features = np.concatenate([compute(images) for _, images in views.plain()])
+            features = np.concatenate([compute(images) for _, _, images in views.plain()])
             file[subset] = features
             require_alive(torch.from_numpy(features), f"{encoder}, subset {subset}")
         objid, views = finetuning_views(stamps, split, "train", scaling, recipe, seed, fabric.device)

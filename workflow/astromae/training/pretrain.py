@@ -15,8 +15,9 @@ from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.curves import Curves
 from astromae.training.history import write_history
 from astromae.training.liveness import require_alive
-from astromae.training.provenance import Cost, write_provenance
-from astromae.training.runtime import make_fabric
+from astromae.training.parallel import share_of
+from astromae.training.provenance import Cost, provenance
+from astromae.training.runtime import compile_if_wanted, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.sources import open_stamps
@@ -79,13 +80,16 @@ def pretrain(
     settings, crop = recipe["pretraining"], recipe["scaling"]["crop"]
     fabric = make_fabric(recipe["runtime"])
     cost = Cost(fabric)
-    device = fabric.device
+    device, share = fabric.device, share_of(fabric)
     size = source_size(crop, recipe["augmentation"])
 
     def subset_views(names: Sequence[str]) -> tuple[Any, Views]:
         objid = members(split, names)
         source = open_stamps(stamps, objid, size, device)
-        return objid, Views(source, Scaling(**scaling), recipe["augmentation"], crop, 0.0, settings["batch_size"], seed)
+        views = Views(
+            source, Scaling(**scaling), recipe["augmentation"], crop, 0.0, settings["batch_size"], seed, share
+        )
+        return objid, views
 
     objid, views = subset_views(recipe["pretrain_on"])
     validation_objid, validation = subset_views(recipe["validate_on"])
@@ -99,25 +103,36 @@ def pretrain(
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         for batch, positions, images in views.epoch(epoch, first):
             random = generator(seed, "masks", epoch, batch, device=device)
-            visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
-            yield positions, model(images, visible, masked)
+            own = share.of(len(positions))
+            visible, masked = masks(autoencoder, len(positions), settings["mask_ratio"], random)
+            yield positions, model(images, visible[own], masked[own])
 
-    def validate(model: nn.Module) -> float:
+    def validate(_: nn.Module) -> float:
         random = generator(seed, "validation masks", device=device)
-        total = 0.0
-        for _, images in validation.plain():
-            require_alive(autoencoder.encoder.features(images), "pretraining")
-            visible, masked = masks(autoencoder, len(images), settings["mask_ratio"], random)
-            total += model(images, visible, masked).item() * len(images)
-        return total / len(validation.stamps)
+        total = torch.zeros((), device=device)
+        for rows, n, images in validation.plain(share):
+            visible, masked = masks(autoencoder, n, settings["mask_ratio"], random)
+            own = share.of(n)
+            if not len(images):
+                continue
+            # Not the wrapped model: processes may have different numbers of batches.
+            with fabric.autocast():
+                if rows.start == 0:
+                    require_alive(autoencoder.encoder.features(images), "pretraining")
+                total += autoencoder(images, visible[own], masked[own]) * len(images)
+        return fabric.all_reduce(total, reduce_op="sum").item() / len(validation.stamps)
 
     label = f"pretrain {recipe['name']}"
-    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves), cost)
+    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves if fabric.is_global_zero else None), cost)
+    compile_if_wanted(autoencoder, recipe["runtime"])
     rows = fit(fabric, autoencoder, losses, validate, settings, attempt, objid, len(views))
+    seen = len(objid) * settings["epochs"]
+    record = provenance(recipe, seed, marks, seen, cost)
+    if not fabric.is_global_zero:
+        return
     with atomic_path(output / "weights.safetensors") as temporary:
         save_file({name: t.contiguous().cpu() for name, t in autoencoder.state_dict().items()}, temporary)
     write_history(output / "history.csv", rows)
     write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "stamps": len(objid)})
-    seen = len(objid) * settings["epochs"]
-    write_provenance(output / "provenance.json", recipe, seed, marks, seen, cost)
+    write_json(output / "provenance.json", record)
     checkpoint.remove()

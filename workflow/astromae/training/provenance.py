@@ -12,7 +12,6 @@ import torch
 from lightning_fabric import Fabric
 
 from astromae.code_state import code_state
-from astromae.files import write_json
 
 #: Packages that decide a network's numbers.
 TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy")
@@ -90,21 +89,20 @@ class Cost:
         }
 
 
-def write_provenance(
-    path: Path,
+def provenance(
     recipe: dict[str, Any],
     seed: int,
     marks: dict[str, str],
     stamps: int,
     cost: Cost,
     packages: Sequence[str] = TORCH_PACKAGES,
-) -> None:
-    """Write where a step's results come from, as JSON. It holds times: no two runs write the same.
+) -> dict[str, Any]:
+    """Return where a step's results come from. It holds times: no two runs return the same.
+
+    Every process of the step has to call this at the same time.
 
     Parameters
     ----------
-    path
-        File to write, beside the results.
     recipe, seed
         What the step was told.
     marks
@@ -116,7 +114,7 @@ def write_provenance(
     packages
         Packages whose versions decide its numbers.
     """
-    about = {
+    return {
         "recipe": recipe,
         "seed": seed,
         "data_sha256": marks["data"],
@@ -124,5 +122,5 @@ def write_provenance(
         "code": code_state(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "stamps": stamps,
+        **cost.record(),
     }
-    write_json(path, about | cost.record())

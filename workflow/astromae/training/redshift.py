@@ -19,9 +19,10 @@ from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.curves import Curves
 from astromae.training.features import EVALUATED, FeatureBank, finetuning_views, pretrained_encoder
 from astromae.training.history import write_history
+from astromae.training.parallel import share_of
 from astromae.training.predictions import write_predictions
-from astromae.training.provenance import Cost, write_provenance
-from astromae.training.runtime import make_fabric
+from astromae.training.provenance import Cost, provenance
+from astromae.training.runtime import compile_if_wanted, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import seed_weights
 from astromae.training.trainer import Attempt, Deadline, fit
@@ -54,7 +55,7 @@ class Galaxies:
 def predict(fabric: Fabric, model: nn.Module, galaxies: Galaxies, features: Tensor | None) -> Tensor:
     """Predict the redshifts (n,) of galaxies from their plain stamps; features (n, width) where known."""
     predicted = []
-    for rows, images in galaxies.views.plain():
+    for rows, _, images in galaxies.views.plain():
         known = None if features is None else features[rows].to(fabric.device)
         predicted.append(model(images, galaxies.magnitudes[rows], known))
     return torch.cat(predicted)
@@ -112,11 +113,11 @@ def train_redshifts(
     crop = recipe["scaling"]["crop"]
     fabric = make_fabric(recipe["runtime"])
     cost = Cost(fabric)
-    device = fabric.device
+    device, share = fabric.device, share_of(fabric)
     table = pd.read_parquet(catalog).set_index("objid")
 
     def load(subset: str) -> Galaxies:
-        objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, device)
+        objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, device, share)
         rows = table.loc[objid]
         magnitudes = Scaling(**scaling).magnitudes(rows[[f"mag_{band}" for band in BANDS]].to_numpy(np.float64))
         redshifts = torch.tensor(rows.z.to_numpy(np.float32), device=device)
@@ -151,8 +152,9 @@ def train_redshifts(
                 (batch, positions, None) for batch, positions in enumerate(train.views.order(epoch)[first:], first)
             )
         for _, positions, images in views:
-            here = positions.to(device)
-            features = of_epoch[positions].to(device) if bank else None
+            own = positions[share.of(len(positions))]
+            here = own.to(device)
+            features = of_epoch[own].to(device) if bank else None
             predicted = model(images, train.magnitudes[here], features)
             yield positions, nn.functional.mse_loss(predicted, train.redshifts[here])
 
@@ -161,9 +163,14 @@ def train_redshifts(
         return nn.functional.mse_loss(predicted, evaluated["val"].redshifts).item()
 
     label = f"{recipe['experiment']} {recipe['model']}"
-    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves), cost)
+    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves if fabric.is_global_zero else None), cost)
+    compile_if_wanted(network, recipe["runtime"])
     rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
 
+    seen = len(train.objid) * settings["epochs"]
+    record = provenance(recipe, seed, marks, seen, cost)
+    if not fabric.is_global_zero:
+        return
     model = network.eval()
     frames = []
     for subset, galaxies in evaluated.items():
@@ -191,6 +198,5 @@ def train_redshifts(
         output / "recipe.json",
         {"recipe": recipe, "seed": seed, "train_galaxies": len(train.objid)},
     )
-    seen = len(train.objid) * settings["epochs"]
-    write_provenance(output / "provenance.json", recipe, seed, marks, seen, cost)
+    write_json(output / "provenance.json", record)
     checkpoint.remove()

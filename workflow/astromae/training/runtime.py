@@ -4,9 +4,14 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies import DDPStrategy
+from torch import nn
 
+from astromae.errors import InputError
 from astromae.progress import log
 from astromae.training.memory import keep_freed_memory
+from astromae.training.parallel import processes
 
 
 def choose_precision(precision: str, gpus: int) -> str:
@@ -29,24 +34,47 @@ def choose_precision(precision: str, gpus: int) -> str:
     return "bf16-mixed" if fast else "32-true"
 
 
+def compile_if_wanted(model: nn.Module, runtime: dict[str, Any]) -> None:
+    """Compile a network in place, where the configuration's `compile` says so or leaves it to a GPU."""
+    if runtime["compile"] is True or (runtime["compile"] == "auto" and runtime["gpus"]):
+        model.compile()
+
+
 def make_fabric(runtime: dict[str, Any]) -> Fabric:
     """Return Lightning Fabric for a step.
 
     Parameters
     ----------
     runtime
-        Mapping with `precision` and `gpus` from the configuration's section `training`.
+        Mapping with `precision` and `gpus` (of a node) from the configuration's section `training`.
+
+    Raises
+    ------
+    InputError
+        If there are several GPUs and not as many processes.
     """
     gpus = runtime["gpus"]
+    here, nodes = processes()
+    if gpus and here != gpus:
+        raise InputError(
+            f"{gpus} GPUs want {gpus} processes, here is {here}: start the step as its rule does, with "
+            f"python -m astromae.training.launch --standalone --nproc-per-node {gpus} --no-python python -m astromae"
+        )
     if not gpus:
         keep_freed_memory()
     precision = choose_precision(runtime["precision"], gpus)
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",
-        devices=gpus or 1,
+        devices=here,
+        num_nodes=nodes,
+        strategy=DDPStrategy(broadcast_buffers=False) if here * nodes > 1 else "auto",
         precision=precision,
+        # Of one process: a Slurm job around it is none of Fabric's business.
+        plugins=[LightningEnvironment()] if here * nodes == 1 else None,
         loggers=[],
         callbacks=[],
     )
-    log(f"training on {fabric.device}, precision {precision}, {torch.get_num_threads()} CPU thread(s)")
+    fabric.launch()
+    where = f"{here * nodes} processes, the first on {fabric.device}" if here * nodes > 1 else str(fabric.device)
+    log(f"training on {where}, precision {precision}, {torch.get_num_threads()} CPU thread(s)")
     return fabric

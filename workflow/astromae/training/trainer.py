@@ -17,6 +17,7 @@ from astromae.models.vit import choose_attention
 from astromae.progress import Ticker
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.curves import Curves
+from astromae.training.parallel import require_share, share_of, synchronise_batchnorm
 from astromae.training.provenance import Cost
 from astromae.training.schedule import learning_rate
 
@@ -126,6 +127,10 @@ def fit(
         If the deadline has passed; the state is saved.
     """
     label, checkpoint, curves, cost = attempt.label, attempt.checkpoint, attempt.curves, attempt.cost
+    share = share_of(fabric)
+    if share.world_size > 1:
+        require_share(share, len(objid) // batches)
+        synchronise_batchnorm(model)
     chosen = settings["optimiser"]
     optimiser = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
@@ -136,7 +141,7 @@ def fit(
     )
     bare = model
     model, optimiser = fabric.setup(model, optimiser)
-    state = checkpoint.load()
+    state = fabric.broadcast(checkpoint.load() if fabric.is_global_zero else None)
     if state is None:
         state = {"epoch": 0, "batch": 0, "total": 0.0, "rows": []}
         last_good = "No state had been saved."
@@ -160,7 +165,11 @@ def fit(
         choose_attention(bare, fabric.device)
         began, seen = time.monotonic(), 0
         for batch, (positions, loss) in enumerate(losses(model, epoch, first), start=first + 1):
-            value = loss.item()
+            # All processes have to know the loss of the whole batch, and whether one of them has to stop or save.
+            due = attempt.deadline.passed(), time.monotonic() - saved > CHECKPOINT_INTERVAL_S
+            loss = loss * share.weight(len(positions))
+            common = fabric.all_reduce(torch.stack([loss.detach(), *loss.new_tensor(due)]))
+            value, stop, save = common.tolist()
             if not math.isfinite(value):
                 raise InputError(
                     f"{label}: the loss is {value} in epoch {epoch + 1}, batch {batch}; its galaxies (objid) are "
@@ -175,15 +184,16 @@ def fit(
             ticker.advance(note=f"epoch {epoch + 1}/{settings['epochs']}, loss {value:.3g}")
             if (batch - 1) % max(1, batches // LOSSES_PER_EPOCH) == 0:
                 curves.add(epoch * batches + batch - 1, {"loss/batch": value})
-            stop = attempt.deadline.passed()
-            if stop or time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
+            if stop or save:
                 if not all(weight.isfinite().all() for weight in bare.parameters()):
                     raise InputError(
                         f"{label}: weights are not finite after epoch {epoch + 1}, batch {batch}; its galaxies "
                         f"(objid) are {objid[positions.numpy()].tolist()}. {last_good} Lower the learning rate."
                     )
                 state = {"epoch": epoch, "batch": batch, "total": total, "rows": rows, "cost": cost.spent()}
-                checkpoint.save(state | {"model": bare.state_dict(), "optimiser": optimiser.state_dict()})
+                if fabric.is_global_zero:
+                    checkpoint.save(state | {"model": bare.state_dict(), "optimiser": optimiser.state_dict()})
+                fabric.barrier()
                 saved, last_good = time.monotonic(), _last_good(checkpoint, state)
             if stop:
                 curves.close()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from astromae.training.bicubic import resample
+from astromae.training.parallel import WHOLE, Share
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 from astromae.training.sources import StampSource
@@ -30,20 +31,46 @@ def source_size(crop: int, augmentation: dict[str, Any]) -> int:
     return size + (size - crop) % 2
 
 
-def augment(images: Tensor, crop: int, augmentation: dict[str, Any], random: torch.Generator) -> Tensor:
+def random_maps(n: int, augmentation: dict[str, Any], random: torch.Generator) -> Tensor:
+    """Draw the rotation and the flips of every stamp of a batch.
+
+    Parameters
+    ----------
+    n
+        Number of stamps.
+    augmentation
+        The configuration's section `augmentation`: rotation by up to `rotation_deg` either way,
+        `flips` along both axes with probability one half each.
+    random
+        Source of angles and flips.
+
+    Returns
+    -------
+    Tensor
+        Matrices (n, 2, 2) from offsets (x, y) in the view to offsets in the stamp, on the generator's device.
+    """
+    device = random.device
+    angle = (2 * torch.rand(n, generator=random, device=device) - 1) * math.radians(augmentation["rotation_deg"])
+    flip_x, flip_y = torch.ones(2, n, device=device)
+    if augmentation["flips"]:
+        flip_x, flip_y = 1.0 - 2 * torch.randint(0, 2, (2, n), generator=random, device=device)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([cos * flip_x, -sin * flip_y, sin * flip_x, cos * flip_y], dim=1).view(n, 2, 2)
+
+
+def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
     """Rotate and flip a whole batch in one resampling, and crop it.
 
     Parameters
     ----------
     images
         Stamps (n, 5, size, size), nanomaggies a pixel; at least `source_size` on a side.
+    maps
+        Matrices (n, 2, 2), from `random_maps`.
     crop
         Pixels on a side of the result.
-    augmentation
-        The configuration's section `augmentation`: rotation by up to `rotation_deg` either way,
-        `flips` along both axes with probability one half each, `interpolation` of the resampling.
-    random
-        Source of angles and flips, on the images' device.
+    interpolation
+        Of the resampling: a key of `KERNEL_MARGIN`.
 
     Returns
     -------
@@ -51,18 +78,11 @@ def augment(images: Tensor, crop: int, augmentation: dict[str, Any], random: tor
         Shape (n, 5, crop, crop), float32.
     """
     n, _, size, _ = images.shape
-    device = images.device
-    angle = (2 * torch.rand(n, generator=random, device=device) - 1) * math.radians(augmentation["rotation_deg"])
-    flip_x, flip_y = torch.ones(2, n, device=device)
-    if augmentation["flips"]:
-        flip_x, flip_y = 1.0 - 2 * torch.randint(0, 2, (2, n), generator=random, device=device)
-    cos, sin = angle.cos(), angle.sin()
-    maps = torch.stack([cos * flip_x, -sin * flip_y, sin * flip_x, cos * flip_y], dim=1).view(n, 2, 2)
-    if augmentation["interpolation"] == "bicubic" and device.type == "cpu":
+    if interpolation == "bicubic" and images.device.type == "cpu":
         return resample(images, maps, crop)
     theta = F.pad(maps * (crop / size), (0, 1))  # (n, 2, 3): no translation
     grid = F.affine_grid(theta, [n, 1, crop, crop], align_corners=False)
-    return F.grid_sample(images.float(), grid, augmentation["interpolation"], "zeros", align_corners=False)
+    return F.grid_sample(images.float(), grid, interpolation, "zeros", align_corners=False)
 
 
 def centre(images: Tensor, crop: int) -> Tensor:
@@ -95,6 +115,8 @@ class Views:
         Largest number of stamps in a batch.
     seed
         Seed of the order and of the augmentation.
+    share
+        Which part of every batch is this process's.
     """
 
     stamps: StampSource
@@ -104,6 +126,7 @@ class Views:
     noise_sigma: float
     batch_size: int
     seed: int
+    share: Share = WHOLE
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -114,24 +137,39 @@ class Views:
         order = torch.randperm(len(self.stamps), generator=generator(self.seed, "order", epoch))
         return [order[b.start : b.stop] for b in batches(len(order), self.batch_size)]
 
-    def view(self, stamps: Tensor, epoch: int, batch: int) -> Tensor:
-        """Return the augmented view (n, 5, crop, crop), float32, of a batch's stamps."""
+    def view(self, stamps: Tensor, epoch: int, batch: int, n: int) -> Tensor:
+        """Return the augmented view (part, 5, crop, crop), float32, of this process's stamps of a batch of `n`."""
         random = generator(self.seed, "augment", epoch, batch, device=stamps.device)
-        scaled = self.scaling.pixels(augment(stamps, self.crop, self.augmentation, random))
+        part = self.share.of(n)
+        maps = random_maps(n, self.augmentation, random)[part]
+        scaled = self.scaling.pixels(turn(stamps, maps, self.crop, self.augmentation["interpolation"]))
         if self.noise_sigma:
-            noise = torch.randn(scaled.shape, generator=random, device=stamps.device)
-            scaled.add_(noise, alpha=self.noise_sigma)
+            noise = torch.randn((n, *scaled.shape[1:]), generator=random, device=stamps.device)
+            scaled.add_(noise[part], alpha=self.noise_sigma)
         return scaled
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield number, positions (on the CPU) and view of every batch of an epoch from `first` on."""
+        """Yield number, positions (on the CPU) and this process's view of every batch of an epoch from `first` on."""
         order = self.order(epoch)[first:]
-        for batch, (positions, stamps) in enumerate(zip(order, self.stamps.batches(order), strict=True), first):
-            yield batch, positions, self.view(stamps, epoch, batch)
+        own = [positions[self.share.of(len(positions))] for positions in order]
+        for batch, (positions, stamps) in enumerate(zip(order, self.stamps.batches(own), strict=True), first):
+            yield batch, positions, self.view(stamps, epoch, batch, len(positions))
 
-    def plain(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield every stamp once in order, cropped and scaled but not augmented, with its position."""
-        parts = batches(len(self.stamps), max(self.batch_size, 256))
-        order = [torch.arange(b.start, b.stop) for b in parts]
-        for b, stamps in zip(parts, self.stamps.batches(order), strict=True):
-            yield slice(b.start, b.stop), self.scaling.pixels(centre(stamps, self.crop))
+    def plain(self, share: Share = WHOLE) -> Iterator[tuple[slice, int, Tensor]]:
+        """Yield stamps in order, batch by batch, cropped and scaled but not augmented.
+
+        Parameters
+        ----------
+        share
+            Which part of every batch to read; every process reads all of it unless told otherwise.
+
+        Yields
+        ------
+        tuple
+            Positions of the part, size of the whole batch, and the part's stamps (part, 5, crop, crop).
+        """
+        whole = batches(len(self.stamps), max(self.batch_size, 256))
+        parts = [batch[share.of(len(batch))] for batch in whole]
+        order = [torch.arange(part.start, part.stop) for part in parts]
+        for batch, part, stamps in zip(whole, parts, self.stamps.batches(order), strict=True):
+            yield slice(part.start, part.stop), len(batch), self.scaling.pixels(centre(stamps, self.crop))

@@ -1,0 +1,90 @@
+"""Training in two processes against training in one, with the same global batch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from astromae.training.parallel import Share
+from astromae.training.runtime import make_fabric
+from safetensors.numpy import load_file
+from training_inputs import pretraining_recipe, redshift_recipe
+
+TWO = ["-m", "astromae.training.launch", "--standalone", "--nproc-per-node", "2", "--no-python", sys.executable]
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300)
+
+
+def test_shares_are_the_whole():
+    for n in (1, 7, 16):
+        for size in (1, 2, 5):
+            shares = [Share(rank, size) for rank in range(size)]
+            assert [i for share in shares for i in range(n)[share.of(n)]] == list(range(n))
+            assert sum(share.weight(n) for share in shares) == pytest.approx(size)
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "redshift"])
+def test_two_processes_have_the_gradient_of_one(kind, galaxies, tmp_path):
+    # Encoders with parallel convolutions, and the Inception branch: both normalise over the batch.
+    recipes = {"pretrain": pretraining_recipe(), "redshift": redshift_recipe(frozen=False, pretrained=False)}
+    for name in ("0000.h5", "scaling.json"):
+        (tmp_path / name).symlink_to(galaxies / name)
+    (tmp_path / f"{kind}.json").write_text(json.dumps(recipes[kind]))
+    np.save(tmp_path / "objid.npy", pd.read_parquet(galaxies / "galaxies.parquet").objid.to_numpy()[:31])
+    script = str(Path(__file__).with_name("one_gradient.py"))
+    for launcher, output in (([], "one.npz"), (TWO, "two.npz")):
+        ran = run(*launcher, script, str(tmp_path), kind, str(tmp_path / output))
+        assert ran.returncode == 0, ran.stderr
+    one, two = np.load(tmp_path / "one.npz"), np.load(tmp_path / "two.npz")
+    assert set(one) == set(two) and any("running_var" in name for name in one)
+    largest = max(abs(one[name]).max() for name in one if "running" not in name)
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-6, atol=1e-6 * largest, err_msg=name)
+
+
+def pretraining(folder, output, *arguments):
+    files = ["--stamps", folder / "0000.h5", "--split", folder / "split.parquet", "--scaling", folder / "scaling.json"]
+    where = ["--output-dir", output, "--checkpoints", output / "checkpoints"]
+    recipe = ["--recipe", json.dumps(pretraining_recipe()), "--seed", "42"]
+    return ["-m", "astromae", "pretrain", *map(str, [*files, *recipe, *where, *arguments])]
+
+
+def test_two_processes_train_stop_and_continue(galaxies, tmp_path):
+    one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"
+    for launcher, output in (([], one), (TWO, two)):
+        ran = run(*launcher, *pretraining(galaxies, output))
+        assert ran.returncode == 0, ran.stderr
+    histories = [pd.read_csv(folder / "history.csv") for folder in (one, two)]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
+    provenance = json.loads((two / "provenance.json").read_text())
+    assert provenance["devices"] == 2
+    assert ran.stderr.count("training on 2 processes") == 1
+
+    ran = run(*TWO, *pretraining(galaxies, stopped, "--minutes", "0"))
+    assert ran.returncode == 75, ran.stderr
+    ran = run(*TWO, *pretraining(galaxies, stopped))
+    assert ran.returncode == 0 and "continuing in epoch 1 after batch 1" in ran.stderr, ran.stderr
+    weights = [load_file(folder / "weights.safetensors") for folder in (two, stopped)]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert (two / "history.csv").read_bytes() == (stopped / "history.csv").read_bytes()
+
+
+def test_several_gpus_want_as_many_processes():
+    from astromae.errors import InputError
+
+    with pytest.raises(InputError, match=r"4 GPUs want 4 processes, here is 1.*--nproc-per-node 4"):
+        make_fabric({"gpus": 4, "precision": "32-true"})
+
+
+def test_a_process_without_stamps_is_refused(galaxies, tmp_path):
+    command = pretraining(galaxies, tmp_path)
+    recipe = pretraining_recipe(batch_size=1)
+    command[command.index("--recipe") + 1] = json.dumps(recipe)
+    ran = run(*TWO, *command)
+    assert ran.returncode == 2
+    assert "the smallest batch has 1 stamps, too few for 2 processes" in ran.stderr
