@@ -183,6 +183,8 @@ def test_every_key_of_config_yaml_is_explained():
         ("scaling.crop", 40, ["32 while a model has inception: true"]),
         ("training.gpus", -1, ["at least 0"]),
         ("training.precision", "16-mixed", ["training.gpus is 0"]),
+        ("training.nodes", 2, ["1 while training.gpus is 0"]),
+        ("training.compile", "maybe", ["auto, true, false"]),
         ("training.share_features", "yes please", ["true or false"]),
         ("evaluation.interval", 1.0, ["below 1"]),
         ("experiments.experiment1", None, ["a mapping with the keys"]),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from astromae.survey.catalog import deal_fields
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
@@ -61,6 +62,37 @@ def test_each_seed_is_trained(project, tmp_path):
     jobs = project.plan("--configfile", str(seeds))
     assert (jobs["pretrain"], jobs["redshift"], jobs["boost"]) == (9, 48, 3)
     assert jobs["split"] == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "resources"),
+    [
+        ({"gpus": 0}, ["python -m astromae pretrain"], {}),
+        ({"gpus": 1}, ["python -m astromae pretrain"], {"gpu": "1"}),
+        (
+            {"gpus": 4},
+            [
+                "python -m astromae.training.launch --nproc-per-node 4 --standalone --no-python python -m astromae "
+                "pretrain"
+            ],
+            {"gpu": "4"},
+        ),
+        (
+            {"gpus": 4, "nodes": 2},
+            ["srun --overlap --nodes=2 ", "--nproc-per-node 4 --nnodes 2 ", " --no-python python -m astromae pretrain"],
+            {"gpu": "8", "nodes": "2"},
+        ),
+    ],
+)
+def test_a_training_starts_once_for_each_gpu(project, tmp_path, settings, words, resources):
+    gpus = tmp_path / "gpus.yaml"
+    gpus.write_text(yaml.safe_dump({"training": settings}))
+    ran = project.snakemake("encoders", "--configfile", str(gpus), "--dry-run", "--printshellcmds")
+    assert ran.returncode == 0, ran.stdout
+    (job, *_) = re.findall(r"^rule pretrain:\n.*?(?=^\[)", ran.stdout, flags=re.M | re.S)
+    assert all(word in job for word in words)
+    asked = dict(re.findall(r"(\w+)=(\w+)", re.search(r"resources: (.*)", job)[1]))
+    assert {name: asked[name] for name in ("gpu", "nodes") if asked.get(name, "0") != "0"} == resources
 
 
 @pytest.mark.parametrize("survey", ["cube", "sdss"])

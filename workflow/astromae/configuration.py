@@ -76,6 +76,8 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     _check_tables(config["experiments"])
     if config["training"]["precision"] == "16-mixed" and config["training"]["gpus"] == 0:
         raise _wrong("training.precision", "16-mixed", "auto, 32-true or bf16-mixed while training.gpus is 0")
+    if config["training"]["nodes"] > 1 and config["training"]["gpus"] == 0:
+        raise _wrong("training.nodes", config["training"]["nodes"], "1 while training.gpus is 0")
 
 
 @functools.cache
@@ -148,7 +150,7 @@ def allowed(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return _show(schema["const"])
     if "enum" in schema:
-        return ", ".join(map(str, schema["enum"]))
+        return ", ".join(value if isinstance(value, str) else json.dumps(value) for value in schema["enum"])
     if "pattern" in schema:
         return "lower-case letters, digits and hyphens, beginning with a letter"
     types = schema["type"]

@@ -119,13 +119,29 @@ def minutes(first):
 TRAINING_MINUTES = 1440
 
 
-def training_job(**resources):
+GPUS, NODES = config["training"]["gpus"], config["training"]["nodes"]
+
+
+def training_job(gpus=GPUS, nodes=NODES, **resources):
     """Return what a job asks for that runs on the configured GPUs, or on the CPU where there are none.
 
     The time limit does not grow with the attempts: a training continues where the last one stopped.
     """
-    gpus = config["training"]["gpus"]
-    return {"gpu": gpus, **resources, **(site.gpu_resources if gpus else {})}
+    several = {"nodes": nodes} if nodes > 1 else {}
+    return {"gpu": gpus * nodes, **several, **resources, **(site.gpu_resources if gpus else {})}
+
+
+def launcher():
+    """Return what starts a training step once for each GPU, before its command; nothing for a single process."""
+    if GPUS * NODES <= 1:
+        return ""
+    torchrun = f"python -m astromae.training.launch --nproc-per-node {GPUS}"
+    if NODES == 1:
+        return f"{torchrun} --standalone --no-python "
+    # One launcher on each node; they meet on the node that runs this.
+    steps = f"srun --overlap --nodes={NODES} --ntasks={NODES} --ntasks-per-node=1 --gpus-per-node={GPUS}"
+    meeting = "--rdzv-backend c10d --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname)"
+    return f"{steps} {torchrun} --nnodes {NODES} {meeting} --no-python "
 
 
 def frames_folder(run, camcol):
@@ -247,7 +263,7 @@ def common_recipe():
     return {
         "scaling": config["scaling"],
         "augmentation": config["augmentation"],
-        "runtime": {key: config["training"][key] for key in ("precision", "gpus")},
+        "runtime": {key: config["training"][key] for key in ("precision", "gpus", "compile")},
     }
 
 
@@ -271,9 +287,12 @@ def pretraining_recipe(wildcards):
 def features_recipe(wildcards):
     """Return the recipe of a frozen encoder's features: of fine-tuning only what decides its views."""
     finetuning = EXPERIMENTS[wildcards.experiment]["finetuning"]
+    common = common_recipe()
     return as_json(
-        common_recipe()
+        common
         | {
+            # Features need no gradient, and one GPU is enough.
+            "runtime": common["runtime"] | {"gpus": min(GPUS, 1)},
             "name": wildcards.encoder,
             "backbone": config["backbones"][wildcards.encoder],
             "finetuning": {key: finetuning[key] for key in ("epochs", "batch_size", "noise_sigma")},

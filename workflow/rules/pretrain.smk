@@ -59,11 +59,12 @@ rule pretrain:
     resources:
         **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=TRAINING_MINUTES, expected_s=pretraining_s),
     params:
+        launch=launcher(),
         stamps=repeated("stamps"),
         recipe=pretraining_recipe,
         folder=subpath(output.weights, parent=True),
     shell:
-        "python -m astromae pretrain {params.stamps} --split {input.split} --scaling {input.scaling} "
+        "{params.launch}python -m astromae pretrain {params.stamps} --split {input.split} --scaling {input.scaling} "
         "--recipe {params.recipe:q} --seed {wildcards.seed} --output-dir {params.folder} "
         "--curves results/logs/tensorboard/pretrain/{wildcards.experiment}-{wildcards.encoder}-seed{wildcards.seed} "
         "--minutes {resources.runtime} 2>&1 | tee {log}"
@@ -111,7 +112,9 @@ rule features:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=minutes(720), expected_s=features_s),
+        **training_job(
+            min(GPUS, 1), 1, mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=minutes(720), expected_s=features_s
+        ),
     params:
         encoder=subpath(input.weights, parent=True),
         stamps=repeated("stamps"),

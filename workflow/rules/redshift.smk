@@ -30,12 +30,13 @@ rule redshift:
     resources:
         **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=720, expected_s=redshift_s),
     params:
+        launch=launcher(),
         stamps=repeated("stamps"),
         pretrained=pretrained_options,
         recipe=redshift_recipe,
         folder=subpath(output.predictions, parent=True),
     shell:
-        "python -m astromae redshift --catalog {input.catalog} {params.stamps} --split {input.split} "
+        "{params.launch}python -m astromae redshift --catalog {input.catalog} {params.stamps} --split {input.split} "
         "--scaling {input.scaling} {params.pretrained} --recipe {params.recipe:q} "
         "--curves results/logs/tensorboard/redshift/{wildcards.experiment}-{wildcards.model}-seed{wildcards.seed} "
         "--seed {wildcards.seed} --output-dir {params.folder} --minutes {resources.runtime} "
