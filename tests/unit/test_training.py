@@ -32,6 +32,7 @@ from training_inputs import (
     scaling_of,
 )
 
+
 def test_compiled_pretraining_learns_the_same(galaxies, encoder, tmp_path):
     if not any(shutil.which(name) for name in ("g++", "clang++")):
         pytest.skip("no C++ compiler, which torch compiles with on a CPU")
