@@ -72,10 +72,9 @@ def galaxies_in(experiment, subsets):
     return GALAXIES * sum(EXPERIMENTS[experiment]["fractions"][subset] for subset in subsets)
 
 
-def training_s(core_s):
+def training_s(core_s, gpus=GPUS * NODES):
     """Return how long a training's core-seconds take on what it gets: its GPUs, or its threads."""
-    training = config["training"]
-    return math.ceil(core_s / (training["gpus"] * CORES_OF_GPU or training["threads"]))
+    return math.ceil(core_s / (gpus * CORES_OF_GPU or config["training"]["threads"]))
 
 
 def kind_of(encoder):
@@ -98,7 +97,7 @@ def finetuning_stamps(experiment):
 def features_s(wildcards):
     """Return how long a frozen encoder's features are expected to take, in seconds."""
     views = finetuning_stamps(wildcards.experiment) + galaxies_in(wildcards.experiment, ["val", "test"])
-    return training_s(views * CORE_S["features"][kind_of(wildcards.encoder)])
+    return training_s(views * CORE_S["features"][kind_of(wildcards.encoder)], min(GPUS, 1))
 
 
 def redshift_s(wildcards):
