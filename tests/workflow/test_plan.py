@@ -203,6 +203,20 @@ def test_make_plan_of_a_wrong_configuration(project):
     assert 'survey is "sloan"; allowed: embedded, sdss, cube' in ran.stdout
 
 
+@pytest.mark.parametrize("options", [(), (*PAPER, "--config", "survey=sdss"), (*PAPER, "--config", "survey=cube")])
+def test_large_inputs_have_checksums_beside_them(project, options):
+    """Snakemake would compare their dates, which a copy changes; see by_content in common.smk."""
+    large = re.compile(
+        r"results/(stamps/\d+\.h5|catalog/.*\.parquet|survey/.*|.*/features\.h5|encoders/.*/weights\.safetensors)"
+    )
+    seen = set()
+    for rule, inputs, _ in jobs_of(project.snakemake("--dry-run", *options).stdout):
+        files = {name for name in inputs if large.fullmatch(name) and not name.endswith(".sha256")}
+        assert not {name for name in files if f"{name}.sha256" not in inputs}, rule
+        seen |= {rule} if files else set()
+    assert {"split", "scaling", "pretrain", "reconstruct", "features", "redshift", "boost"} <= seen
+
+
 def test_training_asks_for_gpus_and_nothing_else_does(project):
     ran = project.snakemake("--dry-run", *PAPER)
     jobs = re.split(r"^(?:local)?rule ", ran.stdout, flags=re.M)[1:]

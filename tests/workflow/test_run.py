@@ -1,5 +1,6 @@
 """The whole workflow on the test preset, and which steps an edit reruns."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -82,11 +83,43 @@ def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in ran.stdout
 
 
+def touch(paths):
+    """Give files and folders new dates, later ones to those that a run made first."""
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+        os.utime(path)
+
+
 def test_touching_every_source_reruns_nothing(finished):
-    for path in (finished.folder / "workflow").rglob("*"):
-        if path.is_file():
-            os.utime(path)
+    touch(path for path in (finished.folder / "workflow").rglob("*") if path.is_file())
     assert finished.plan(*PRESET) == {}
+
+
+def test_touching_every_result_reruns_nothing(finished):
+    """Shards and weights among them, which are too large for Snakemake to compare their content."""
+    results = list((finished.folder / "results").rglob("*"))
+    assert max(path.stat().st_size for path in results if path.suffix == ".h5") > 5e6
+    touch(results)
+    assert finished.plan(*PRESET) == {}
+
+
+def test_a_clone_with_copied_results_reruns_nothing(finished, tmp_path):
+    """All dates are new and in no order: those of a clone's sources, and of results copied without theirs."""
+    copy = dataclasses.replace(finished, folder=tmp_path / "clone")
+    shutil.copytree(finished.folder, copy.folder, copy_function=shutil.copyfile, symlinks=True)
+    assert copy.plan(*PRESET) == {}
+
+
+def test_other_content_reruns_what_reads_it(finished):
+    """A checksum stands in for its file, so that another one counts as another file."""
+    checksum = finished.folder / "results/stamps/0000.h5.sha256"
+    before = checksum.read_bytes()
+    checksum.write_text("0" * 64 + "\n")
+    try:
+        jobs = finished.plan(*PRESET)
+    finally:
+        checksum.write_bytes(before)
+    assert {"split", "scaling", "pretrain", "redshift", "sample_stamps", "paper"} <= set(jobs)
+    assert not {"catalog", "frames", "cut"} & set(jobs)
 
 
 TABLES = {"table", "values_experiment", "figure_published", "figure_labels", "paper", "results_page", "all"}

@@ -71,3 +71,20 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_checksum(path: str | Path) -> None:
+    """Write the SHA-256 of a file's or a folder's content beside it, as ``<path>.sha256``.
+
+    The workflow compares these instead of files that are too large to be read for every plan. A folder's
+    is that of its files' paths and checksums.
+    """
+    path = Path(path)
+    digest = sha256(path) if path.is_file() else _folder_sha256(path)
+    write_text(path.with_name(f"{path.name}.sha256"), f"{digest}\n")
+
+
+def _folder_sha256(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    listed = [[file.relative_to(folder).as_posix(), sha256(file)] for file in files]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()

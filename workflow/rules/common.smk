@@ -75,6 +75,19 @@ def code(command):
     return [os.path.relpath(file) for file in command_sources(command)]
 
 
+def by_content(**inputs):
+    """Return large inputs that count as changed when their checksum is another one, whatever their dates.
+
+    Snakemake compares the content of small files only. Those that go through here have a small one beside
+    them (`astromae.files.write_checksum`), an output of the same job, which stands in for them.
+    """
+    files = [file for value in inputs.values() for file in ([value] if isinstance(value, str) else value)]
+    return {
+        **{name: ancient(value) for name, value in inputs.items()},
+        "checksums": [f"{file}.sha256" for file in files],
+    }
+
+
 def as_json(value):
     """Return settings as one line of JSON that depends on their content only."""
     return json.dumps(value, sort_keys=True)
@@ -149,9 +162,10 @@ def frames_folder(run, camcol):
     return f"results/survey/{strip_folder(config['embedded']['release'], run, camcol)}"
 
 
-def frames_of_chunk(wildcards):
-    """Return the frames that a chunk of the embedded survey is cut from; the real ones are streamed."""
-    return frames_folder(*STRIPS[int(wildcards.chunk)]) if SURVEY == "embedded" else []
+def cut_inputs(wildcards):
+    """Return the catalogue, and the frames that a chunk of the embedded survey is cut from; real ones are streamed."""
+    frames = {"frames": frames_folder(*STRIPS[int(wildcards.chunk)])} if SURVEY == "embedded" else {}
+    return by_content(catalog=CATALOG, **frames)
 
 
 def downloads(wildcards, threads):
@@ -317,16 +331,16 @@ def redshift_recipe(wildcards):
     )
 
 
-def pretrained_inputs(wildcards):
-    """Return a model's pretrained encoder, and its features where models share them."""
+def redshift_inputs(wildcards):
+    """Return catalogue and stamps, a model's pretrained encoder, and its features where models share them."""
+    large = {"catalog": CATALOG, "stamps": SHARDS}
     model = config["models"][wildcards.model]
-    if not model["pretrained"]:
-        return {}
-    folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
-    files = {"encoder": f"{folder}/weights.safetensors"}
-    if model["frozen"] and config["training"]["share_features"]:
-        files["features"] = f"{folder}/features.h5"
-    return files
+    if model["pretrained"]:
+        folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
+        large["encoder"] = f"{folder}/weights.safetensors"
+        if model["frozen"] and config["training"]["share_features"]:
+            large["features"] = f"{folder}/features.h5"
+    return by_content(**large)
 
 
 def pretrained_options(wildcards, input):

@@ -14,8 +14,7 @@ rule encoders:
 
 rule scaling:
     input:
-        catalog=CATALOG,
-        stamps=SHARDS,
+        **by_content(catalog=CATALOG, stamps=SHARDS),
         split="results/splits/{experiment}.parquet",
         code=code("scaling"),
     output:
@@ -41,12 +40,13 @@ rule scaling:
 
 rule pretrain:
     input:
-        stamps=SHARDS,
+        **by_content(stamps=SHARDS),
         split="results/splits/{experiment}.parquet",
         scaling="results/splits/{experiment}.scaling.json",
         code=code("pretrain"),
     output:
         weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+        checksum="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors.sha256",
         history="results/encoders/{encoder}/{experiment}/seed{seed}/history.csv",
         recipe="results/encoders/{encoder}/{experiment}/seed{seed}/recipe.json",
         provenance="results/encoders/{encoder}/{experiment}/seed{seed}/provenance.json",
@@ -72,9 +72,11 @@ rule pretrain:
 
 rule reconstruct:
     input:
-        weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+        **by_content(
+            weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+            stamps=SHARDS,
+        ),
         recipe="results/encoders/{encoder}/{experiment}/seed{seed}/recipe.json",
-        stamps=SHARDS,
         split="results/splits/{experiment}.parquet",
         scaling="results/splits/{experiment}.scaling.json",
         code=code("reconstruct"),
@@ -98,13 +100,16 @@ rule reconstruct:
 
 rule features:
     input:
-        weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
-        stamps=SHARDS,
+        **by_content(
+            weights="results/encoders/{encoder}/{experiment}/seed{seed}/weights.safetensors",
+            stamps=SHARDS,
+        ),
         split="results/splits/{experiment}.parquet",
         scaling="results/splits/{experiment}.scaling.json",
         code=code("features"),
     output:
-        "results/encoders/{encoder}/{experiment}/seed{seed}/features.h5",
+        features="results/encoders/{encoder}/{experiment}/seed{seed}/features.h5",
+        checksum="results/encoders/{encoder}/{experiment}/seed{seed}/features.h5.sha256",
     log:
         "results/logs/features/{experiment}-{encoder}-seed{seed}.log",
     priority: 140
@@ -122,4 +127,4 @@ rule features:
     shell:
         "python -m astromae features --encoder-dir {params.encoder} {params.stamps} "
         "--split {input.split} --scaling {input.scaling} --recipe {params.recipe:q} "
-        "--seed {wildcards.seed} --output {output} 2>&1 | tee {log}"
+        "--seed {wildcards.seed} --output {output.features} 2>&1 | tee {log}"

@@ -9,9 +9,7 @@ rule redshifts:
 
 rule redshift:
     input:
-        unpack(pretrained_inputs),
-        catalog=CATALOG,
-        stamps=SHARDS,
+        unpack(redshift_inputs),
         split="results/splits/{experiment}.parquet",
         scaling="results/splits/{experiment}.scaling.json",
         code=code("redshift"),
@@ -45,7 +43,7 @@ rule redshift:
 
 rule boost:
     input:
-        catalog=CATALOG,
+        **by_content(catalog=CATALOG),
         split="results/splits/{experiment}.parquet",
         code=code("boost"),
     output:

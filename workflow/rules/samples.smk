@@ -22,8 +22,7 @@ rule models:
 
 rule values_survey:
     input:
-        catalog=CATALOG,
-        stamps=SHARDS,
+        **by_content(catalog=CATALOG, stamps=SHARDS),
         missing=MISSING,
         code=code("values-survey"),
     output:
@@ -45,8 +44,7 @@ rule values_survey:
 
 rule sample_stamps:
     input:
-        catalog=CATALOG,
-        stamps=SHARDS,
+        **by_content(catalog=CATALOG, stamps=SHARDS),
         code=code("sample-stamps"),
     output:
         "results/samples/stamps.h5",
@@ -84,7 +82,7 @@ rule networks:
 
 rule sample_magnitudes:
     input:
-        catalog=CATALOG,
+        **by_content(catalog=CATALOG),
         split="results/splits/{experiment}.parquet",
         code=code("sample-magnitudes"),
     output:
@@ -103,11 +101,11 @@ rule sample_magnitudes:
 
 rule sample_worst:
     input:
+        **by_content(stamps=SHARDS),
         predictions=lambda wildcards: [
             f"{folder}/predictions.parquet"
             for folder in redshift_folders(wildcards.experiment, astromae_models(wildcards.experiment))
         ],
-        stamps=SHARDS,
         code=code("sample-worst"),
     output:
         "results/samples/worst-{experiment}.h5",

@@ -12,10 +12,11 @@ if SURVEY == "cube":
 
     rule cube_shard:
         input:
-            catalog=CATALOG,
+            **by_content(catalog=CATALOG),
             code=code("cube-shard"),
         output:
             shard="results/stamps/{chunk}.h5",
+            checksum="results/stamps/{chunk}.h5.sha256",
             missing="results/stamps/{chunk}.missing.csv",
         log:
             "results/logs/stamps/{chunk}.log",
@@ -35,11 +36,11 @@ else:
 
     rule cut:
         input:
-            catalog=CATALOG,
-            frames=frames_of_chunk,
+            unpack(cut_inputs),
             code=code("cut"),
         output:
             shard="results/stamps/{chunk}.h5",
+            checksum="results/stamps/{chunk}.h5.sha256",
             missing="results/stamps/{chunk}.missing.csv",
         log:
             "results/logs/stamps/{chunk}.log",
@@ -66,8 +67,7 @@ else:
 
 rule split:
     input:
-        catalog=CATALOG,
-        stamps=SHARDS,
+        **by_content(catalog=CATALOG, stamps=SHARDS),
         missing=MISSING,
         code=code("split"),
     output:

@@ -6,7 +6,8 @@ if SURVEY == "embedded":
         input:
             code=code("catalog"),
         output:
-            CATALOG,
+            catalog=CATALOG,
+            checksum=f"{CATALOG}.sha256",
         log:
             "results/logs/catalog.log",
         conda:
@@ -17,14 +18,15 @@ if SURVEY == "embedded":
         params:
             settings=as_json(config["embedded"]),
         shell:
-            "python -m astromae catalog --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+            "python -m astromae catalog --settings {params.settings:q} --output {output.catalog} 2>&1 | tee {log}"
 
     rule frames:
         input:
-            catalog=CATALOG,
+            **by_content(catalog=CATALOG),
             code=code("frames"),
         output:
-            directory(frames_folder("{run}", "{camcol}")),
+            frames=directory(frames_folder("{run}", "{camcol}")),
+            checksum=f"{frames_folder('{run}', '{camcol}')}.sha256",
         log:
             "results/logs/frames/{run}-{camcol}.log",
         priority: 200
@@ -38,7 +40,7 @@ if SURVEY == "embedded":
             settings=as_json(config["embedded"]),
         shell:
             "python -m astromae frames --catalog {input.catalog} --run {wildcards.run} "
-            "--camcol {wildcards.camcol} --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+            "--camcol {wildcards.camcol} --settings {params.settings:q} --output {output.frames} 2>&1 | tee {log}"
 
 elif SURVEY == "sdss" and config["sdss"]["table"] is None:
 
@@ -46,7 +48,8 @@ elif SURVEY == "sdss" and config["sdss"]["table"] is None:
         input:
             code=code("sdss-partition"),
         output:
-            "results/catalog/partitions/{partition}.parquet",
+            partition="results/catalog/partitions/{partition}.parquet",
+            checksum="results/catalog/partitions/{partition}.parquet.sha256",
         log:
             "results/logs/sdss-partition/{partition}.log",
         conda:
@@ -61,16 +64,20 @@ elif SURVEY == "sdss" and config["sdss"]["table"] is None:
         shell:
             "python -m astromae sdss-partition --partition {wildcards.partition} "
             "--partitions {params.partitions} --settings {params.settings:q} --http {params.http:q} "
-            "--output {output} 2>&1 | tee {log}"
+            "--output {output.partition} 2>&1 | tee {log}"
 
     rule catalog:
         input:
-            partition=[
-                f"results/catalog/partitions/{partition}.parquet" for partition in range(config["sdss"]["partitions"])
-            ],
+            **by_content(
+                partition=[
+                    f"results/catalog/partitions/{partition}.parquet"
+                    for partition in range(config["sdss"]["partitions"])
+                ]
+            ),
             code=code("sdss-merge"),
         output:
             catalog=CATALOG,
+            checksum=f"{CATALOG}.sha256",
             sql="results/catalog/galaxies.sql",
         log:
             "results/logs/catalog.log",
@@ -93,7 +100,8 @@ elif SURVEY == "sdss":
             table=config["sdss"]["table"],
             code=code("user-catalog"),
         output:
-            CATALOG,
+            catalog=CATALOG,
+            checksum=f"{CATALOG}.sha256",
         log:
             "results/logs/catalog.log",
         conda:
@@ -107,7 +115,7 @@ elif SURVEY == "sdss":
             chunks=config["sdss"]["chunks"],
         shell:
             "python -m astromae user-catalog --table {input.table} --settings {params.settings:q} "
-            "--http {params.http:q} --chunks {params.chunks} --output {output} 2>&1 | tee {log}"
+            "--http {params.http:q} --chunks {params.chunks} --output {output.catalog} 2>&1 | tee {log}"
 
 elif SURVEY == "cube":
 
@@ -117,7 +125,8 @@ elif SURVEY == "cube":
         input:
             code=code("cube-catalog"),
         output:
-            CATALOG,
+            catalog=CATALOG,
+            checksum=f"{CATALOG}.sha256",
         log:
             "results/logs/catalog.log",
         conda:
@@ -130,4 +139,4 @@ elif SURVEY == "cube":
             chunks=config["cube"]["chunks"],
         shell:
             "python -m astromae cube-catalog --path {params.path:q} --chunks {params.chunks} "
-            "--output {output} 2>&1 | tee {log}"
+            "--output {output.catalog} 2>&1 | tee {log}"

@@ -10,7 +10,7 @@ import numpy as np
 from astromae import __version__
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
-from astromae.files import atomic_path
+from astromae.files import atomic_path, write_checksum
 
 #: Pixels on a side of a stored stamp.
 STAMP_SIZE = 64
@@ -101,6 +101,7 @@ def write_shard(
             start = stop
         if start != len(objid):
             raise InputError(f"{path}: {len(objid)} stamps were announced, {start} came")
+    write_checksum(path)
 
 
 def _skeleton(objid: np.ndarray, attributes: Mapping[str, object]) -> tuple[bytes, int]:

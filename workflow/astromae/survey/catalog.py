@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.files import atomic_path
+from astromae.files import atomic_path, write_checksum
 from astromae.progress import log
 
 #: The columns that every catalogue has, in order; `chunk` is added when it is written.
@@ -134,8 +134,9 @@ def write_catalog(
 
 
 def write_table(output: Path, table: pd.DataFrame, metadata: Mapping[str, Any]) -> None:
-    """Write a table as Parquet with `metadata` as JSON under the key ``astromae`` of its schema."""
+    """Write a table as Parquet with `metadata` as JSON under the key ``astromae`` of its schema, and its checksum."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({b"astromae": json.dumps(metadata, sort_keys=True).encode()})
     with atomic_path(output) as temporary:
         pq.write_table(arrow, temporary)
+    write_checksum(output)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from astromae.catalog import read_catalog
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
+from astromae.files import write_checksum
 from astromae.progress import Ticker
 from astromae.seeds import generator
 from astromae.survey.archive import frame_name
@@ -105,6 +106,7 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
         # The folder may stand there from an earlier run by hand; a folder cannot be renamed onto a full one.
         shutil.rmtree(output_dir, ignore_errors=True)
         partial.rename(output_dir)
+        write_checksum(output_dir)
     finally:
         ticker.close()
         shutil.rmtree(partial, ignore_errors=True)

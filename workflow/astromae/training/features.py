@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from astromae.errors import InputError
-from astromae.files import atomic_path
+from astromae.files import atomic_path, write_checksum
 from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker
@@ -137,6 +137,7 @@ def write_features(
                 ticker.advance()
             train[epoch] = rows
         ticker.close()
+    write_checksum(output)
 
 
 @dataclass

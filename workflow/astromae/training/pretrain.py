@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from astromae.files import atomic_path, write_json
+from astromae.files import atomic_path, write_checksum, write_json
 from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.vit import build_encoder
 from astromae.training.checkpoint import Checkpoint, fingerprint
@@ -132,6 +132,7 @@ def pretrain(
         return
     with atomic_path(output / "weights.safetensors") as temporary:
         save_file({name: t.contiguous().cpu() for name, t in autoencoder.state_dict().items()}, temporary)
+    write_checksum(output / "weights.safetensors")
     write_history(output / "history.csv", rows)
     write_json(output / "recipe.json", {"recipe": recipe, "seed": seed, "stamps": len(objid)})
     write_json(output / "provenance.json", record)
