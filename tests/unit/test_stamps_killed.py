@@ -41,7 +41,7 @@ def test_killed_and_run_again(strip, server, tmp_path):
     assert start(strip, server, whole).wait() == 0
     took_s = time.monotonic() - started
     expected = visible(whole)
-    assert set(expected) == set(NAMES)
+    assert set(expected) == {*NAMES, f"{NAMES[0]}.sha256"}
     moments = np.random.default_rng(8).uniform(0.2, 1.0, KILLS) * took_s
     for moment in moments:
         job = start(strip, server, killed)
