@@ -15,7 +15,7 @@ from astromae.training.pretrain import pretrain
 from astromae.training.scaling import Scaling
 from astromae.training.schedule import learning_rate
 from astromae.training.sources import ResidentStamps
-from astromae.training.views import Views, augment, source_size
+from astromae.training.views import Views, random_maps, source_size, turn
 from torch import nn
 from training_inputs import AUGMENTATION, PRETRAINING, pretraining_recipe, scaling_of
 
@@ -144,5 +144,6 @@ def test_rotation_after_the_crop_leaves_corners_empty():
     after = {**AUGMENTATION, "rotate_before_crop": False}
     for augmentation, empty in ((AUGMENTATION, False), (after, True)):
         size = source_size(32, augmentation)
-        views = augment(torch.ones(64, 5, size, size), 32, augmentation, torch.Generator().manual_seed(0))
+        maps = random_maps(64, augmentation, torch.Generator().manual_seed(0))
+        views = turn(torch.ones(64, 5, size, size), maps, 32, augmentation["interpolation"])
         assert (views[:, 0, 0, 0] < 0.5).any() == empty
