@@ -7,7 +7,8 @@ import pytest
 import torch
 import yaml
 from astromae.models.redshift import RedshiftModel
-from astromae.training.bench import MODEL, EagerInception, bench_training
+from astromae.training.bench import MODEL, bench_training
+from astromae.training.bench_eager import EagerInception
 
 CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 

@@ -740,7 +740,7 @@ def bench_stamps(
 @bench.command("train")
 def bench_train(
     config: Annotated[Path, typer.Option(help="Configuration with the networks and `training`.")] = Path("config.yaml"),
-    batch_size: Annotated[int, typer.Option(min=8, help="Stamps of a training batch.")] = 256,
+    batch_size: Annotated[int, typer.Option(min=8, help="Stamps of a batch.")] = 512,
     seconds: Annotated[float, typer.Option(min=0.1, help="About how long each measurement takes.")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """What training costs on this machine: views, steps, loops and inference, against plain eager torch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astromae.constants import BANDS
-from astromae.models.inception import Inception
 from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import build_encoder, choose_attention
-from astromae.training.runtime import choose_precision
+from astromae.training.bench_eager import Eager
+from astromae.training.provenance import processor
+from astromae.training.runtime import choose_precision, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 from astromae.training.sources import ResidentStamps
@@ -24,19 +25,15 @@ from astromae.training.views import Views, source_size
 #: The model whose ratios are reported: it has all three branches.
 MODEL = "plain-astromae"
 
-#: Stamps of an inference batch.
-INFERENCE_BATCH = 512
+#: Fraction of the patches that pretraining hides (table III).
+MASK_RATIO = 0.75
 
-
-class EagerInception(Inception):
-    """The Inception branch as published: convolution before pooling, torch's default memory layout."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (n, 5, 32, 32) to features (n, 192)."""
-        x = F.avg_pool2d(self.stem(images), 2)
-        x = F.avg_pool2d(self.blocks[1](self.blocks[0](x)), 2)
-        x = F.avg_pool2d(self.blocks[3](self.blocks[2](x)), 2)
-        return self.blocks[4](x).flatten(1)
+#: Branches of `MODEL` alone, by what sets them apart.
+BRANCHES = {
+    "encoder": {"inception": False, "magnitude": False},
+    "inception": {"encoder": None, "pretrained": False, "frozen": False, "magnitude": False},
+    "magnitude": {"encoder": None, "pretrained": False, "frozen": False, "inception": False},
+}
 
 
 @dataclass(frozen=True)
@@ -45,14 +42,16 @@ class TrainingBench:
 
     Attributes
     ----------
-    threads, precision
-        CPU threads and precision of everything but the eager model, which is float32.
+    device, threads, precision
+        Where and how everything but the eager model runs, which is float32.
     pipeline_stamps_per_s
-        Augmented, scaled views alone.
+        Augmented, scaled and noisy views alone.
     pretrain_{plain,pcm}_step, pretrain_{plain,pcm}_loop
         The bare step on one batch, and the loop with its views.
     loop_over_step
         The smaller of the two loops' ratios to their steps.
+    finetune_{encoder,inception,magnitude}_step
+        A step of one branch of `MODEL` and its head; the encoder is frozen and runs in every step.
     finetune_step, finetune_shared_step, finetune_eager
         A step of `MODEL`: with its frozen encoder, with features computed before, and eager.
     finetune_over_eager, finetune_shared_over_eager
@@ -61,6 +60,7 @@ class TrainingBench:
         Predictions of `MODEL`.
     """
 
+    device: str
     threads: int
     precision: str
     pipeline_stamps_per_s: float
@@ -69,6 +69,9 @@ class TrainingBench:
     pretrain_pcm_step: float
     pretrain_pcm_loop: float
     loop_over_step: float
+    finetune_encoder_step: float
+    finetune_inception_step: float
+    finetune_magnitude_step: float
     finetune_step: float
     finetune_shared_step: float
     finetune_eager: float
@@ -79,18 +82,85 @@ class TrainingBench:
     inference_over_eager: float
 
 
-def _rates(stamps: int, seconds: float, **calls: Callable[[], object]) -> dict[str, float]:
-    """Return stamps a second of each call, measured in turn, so that a busy moment hits all alike."""
-    for call in calls.values():
+#: Does some work and returns how long it took, seconds.
+Timed = Callable[[], float]
+
+
+def _timed(call: Callable[[], object], device: torch.device) -> Timed:
+    def measure() -> float:
+        started = time.perf_counter()
         call()
-    spent, rounds = dict.fromkeys(calls, 0.0), 0
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    return measure
+
+
+def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
+    """Return stamps a second of each work, measured in turn, so that a busy moment hits all alike."""
+    for work in works.values():
+        work()
+    spent, rounds = dict.fromkeys(works, 0.0), 0
     while rounds < 2 or sum(spent.values()) < seconds:
         rounds += 1
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            spent[name] += time.perf_counter() - started
+        for name, work in works.items():
+            spent[name] += work()
     return {name: stamps * rounds / total for name, total in spent.items()}
+
+
+def _trained(fabric: Fabric, model: nn.Module) -> tuple[nn.Module, Any]:
+    """Return a model and its optimiser as training has them."""
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+    choose_attention(model.train(), fabric.device)
+    return fabric.setup(model, optimiser)
+
+
+def _pretraining(fabric: Fabric, configuration: dict[str, Any], name: str, views: Views) -> tuple[Timed, Timed]:
+    """Return an epoch of bare steps on one batch, and one of the loop with its views, of an encoder's pretraining."""
+    encoder = build_encoder(configuration["backbones"][name], views.crop, "pretrain")
+    model, optimiser = _trained(fabric, MaskedAutoencoder(encoder, configuration["decoder"], False))
+    random = generator(0, "masks", device=fabric.device)
+
+    def train(batches: Iterator[Tensor]) -> None:
+        for images in batches:
+            masks = random_masks(len(images), len(encoder.positions), MASK_RATIO, random)
+            fabric.backward(model(images, *masks))
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+    fixed = next(views.epoch(0))[2]
+    return (
+        _timed(lambda: train(fixed for _ in range(len(views))), fabric.device),
+        _timed(lambda: train(images for _, _, images in views.epoch(0)), fabric.device),
+    )
+
+
+def _finetuning(
+    fabric: Fabric, model: RedshiftModel, batch: tuple[Tensor, Tensor, Tensor], features: Tensor | None = None
+) -> Timed:
+    """Return a step of a redshift model."""
+    wrapped, optimiser = _trained(fabric, model)
+    images, magnitudes, redshifts = batch
+
+    def step() -> None:
+        fabric.backward(F.mse_loss(wrapped(images, magnitudes, features), redshifts))
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    return _timed(step, fabric.device)
+
+
+def _inference(fabric: Fabric, model: RedshiftModel, batch: tuple[Tensor, Tensor, Tensor]) -> Timed:
+    """Return the prediction of a batch by a redshift model, which is put into eval mode."""
+    choose_attention(model.eval(), fabric.device)
+
+    @torch.no_grad()
+    def infer() -> None:
+        with fabric.autocast():
+            model(*batch[:2])
+
+    return _timed(infer, fabric.device)
 
 
 def bench_training(configuration: dict[str, Any], batch_size: int, seconds: float) -> dict[str, Any]:
@@ -101,7 +171,7 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
     configuration
         The validated configuration.
     batch_size
-        Stamps of a training batch.
+        Stamps of a batch.
     seconds
         About how long each of the measurements takes.
 
@@ -110,100 +180,62 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
     dict
         The fields of `TrainingBench`.
     """
-    gpus = configuration["training"]["gpus"]
-    precision = choose_precision(configuration["training"]["precision"], gpus)
-    fabric = Fabric(accelerator="cuda" if gpus else "cpu", devices=gpus or 1, precision=precision)
+    runtime = configuration["training"]
+    fabric = make_fabric(runtime | {"gpus": min(runtime["gpus"], 1)})
     device, crop = fabric.device, configuration["scaling"]["crop"]
     random = generator(0, "bench")
-    identity = torch.eye(len(BANDS)).tolist()
-    scaling = Scaling([0.1] * 5, [0.5] * 5, [0.7] * 5, [18.0] * 5, identity, 0.1)
+    scaling = Scaling([0.1] * 5, [0.5] * 5, [0.7] * 5, [18.0] * 5, torch.eye(len(BANDS)).tolist(), 0.1)
     size = source_size(crop, configuration["augmentation"])
     stamps = torch.rand(4 * batch_size, len(BANDS), size, size, generator=random).half().to(device)
-    views = Views(ResidentStamps(stamps), scaling, configuration["augmentation"], crop, 0.05, batch_size, 0)
-    images = next(views.epoch(0))[2]
-    magnitudes = torch.randn(batch_size, len(BANDS), generator=random).to(device)
-    redshifts = torch.rand(batch_size, generator=random).to(device)
-    result = {"threads": torch.get_num_threads(), "precision": precision}
-    pipeline = _rates(len(stamps), seconds, views=lambda: sum(len(v) for _, _, v in views.epoch(0)))
-    result["pipeline_stamps_per_s"] = pipeline["views"]
 
-    ratio = 0.75
+    def views(noise_sigma: float) -> Views:
+        source = ResidentStamps(stamps)
+        return Views(source, scaling, configuration["augmentation"], crop, noise_sigma, batch_size, 0)
 
-    def trained(model: nn.Module) -> tuple[nn.Module, Any]:
-        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
-        choose_attention(model.train(), device)
-        return fabric.setup(model, optimiser)
-
+    noisy = views(configuration["experiments"]["experiment1"]["finetuning"]["noise_sigma"])
+    pipeline = _timed(lambda: sum(len(images) for _, _, images in noisy.epoch(0)), device)
+    result = {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "threads": torch.get_num_threads(),
+        "precision": choose_precision(runtime["precision"], runtime["gpus"]),
+        "pipeline_stamps_per_s": _rates(len(stamps), seconds, views=pipeline)["views"],
+    }
     for name in ("plain", "pcm"):
-        encoder = build_encoder(configuration["backbones"][name], crop, "pretrain")
-        model, optimiser = trained(MaskedAutoencoder(encoder, configuration["decoder"], False))
-
-        def pretrain(batch: Tensor, model: nn.Module = model, optimiser: Any = optimiser, length: int = 0) -> None:
-            masks = random_masks(len(batch), length, ratio, generator(0, "masks", device=device))
-            fabric.backward(model(batch, *masks))
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-
-        length = len(encoder.positions)
-
-        def step(pretrain: Callable = pretrain, length: int = length) -> None:
-            for _ in range(len(views)):
-                pretrain(images, length=length)
-
-        def loop(pretrain: Callable = pretrain, length: int = length) -> None:
-            for _, _, batch in views.epoch(0):
-                pretrain(batch, length=length)
-
+        step, loop = _pretraining(fabric, configuration, name, views(0.0))
         rates = _rates(len(stamps), 2 * seconds, step=step, loop=loop)
         result |= {f"pretrain_{name}_{what}": rate for what, rate in rates.items()}
     result["loop_over_step"] = min(
         result[f"pretrain_{name}_loop"] / result[f"pretrain_{name}_step"] for name in ("plain", "pcm")
     )
 
-    branches = configuration["models"][MODEL]
-    backbone = configuration["backbones"][branches["encoder"]]
-    bare = RedshiftModel(branches, backbone, crop)
-    eager = RedshiftModel(branches, backbone, crop)
-    eager.inception = EagerInception()
-    eager.load_state_dict(bare.state_dict())
-    eager = eager.to(device).train()
-    eager_optimiser = torch.optim.AdamW([p for p in eager.parameters() if p.requires_grad])
-    model, optimiser = trained(bare)
-    features = bare.encode(images)
-
-    def finetune(features: Tensor | None) -> None:
-        fabric.backward(F.mse_loss(model(images, magnitudes, features), redshifts))
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-
-    def finetune_eager() -> None:
-        F.mse_loss(eager(images, magnitudes), redshifts).backward()
-        eager_optimiser.step()
-        eager_optimiser.zero_grad()
-
-    rates = _rates(
+    chosen = configuration["models"][MODEL]
+    backbone = configuration["backbones"][chosen["encoder"]]
+    batch = (
+        next(noisy.epoch(0))[2],
+        torch.randn(batch_size, len(BANDS), generator=random).to(device),
+        torch.rand(batch_size, generator=random).to(device),
+    )
+    alone = {f"finetune_{name}_step": RedshiftModel(chosen | off, backbone, crop) for name, off in BRANCHES.items()}
+    works = {name: _finetuning(fabric, model, batch) for name, model in alone.items()}
+    model, shared = (RedshiftModel(chosen, backbone, crop) for _ in range(2))
+    features = shared.to(device).encode(batch[0])
+    eager = Eager(chosen, backbone, tuple(part.cpu() for part in batch), str(device))
+    result |= _rates(
         batch_size,
         3 * seconds,
-        finetune_step=lambda: finetune(None),
-        finetune_shared_step=lambda: finetune(features),
-        finetune_eager=finetune_eager,
+        **works,
+        finetune_step=_finetuning(fabric, model, batch),
+        finetune_shared_step=_finetuning(fabric, shared, batch, features),
+        finetune_eager=lambda: eager.seconds("finetune"),
     )
-    result |= rates
-    result["finetune_over_eager"] = rates["finetune_step"] / rates["finetune_eager"]
-    result["finetune_shared_over_eager"] = rates["finetune_shared_step"] / rates["finetune_eager"]
-
-    choose_attention(bare.eval(), device)
-    eager.eval()
-    repeats = -(-INFERENCE_BATCH // batch_size)
-    many = images.repeat(repeats, 1, 1, 1)[:INFERENCE_BATCH]
-    their_magnitudes = magnitudes.repeat(repeats, 1)[:INFERENCE_BATCH]
-    with torch.no_grad():
-        rates = _rates(
-            INFERENCE_BATCH,
-            2 * seconds,
-            inference=lambda: model(many, their_magnitudes),
-            inference_eager=lambda: eager(many, their_magnitudes),
-        )
-    result |= rates
-    result["inference_over_eager"] = rates["inference"] / rates["inference_eager"]
+    result["finetune_over_eager"] = result["finetune_step"] / result["finetune_eager"]
+    result["finetune_shared_over_eager"] = result["finetune_shared_step"] / result["finetune_eager"]
+    result |= _rates(
+        batch_size,
+        2 * seconds,
+        inference=_inference(fabric, model, batch),
+        inference_eager=lambda: eager.seconds("infer"),
+    )
+    result["inference_over_eager"] = result["inference"] / result["inference_eager"]
+    eager.close()
     return asdict(TrainingBench(**result))
