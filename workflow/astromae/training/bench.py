@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from astromae.constants import BANDS
 from astromae.models.mae import MaskedAutoencoder, random_masks
@@ -48,6 +49,8 @@ class TrainingBench:
         Augmented, scaled and noisy views alone.
     pretrain_{plain,pcm}_step, pretrain_{plain,pcm}_loop
         The bare step on one batch, and the loop with its views.
+    pretrain_{plain,pcm}_mflop
+        Floating-point operations of a stamp in such a step, millions: what a GPU's rate can be reckoned from.
     loop_over_step
         The smaller of the two loops' ratios to their steps.
     finetune_{encoder,inception,magnitude}_step
@@ -66,8 +69,10 @@ class TrainingBench:
     pipeline_stamps_per_s: float
     pretrain_plain_step: float
     pretrain_plain_loop: float
+    pretrain_plain_mflop: float
     pretrain_pcm_step: float
     pretrain_pcm_loop: float
+    pretrain_pcm_mflop: float
     loop_over_step: float
     finetune_encoder_step: float
     finetune_inception_step: float
@@ -116,8 +121,8 @@ def _trained(fabric: Fabric, model: nn.Module) -> tuple[nn.Module, Any]:
     return fabric.setup(model, optimiser)
 
 
-def _pretraining(fabric: Fabric, configuration: dict[str, Any], name: str, views: Views) -> tuple[Timed, Timed]:
-    """Return an epoch of bare steps on one batch, and one of the loop with its views, of an encoder's pretraining."""
+def _pretraining(fabric: Fabric, configuration: dict[str, Any], name: str, views: Views) -> tuple[Timed, Timed, float]:
+    """Return an epoch of bare steps on one batch, one of the loop with its views, and the MFLOP of a stamp."""
     encoder = build_encoder(configuration["backbones"][name], views.crop, "pretrain")
     model, optimiser = _trained(fabric, MaskedAutoencoder(encoder, configuration["decoder"], False))
     random = generator(0, "masks", device=fabric.device)
@@ -130,9 +135,12 @@ def _pretraining(fabric: Fabric, configuration: dict[str, Any], name: str, views
             optimiser.zero_grad(set_to_none=True)
 
     fixed = next(views.epoch(0))[2]
+    with FlopCounterMode(display=False) as operations:
+        train(iter([fixed]))
     return (
         _timed(lambda: train(fixed for _ in range(len(views))), fabric.device),
         _timed(lambda: train(images for _, _, images in views.epoch(0)), fabric.device),
+        operations.get_total_flops() / len(fixed) / 1e6,
     )
 
 
@@ -201,7 +209,7 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
         "pipeline_stamps_per_s": _rates(len(stamps), seconds, views=pipeline)["views"],
     }
     for name in ("plain", "pcm"):
-        step, loop = _pretraining(fabric, configuration, name, views(0.0))
+        step, loop, result[f"pretrain_{name}_mflop"] = _pretraining(fabric, configuration, name, views(0.0))
         rates = _rates(len(stamps), 2 * seconds, step=step, loop=loop)
         result |= {f"pretrain_{name}_{what}": rate for what, rate in rates.items()}
     result["loop_over_step"] = min(
