@@ -120,4 +120,4 @@ rule sample_worst:
         predictions=repeated("predictions"),
         stamps=repeated("stamps"),
     shell:
-        "python -m astromae sample-worst {params.predictions} {params.stamps} " "--output {output} 2>&1 | tee {log}"
+        "python -m astromae sample-worst {params.predictions} {params.stamps} --output {output} 2>&1 | tee {log}"
