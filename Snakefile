@@ -2,7 +2,8 @@
 #   snakemake --cores all                                            everything, on this machine
 #   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
 #   snakemake --profile slurm                                        everything, on a cluster
-# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper, results_page.
+#   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
+# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper, results_page, bundle.
 from snakemake.utils import min_version
 
 min_version("9.27")

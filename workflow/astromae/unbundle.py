@@ -29,8 +29,10 @@ def _archive(bundle: Path) -> Iterator[tarfile.TarFile]:
         raise InputError(f"{bundle}: no such bundle; `make bundle` writes `results/bundle.tar`") from None
     except tarfile.FilterError as error:
         raise InputError(f"{bundle}: not unpacked, since a member would leave its folder ({error})") from error
-    except (tarfile.TarError, OSError) as error:
+    except tarfile.TarError as error:
         raise InputError(f"{bundle}: not a readable bundle ({error}); {_AGAIN}") from error
+    except OSError as error:
+        raise InputError(f"{bundle}: cannot be read or unpacked ({error})") from error
 
 
 def read_manifest(bundle: Path) -> Manifest:
