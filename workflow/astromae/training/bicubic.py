@@ -1,17 +1,11 @@
 """Bicubic resampling of a batch of stamps on a CPU, each by its own linear map."""
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-#: What the compiler may reorder; infinities and what is not a number keep their meaning.
-REORDER = {"reassoc", "contract", "nsz"}
-
-HALF, ONE, TWO = np.float32(0.5), np.float32(1), np.float32(2)
+from astromae.training.compiled import HALF, ONE, REORDER, TWO, in_parts
 
 # Keys' cubic convolution with torch's parameter: within one pixel of the position, and beyond.
 NEAR = np.float32(1.25), np.float32(-2.25)
@@ -32,21 +26,23 @@ def _far(t):
 
 
 @numba.njit(inline="always", fastmath=REORDER)
-def _weights(t):
-    """Return the weights of the pixels at -1, 0, 1 and 2 for a position `t` between 0 and 1."""
-    return _far(ONE + t), _near(t), _near(ONE - t), _far(TWO - t)
+def _down(pixels, first, line, a, b, c, d):
+    """Return the weighted sum of four pixels below each other."""
+    second = first + line
+    third = second + line
+    return a * pixels[first] + b * pixels[second] + c * pixels[third] + d * pixels[third + line]
 
 
 @numba.njit(inline="always", fastmath=REORDER)
-def _four(pixels, first, weights):
-    """Return the weighted sum of four neighbouring pixels."""
-    total = weights[0] * pixels[first]
-    first += STEP
-    total += weights[1] * pixels[first]
-    first += STEP
-    total += weights[2] * pixels[first]
-    first += STEP
-    return total + weights[3] * pixels[first]
+def _positions(start, across, down, column, weights):
+    """Fill the first of four pixels, and their weights, for positions that lie evenly on a line."""
+    for j in range(len(column)):
+        position = start + np.float32(j) * across + down
+        floor = np.floor(position)
+        t = position - floor
+        column[j] = np.int32(floor) - np.int32(1)
+        weights[0, j], weights[1, j] = _far(ONE + t), _near(t)
+        weights[2, j], weights[3, j] = _near(ONE - t), _far(TWO - t)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=REORDER)
@@ -55,28 +51,28 @@ def _resample(pixels, bands, size, maps, out):
     n, crop = out.shape[0], out.shape[3]
     centre, middle = HALF * np.float32(size - 1), HALF * np.float32(crop - 1)
     line, plane = np.uintp(size), np.uintp(size * size)
+    columns, rows = np.empty((2, crop), np.int32)
+    wx, wy = np.empty((2, 4, crop), np.float32)
     for stamp in range(n):
         start = np.uintp(stamp * bands) * plane
+        to_x, to_y = maps[stamp, 0], maps[stamp, 1]
         for i in range(crop):
+            v = np.float32(i) - middle
+            _positions(centre - to_x[0] * middle, to_x[0], to_x[1] * v, columns, wx)
+            _positions(centre - to_y[0] * middle, to_y[0], to_y[1] * v, rows, wy)
             for j in range(crop):
-                v, u = np.float32(i) - middle, np.float32(j) - middle
-                x = maps[stamp, 0, 0] * u + maps[stamp, 0, 1] * v + centre
-                y = maps[stamp, 1, 0] * u + maps[stamp, 1, 1] * v + centre
-                column, row = int(np.floor(x)), int(np.floor(y))
-                across = _weights(x - np.float32(column))
-                down = _weights(y - np.float32(row))
-                column -= 1
-                row -= 1
+                column, row = columns[j], rows[j]
+                a, b, c, d = wy[0, j], wy[1, j], wy[2, j], wy[3, j]
                 if column >= 0 and row >= 0 and column + 3 < size and row + 3 < size:
                     first = start + np.uintp(row) * line + np.uintp(column)
                     for band in range(bands):
-                        second = first + line
-                        third = second + line
+                        second = first + STEP
+                        third = second + STEP
                         out[stamp, band, i, j] = (
-                            down[0] * _four(pixels, first, across)
-                            + down[1] * _four(pixels, second, across)
-                            + down[2] * _four(pixels, third, across)
-                            + down[3] * _four(pixels, third + line, across)
+                            wx[0, j] * _down(pixels, first, line, a, b, c, d)
+                            + wx[1, j] * _down(pixels, second, line, a, b, c, d)
+                            + wx[2, j] * _down(pixels, third, line, a, b, c, d)
+                            + wx[3, j] * _down(pixels, third + STEP, line, a, b, c, d)
                         )
                         first += plane
                 else:
@@ -86,13 +82,8 @@ def _resample(pixels, bands, size, maps, out):
                         for k in range(max(0, -row), min(4, size - row)):
                             for m in range(max(0, -column), min(4, size - column)):
                                 here = start + np.uintp((band * size + row + k) * size + column + m)
-                                total += down[k] * across[m] * pixels[here]
+                                total += wy[k, j] * wx[m, j] * pixels[here]
                         out[stamp, band, i, j] = total
-
-
-@cache
-def _workers(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
 
 
 def resample(images: Tensor, maps: Tensor, crop: int) -> Tensor:
@@ -118,12 +109,10 @@ def resample(images: Tensor, maps: Tensor, crop: int) -> Tensor:
     pixels = images.float().contiguous().numpy().reshape(n, bands * size * size)
     matrices = maps.float().contiguous().numpy()
     out = torch.empty(n, bands, crop, crop)
-    threads = torch.get_num_threads()
-    parts = [slice(n * k // threads, n * (k + 1) // threads) for k in range(threads)]
     filled = out.numpy()
 
     def fill(part: slice) -> None:
         _resample(pixels[part].reshape(-1), bands, size, matrices[part], filled[part])
 
-    list(_workers(threads).map(fill, parts)) if threads > 1 else fill(parts[0])
+    in_parts(n, fill)
     return out

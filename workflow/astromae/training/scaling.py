@@ -13,18 +13,13 @@ from torch import Tensor
 from astromae.constants import BANDS
 from astromae.files import write_json
 from astromae.stamps.shards import StampSet
+from astromae.training.compiled import scale
 
 #: Scaled magnitudes are clipped here: a u magnitude without signal must not dwarf everything else.
 MAGNITUDE_LIMIT = 5.0
 
 #: Stamps that the pixel scaling is fitted on; five times as many change the result by less than 1 %.
 FIT_STAMPS = 4096
-
-
-def _arcsinh(x: Tensor) -> Tensor:
-    """Return arcsinh(x), three times as fast as torch's, which is not vectorised; exact to 1e-7 near zero."""
-    root = torch.addcmul(x.new_ones(()), x, x).sqrt_()
-    return root.add_(x.abs()).log_().copysign_(x)
 
 
 @dataclass(frozen=True)
@@ -54,11 +49,13 @@ class Scaling:
 
     def pixels(self, images: Tensor) -> Tensor:
         """Scale fluxes (n, 5, h, w) in nanomaggies a pixel."""
+        if images.device.type == "cpu":
+            return scale(images.float(), self.softening, self.pixel_mean, self.pixel_std)
         shape = (1, -1, 1, 1)
         softening, mean, std = (
             torch.tensor(v, device=images.device).view(shape) for v in (self.softening, self.pixel_mean, self.pixel_std)
         )
-        return _arcsinh(images.float() / softening).sub_(mean).div_(std)
+        return (images.float() / softening).arcsinh().sub(mean).div(std)
 
     def unscale_pixels(self, scaled: Tensor) -> Tensor:
         """Turn scaled pixels (n, 5, h, w) back into nanomaggies."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from astromae.training.bicubic import resample
+from astromae.training.compiled import add_noise
 from astromae.training.parallel import WHOLE, Share
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
@@ -143,7 +144,9 @@ class Views:
         part = self.share.of(n)
         maps = random_maps(n, self.augmentation, random)[part]
         scaled = self.scaling.pixels(turn(stamps, maps, self.crop, self.augmentation["interpolation"]))
-        if self.noise_sigma:
+        if self.noise_sigma and scaled.device.type == "cpu":
+            add_noise(scaled, self.noise_sigma, torch.randint(2**32, (n, 2), generator=random)[part])
+        elif self.noise_sigma:
             noise = torch.randn((n, *scaled.shape[1:]), generator=random, device=stamps.device)
             scaled.add_(noise[part], alpha=self.noise_sigma)
         return scaled
