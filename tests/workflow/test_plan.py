@@ -80,7 +80,7 @@ def test_each_seed_is_trained(project, tmp_path):
         (
             {"gpus": 4, "nodes": 2},
             ["srun --overlap --nodes=2 ", "--nproc-per-node 4 --nnodes 2 ", " --no-python python -m astromae pretrain"],
-            {"gpu": "8", "nodes": "2"},
+            {"gres": "gpu:4", "nodes": "2"},
         ),
     ],
 )
@@ -91,8 +91,8 @@ def test_a_training_starts_once_for_each_gpu(project, tmp_path, settings, words,
     assert ran.returncode == 0, ran.stdout
     (job, *_) = re.findall(r"^rule pretrain:\n.*?(?=^\[)", ran.stdout, flags=re.M | re.S)
     assert all(word in job for word in words)
-    asked = dict(re.findall(r"(\w+)=(\w+)", re.search(r"resources: (.*)", job)[1]))
-    assert {name: asked[name] for name in ("gpu", "nodes") if asked.get(name, "0") != "0"} == resources
+    asked = dict(re.findall(r"(\w+)=([\w:]+)", re.search(r"resources: (.*)", job)[1]))
+    assert {name: asked[name] for name in ("gpu", "gres", "nodes") if asked.get(name, "0") != "0"} == resources
 
 
 @pytest.mark.parametrize("survey", ["cube", "sdss"])

@@ -32,7 +32,7 @@ class Job:
     rule, inputs, outputs
         Its rule and files.
     threads, gpus, memory_mb, minutes
-        What it asks for; `minutes` is the time limit of its first attempt.
+        What it asks for: threads and GPUs over all its nodes, memory on each, the time limit of its first attempt.
     expected_s
         How long it is expected to take, over all attempts.
     """
@@ -71,8 +71,8 @@ def _job(said: logging.LogRecord) -> Job:
         said.rule_name,
         tuple(map(str, said.input)),
         tuple(map(str, said.output)),
-        said.threads,
-        asked.get("gpu", 0),
+        said.threads * asked.get("nodes", 1),
+        asked["nodes"] * int(asked["gres"].rpartition(":")[2]) if "nodes" in asked else asked.get("gpu", 0),
         asked.get("mem_mb", 0),
         asked.get("runtime", 0),
         asked.get("expected_s", SMALL_JOB_S),

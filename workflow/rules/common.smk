@@ -140,8 +140,12 @@ def training_job(gpus=GPUS, nodes=NODES, **resources):
 
     The time limit does not grow with the attempts: a training continues where the last one stopped.
     """
-    several = {"nodes": nodes} if nodes > 1 else {}
-    return {"gpu": gpus * nodes, **several, **resources, **(site.gpu_resources if gpus else {})}
+    asked = {**resources, **(site.gpu_resources if gpus else {})}
+    if nodes == 1:
+        return {"gpu": gpus, **asked}
+    # Slurm counts `gpu` over all nodes, and refuses it to the step on one of them that Snakemake starts first.
+    kind = [asked.pop("gpu_model")] if "gpu_model" in asked else []
+    return {"nodes": nodes, "gres": ":".join(["gpu", *kind, str(gpus)]), **asked}
 
 
 def launcher():
@@ -152,7 +156,8 @@ def launcher():
     if NODES == 1:
         return f"{torchrun} --standalone --no-python "
     # One launcher on each node; they meet on the node that runs this.
-    steps = f"srun --overlap --nodes={NODES} --ntasks={NODES} --ntasks-per-node=1 --gpus-per-node={GPUS}"
+    tasks = f"--ntasks={NODES} --ntasks-per-node=1 --cpus-per-task={config['training']['threads']}"
+    steps = f"srun --overlap --nodes={NODES} {tasks} --gpus-per-node={GPUS}"
     meeting = "--rdzv-backend c10d --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname)"
     return f"{steps} {torchrun} --nnodes {NODES} {meeting} --no-python "
 
