@@ -83,7 +83,7 @@ def rule_of(comment: str) -> str:
 
 
 def results(project: Project) -> dict[str, bytes]:
-    """Return every table and prediction of a project."""
+    """Return the tables of a project, but for the one of what trainings cost, and all predictions."""
     folder = project.folder / "results"
-    files = [*folder.glob("tables/*"), *folder.glob("redshifts/*/*/*/predictions.parquet")]
+    files = [*folder.glob("tables/table*"), *folder.glob("redshifts/*/*/*/predictions.parquet")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -118,8 +118,21 @@ stop)
         if [ -z "$(timeout 5 squeue --noheader --states=RUNNING,COMPLETING)" ]; then break; fi
         sleep 0.5
     done
-    for pid in "$folder"/slurmd.pid "$folder"/slurmctld.pid "$folder"/munge/pid; do
-        if [ -f "$pid" ]; then kill "$(cat "$pid")" || true; fi
+    pids=()
+    for file in "$folder"/slurmd.pid "$folder"/slurmctld.pid "$folder"/munge/pid; do
+        if [ -f "$file" ]; then pids+=("$(cat "$file")"); fi
+    done
+    kill "${pids[@]}" || true
+    for _ in $(seq 20); do
+        if ! kill -0 "${pids[@]}" 2>/dev/null; then break; fi
+        sleep 0.5
+    done
+    # Without control groups Slurm loses sight of a job's process whose parent has died.
+    for environment in /proc/[0-9]*/environ; do
+        pid=$(basename "$(dirname "$environment")")
+        if [ "$pid" != $$ ] && [ "$pid" != $PPID ] && grep -qzx "SLURM_CONF=$SLURM_CONF" "$environment" 2>/dev/null; then
+            kill -KILL "$pid" || true
+        fi
     done
     ;;
 *)

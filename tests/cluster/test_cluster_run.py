@@ -19,33 +19,31 @@ LIMITS = {
     "split": (20, 2000),
     "scaling": (30, 2000),
     "pretrain": (1440, 3000),
-    "reconstruct": (30, 3000),
     "features": (720, 3000),
     "redshift": (720, 3000),
     "boost": (30, 2000),
     "models": (10, 2000),
     "table": (30, 2000),
-    "sample_stamps": (20, 2000),
+    "cost_table": (20, 2000),
+}
+#: The same of rules that come after the tables: of these, and of figures and their samples.
+LATER = {
+    "reconstruct": (30, 3000),
+    "networks": (20, 2000),
     "values_survey": (20, 2000),
     "values_experiment": (30, 2000),
-    "figure_stamps": (20, 2000),
-    "figure_learning_rate": (20, 2000),
-    "figure_pretraining": (20, 2000),
-    "figure_reconstructions": (20, 2000),
-    "figure_finetuning": (20, 2000),
-    "figure_density": (20, 2000),
-    "figure_published": (20, 2000),
     "paper": (10, 2000),
     "results_page": (10, 1000),
 }
+FIGURE = (20, 2000)
 
 
 @pytest.fixture(scope="module")
 def run(slurm, tmp_path_factory):
-    """Everything through the profile, from nothing."""
+    """The tables through the profile, from nothing."""
     project = clone(tmp_path_factory.mktemp("cluster"))
     (project.folder / "slurm/site.yaml").write_text(SITE)
-    ran = project.snakemake("--profile", "slurm", *PRESET, *GPU_JOBS, *QUICK, env=slurm.env)
+    ran = project.snakemake("tables", "--profile", "slurm", *PRESET, *GPU_JOBS, *QUICK, env=slurm.env)
     assert ran.returncode == 0, ran.stdout[-5000:]
     return project
 
@@ -77,8 +75,17 @@ def test_two_gpu_jobs_ran_at_once_and_a_third_waited(run, slurm):
     )
 
 
-def test_the_default_plan_has_no_other_rules(run):
-    assert set(run.plan("--forceall")) == {*LIMITS, "all"}
+def test_what_every_rule_of_the_default_plan_asks_for(run):
+    ran = run.snakemake("--profile", "slurm", "--dry-run", "--forceall", *GPU_JOBS)
+    assert ran.returncode == 0, ran.stdout[-5000:]
+    jobs = re.findall(r"^rule (\w+):\n.*?^    resources: (.*)$", ran.stdout, flags=re.M | re.S)
+    assert {rule for rule, _ in jobs} >= {*LIMITS, *LATER}
+    for rule, resources in jobs:
+        asked = dict(re.findall(r"(\w+)=(\d+)(?:,|$)", resources))
+        minutes, memory_mb = (LIMITS | LATER | {"all": (60, 2000)}).get(rule, FIGURE)
+        assert int(asked["runtime"]) == minutes, rule
+        assert int(asked["mem_mb"]) >= memory_mb if rule in ON_GPU else int(asked["mem_mb"]) == memory_mb, rule
+        assert asked.get("gpu", "0") == ("1" if rule in ON_GPU else "0"), rule
 
 
 def test_the_options_of_every_submission(run, slurm):
