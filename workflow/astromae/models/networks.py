@@ -24,8 +24,8 @@ def describe_networks(configuration: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``autoencoders``, ``inception`` (None where no model has it) and ``models``: what `describe_autoencoder`,
-        `describe_inception` and `describe_model` return.
+        ``side`` (px) and ``bands`` of the stamps; ``autoencoders``, ``inception`` (None where no model has it) and
+        ``models``: what `describe_autoencoder`, `describe_inception` and `describe_model` return.
     """
     side = configuration["scaling"]["crop"]
     models = configuration["models"]
