@@ -78,7 +78,7 @@ def test_two_gpu_jobs_ran_at_once_and_a_third_waited(run, slurm):
 def test_what_every_rule_of_the_default_plan_asks_for(run):
     ran = run.snakemake("--profile", "slurm", "--dry-run", "--forceall", *GPU_JOBS)
     assert ran.returncode == 0, ran.stdout[-5000:]
-    jobs = re.findall(r"^rule (\w+):\n.*?^    resources: (.*)$", ran.stdout, flags=re.M | re.S)
+    jobs = re.findall(r"^rule (\w+):\n.*?^    resources: ([^\n]*)", ran.stdout, flags=re.M | re.S)
     assert {rule for rule, _ in jobs} >= {*LIMITS, *LATER}
     for rule, resources in jobs:
         asked = dict(re.findall(r"(\w+)=(\d+)(?:,|$)", resources))
