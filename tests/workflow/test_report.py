@@ -137,6 +137,22 @@ def test_rows_of_the_page_are_those_of_the_table(browser, page, results, table):
             assert bool(cell.find_elements("tag name", "b")) == bool(expected[f"{metric}_best"])
 
 
+@pytest.mark.parametrize("experiment", ["experiment1", "experiment2"])
+def test_page_says_what_every_training_took(browser, page, results, experiment):
+    costs = pd.read_csv(results / "tables/cost.csv")
+    costs = costs[costs["experiment"] == experiment]
+    open_file(browser, page)
+    shown = browser.find_elements("css selector", f"table[data-costs={experiment}] tr[data-model]")
+    assert [row.get_attribute("data-model") for row in shown] == costs["model"].tolist()
+    for row, (_, expected) in zip(shown, costs.iterrows(), strict=True):
+        name, parameters, _, time, *_, memory = row.find_elements("css selector", "th, td")
+        assert name.is_displayed() and name.text
+        assert float(parameters.text) == pytest.approx(expected["parameters"] / 1e6, abs=0.005)
+        hours, minutes, seconds = map(float, time.text.split(":"))
+        assert 3600 * hours + 60 * minutes + seconds == pytest.approx(expected["wall_s"], abs=0.51)
+        assert float(memory.text) == pytest.approx(expected["peak_memory_mb"] / 1024, abs=0.051)
+
+
 def test_page_says_what_is_simulated_and_where_the_run_comes_from(browser, page, results):
     open_file(browser, page)
     assert "Simulated:" in browser.find_element("id", "simulated").text
