@@ -386,22 +386,23 @@ for name, settings in EXPERIMENTS.items():
         DENSITY[f"{name}-scratch"] = (name, ["scratch", "classical"])
         DENSITY[f"{name}-pretrained"] = (name, ["pretrained"])
 
+# In the order of the results page.
 FIGURES = [
     "stamps",
     *(["scheme-autoencoder"] if PRETRAINED else []),
     *(["scheme-inception"] if any(config["models"][name]["inception"] for name in USED_MODELS) else []),
     "scheme-models",
-    *(f"learning-rate-pretraining-{name}" for name in PRETRAINED),
-    *(f"learning-rate-finetuning-{name}" for name in EXPERIMENTS),
-    *(f"reconstructions-{name}" for name in PRETRAINED),
-    *(f"pretraining-{name}" for name in PRETRAINED),
-    *(f"finetuning-{name}" for name in EXPERIMENTS),
+    *(["labels"] if share_models_not_labels() else []),
     *(f"density-{part}" for part in DENSITY),
     *(f"published-{settings['table']}" for settings in EXPERIMENTS.values()),
     *(f"residuals-{name}" for name in EXPERIMENTS),
     *(f"worst-{name}" for name in EXPERIMENTS if astromae_models(name)),
+    *(f"reconstructions-{name}" for name in PRETRAINED),
+    *(f"finetuning-{name}" for name in EXPERIMENTS),
     *(f"loss-time-{name}" for name in EXPERIMENTS),
-    *(["labels"] if share_models_not_labels() else []),
+    *(f"pretraining-{name}" for name in PRETRAINED),
+    *(f"learning-rate-finetuning-{name}" for name in EXPERIMENTS),
+    *(f"learning-rate-pretraining-{name}" for name in PRETRAINED),
 ]
 
 
