@@ -490,7 +490,7 @@ def results_page(
         Any, typer.Option(parser=_json, metavar="JSON", help="Of each figure: title, experiment (or null), wildcards.")
     ],
     table: Paths,
-    paper: Annotated[Path, typer.Option(help="The paper (PDF), which the page carries along.")],
+    paper: Annotated[Path, typer.Option(help="The paper (PDF), which the page links to.")],
     output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
 ) -> None:
     """Put tables, figures and provenance on one page for a browser, which needs nothing else."""

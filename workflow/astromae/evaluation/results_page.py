@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from astromae.files import write_text
 #: The page's template, in the folder of the report's source.
 TEMPLATE = "page.html.jinja"
 
-_KINDS = {".png": "image/png", ".pdf": "application/pdf", ".csv": "text/csv"}
+_KINDS = {".png": "image/png", ".csv": "text/csv"}
 
 
 def write_results_page(
@@ -41,7 +42,7 @@ def write_results_page(
     tables
         Files of tables that the page offers for download.
     paper
-        The paper (PDF), offered too.
+        The paper (PDF), which the page links to.
     output
         Page to write.
 
@@ -79,7 +80,8 @@ def write_results_page(
                 heading: [it for it in shown if it["experiment"] == experiment]
                 for experiment, heading in headings.items()
             },
-            downloads=[_download(path) for path in (paper, *tables)],
+            downloads=[_download(path) for path in tables],
+            paper=os.path.relpath(paper, output.parent),
         )
     except TemplateError as error:
         raise InputError(f"{source / TEMPLATE}: {error}") from error
@@ -123,12 +125,7 @@ def _pixels(path: Path) -> tuple[int, int]:
 
 def _download(path: Path) -> dict[str, str]:
     """Return a file that the page carries along."""
-    return {"name": path.name, "size": _size(path), "address": _data_address(path)}
-
-
-def _size(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+    return {"name": path.name, "address": _data_address(path)}
 
 
 def _data_address(path: Path) -> str:
