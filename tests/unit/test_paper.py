@@ -284,7 +284,9 @@ def test_experiment_values_are_text_that_results_made(results):
     assert values["encoders"][1]["pcm"] == {"pretrain_kernel": "1", "finetune_kernel": "3", "groups": "48"}
     assert values["provenance"]["time"] == "2.0 minutes" and values["provenance"]["devices"] == ["A processor"]
     assert (values["provenance"]["cpu_hours"], values["provenance"]["gpu_hours"]) == ("0.034", "0")
-    assert values["provenance"]["attempts"] == "4" and values["provenance"]["code"] == ["0123456789ab"]
+    assert values["provenance"]["attempts"] == "4" and values["provenance"]["code"] == [
+        "astromae 0.1.0 at commit 0123456789ab"
+    ]
     assert not values["saw_test_images"] and json.loads(results["values"][2].read_text())["saw_test_images"]
     assert values["rows"][0]["cells"]["precision"]["published"] == "0.01736"
 

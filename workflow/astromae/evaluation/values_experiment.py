@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from astromae.code_state import in_words
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
 from astromae.evaluation.costs import formatted_costs, read_cost_table
@@ -182,7 +183,7 @@ def _provenance(recorded: Sequence[Mapping]) -> dict:
         "gpu_hours": hours(sum(entry["gpu_hours"] for entry in recorded)),
         "memory_gb": f"{max((entry['peak_memory_mb'] for entry in recorded), default=0) / 1024:.1f}",
         "devices": sorted({_device(entry) for entry in recorded}),
-        "code": sorted({_code(entry["code"]) for entry in recorded}),
+        "code": sorted({in_words(entry["code"]) for entry in recorded}),
         "versions": [
             {"package": package, "version": ", ".join(sorted(found))} for package, found in sorted(versions.items())
         ],
@@ -192,10 +193,3 @@ def _provenance(recorded: Sequence[Mapping]) -> dict:
 def _device(entry: Mapping) -> str:
     """Return the device of a training, with how many of them it had."""
     return entry["device"] if entry["devices"] == 1 else f"{entry['devices']} x {entry['device']}"
-
-
-def _code(code: Mapping) -> str:
-    """Return the commit of a training's code; outside a clone, the version of the package."""
-    if code["commit"] is None:
-        return f"version {code['version']}"
-    return code["commit"][:12] + (" with uncommitted changes" if code["uncommitted"] else "")

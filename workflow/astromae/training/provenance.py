@@ -61,14 +61,15 @@ class Cost:
 
         Every process of the step has to call this at the same time.
         """
-        cpu = torch.tensor(time.process_time() - self.cpu, dtype=torch.float64)
+        cpu_s = time.process_time() - self.cpu
         if self.fabric is not None and self.fabric.world_size > 1:
-            cpu = self.fabric.all_reduce(cpu, reduce_op="sum")
+            here = torch.tensor(cpu_s, device=self.fabric.device)
+            cpu_s = self.fabric.all_reduce(here, reduce_op="sum").item()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return {
             "attempts": self.attempt,
             "wall_s": self.wall_s(),
-            "cpu_s": self.before["cpu_s"] + cpu.item(),
+            "cpu_s": self.before["cpu_s"] + cpu_s,
             "peak_memory_mb": max(self.before["peak_memory_mb"], peak),
         }
 
