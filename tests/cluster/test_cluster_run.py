@@ -6,7 +6,8 @@ import pytest
 from cluster import GPU_JOBS, PRESET, QUICK, SITE, results
 from project import clone
 
-pytestmark = pytest.mark.cluster
+# A fixture of the first test runs the workflow, twice as long where the machine is busy.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 #: Rules of the run that use a GPU.
 ON_GPU = {"pretrain", "features", "redshift"}
