@@ -16,3 +16,7 @@ if workflow.is_main_process:
 
 
 workdir: str(REBUILT)
+
+
+onsuccess:
+    print(f"{REBUILT}/results/paper/astromae.pdf, and tables, figures and the results page beside it", file=sys.stderr)
