@@ -165,4 +165,5 @@ def test_a_damaged_bundle_is_named(bundle, elsewhere, tmp_path):
 def test_another_configuration_is_refused(bundle, elsewhere):
     ran = elsewhere.snakemake("--cores", "1", "--config", f"bundle={bundle}", "survey=sdss")
     assert ran.returncode != 0
-    assert re.search(r"configuration: survey is "sdss", but .*bundle\.tar was made with "embedded"", ran.stdout)
+    line = r'configuration: survey is "sdss", but .*bundle\.tar was made with "embedded"'
+    assert re.search(line, ran.stdout)
