@@ -281,6 +281,27 @@ def test_model_with_shared_features_equals_one_that_runs_its_encoder(galaxies, e
     np.testing.assert_array_equal(shared.z_pred, own.z_pred)
 
 
+@pytest.mark.parametrize("column", ["z", "mag_u"])
+def test_a_galaxy_without_a_value_is_named(galaxies, tmp_path, column):
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    for path in galaxies.iterdir():
+        (inputs / path.name).symlink_to(path)
+    catalog = pd.read_parquet(galaxies / "galaxies.parquet")
+    split = pd.read_parquet(galaxies / "split.parquet").set_index("objid").subset
+    objid = split.index[split == "val"][3]
+    catalog.loc[catalog.objid == objid, column] = np.nan
+    (inputs / "galaxies.parquet").unlink()
+    catalog.to_parquet(inputs / "galaxies.parquet")
+    recipe = redshift_recipe(encoder=None, pretrained=False, frozen=False)
+    with pytest.raises(InputError, match=rf"1 of 8 galaxies have no {column}; the first is objid {objid}\."):
+        run_redshift(inputs, tmp_path / "run", recipe)
+    if column == "mag_u":
+        run_redshift(
+            inputs, tmp_path / "run", redshift_recipe(encoder=None, pretrained=False, frozen=False, magnitude=False)
+        )
+
+
 def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_path):
     run_redshift(galaxies, tmp_path, redshift_recipe(), encoder, features)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from astromae.constants import BANDS
+from astromae.errors import InputError
 from astromae.files import atomic_path, write_json
 from astromae.models.redshift import RedshiftModel
 from astromae.training.checkpoint import Checkpoint, fingerprint
@@ -49,6 +50,19 @@ class Galaxies:
     views: Views
     magnitudes: Tensor
     redshifts: Tensor
+
+
+def require_finite(rows: pd.DataFrame, catalog: Path) -> None:
+    """Stop with InputError where a galaxy lacks a value that its training or its test needs."""
+    lacking = ~np.isfinite(rows.to_numpy(np.float64))
+    if lacking.any():
+        columns = ", ".join(rows.columns[lacking.any(axis=0)])
+        objid = rows.index[lacking.any(axis=1)]
+        raise InputError(
+            f"{catalog}: {len(objid)} of {len(rows)} galaxies have no {columns}; the first is objid {objid[0]}. "
+            "Redshift models learn from galaxies with redshift and, where they read them, magnitudes: leave the "
+            "others out, or choose models without magnitudes"
+        )
 
 
 @torch.no_grad()
@@ -105,7 +119,8 @@ def train_redshifts(
     Raises
     ------
     InputError
-        If the training goes wrong: as `astromae.training.trainer.fit`.
+        If a galaxy has no redshift, or no magnitudes where the model reads them, or if the training goes wrong: as
+        `astromae.training.trainer.fit`.
     Interrupted
         If the time limit is near, or after SIGTERM; the state is saved.
     """
@@ -119,6 +134,8 @@ def train_redshifts(
     def load(subset: str) -> Galaxies:
         objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, device, share)
         rows = table.loc[objid]
+        wanted = ["z", *([f"mag_{band}" for band in BANDS] if branches["magnitude"] else [])]
+        require_finite(rows[wanted], catalog)
         magnitudes = Scaling(**scaling).magnitudes(rows[[f"mag_{band}" for band in BANDS]].to_numpy(np.float64))
         redshifts = torch.tensor(rows.z.to_numpy(np.float32), device=device)
         return Galaxies(objid, views, torch.from_numpy(magnitudes).to(device), redshifts)
