@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from astromae.evaluation.bootstrap import bootstrap_metrics, percentile_interval, resampled_indices
+from astromae.evaluation.bootstrap import bootstrap_metrics, percentile_interval, resampled_indices, resampled_mean
 from astromae.evaluation.metrics import METRICS, badness, redshift_metrics
 
 THRESHOLD = 0.05
@@ -149,3 +149,19 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     for metric, count in covered.items():
         # binomial: 0.90 +- 0.021 for 200 trials; three of them, and 0.02 for 200 resamples of 1000 galaxies
         assert count / trials == pytest.approx(0.90, abs=0.085), metric
+
+
+def test_seeds_that_scatter_widen_the_interval():
+    random = np.random.default_rng(4)
+    values = 0.02 + 0.001 * random.standard_normal(4)
+    # Four runs whose values do not depend on the galaxies: all that is uncertain is the choice of seeds.
+    resampled = resampled_mean(np.repeat(values[:, None], 20_000, axis=1), 42, "pcm-astromae")
+    assert resampled.mean() == pytest.approx(values.mean(), abs=3e-5)
+    assert resampled.std() == pytest.approx(values.std(ddof=1) / 2, rel=0.03)
+    other = resampled_mean(np.repeat(values[:, None], 20_000, axis=1), 42, "henghes")
+    assert abs(np.corrcoef(resampled, other)[0, 1]) < 0.05
+
+
+def test_one_seed_says_nothing_about_seeds():
+    runs = np.random.default_rng(4).standard_normal((1, 50))
+    assert np.array_equal(resampled_mean(runs, 42, "henghes"), runs[0])

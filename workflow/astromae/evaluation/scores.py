@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astromae.evaluation.bootstrap import bootstrap_metrics, percentile_interval
+from astromae.evaluation.bootstrap import bootstrap_metrics, percentile_interval, resampled_mean
 from astromae.evaluation.metrics import METRICS, badness, redshift_metrics
 from astromae.evaluation.predictions import Predictions
 
@@ -24,7 +24,7 @@ class Scores:
         For each metric and model the value of each seed, shape (seeds,).
     resampled
         For each metric the mean over seeds on each resample, shape (models, samples). Column i holds the
-        same galaxies for every model.
+        same galaxies for every model, and of several seeds a draw of each model's own.
     """
 
     models: tuple[str, ...]
@@ -88,6 +88,12 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
         interval=settings["interval"],
         by_seed={metric: tuple(np.split(point[metric], ends)) for metric in METRICS},
         resampled={
-            metric: np.stack([runs.mean(axis=0) for runs in np.split(resampled[metric], ends)]) for metric in METRICS
+            metric: np.stack(
+                [
+                    resampled_mean(runs, settings["seed"], model.model)
+                    for runs, model in zip(np.split(resampled[metric], ends), predictions.models, strict=True)
+                ]
+            )
+            for metric in METRICS
         },
     )
