@@ -114,7 +114,7 @@ def test_scaling_reads_training_galaxies_only(galaxies, tmp_path):
 
 def augment(images, crop, augmentation):
     maps = random_maps(len(images), augmentation, torch.Generator().manual_seed(0))
-    return turn(images, maps, crop, augmentation["interpolation"])
+    return turn(images.half(), maps, crop, augmentation["interpolation"])
 
 
 def test_source_size_holds_every_rotation():
@@ -149,7 +149,7 @@ def test_no_augmentation_is_the_central_crop():
     images = torch.randn(8, 5, 46, 46, generator=torch.Generator().manual_seed(0))
     still = {**AUGMENTATION, "rotation_deg": 0.0, "flips": False}
     # Positions in float32 are good to 1e-5 of a pixel, and neighbours here differ by several units.
-    torch.testing.assert_close(augment(images, 32, still), centre(images, 32), atol=1e-4, rtol=0)
+    torch.testing.assert_close(augment(images, 32, still), centre(images, 32).half().float(), atol=1e-4, rtol=0)
 
 
 def test_views_depend_on_seed_and_epoch_alone(galaxies):

@@ -14,6 +14,12 @@ FAR = np.float32(-0.75), np.float32(3.75), np.float32(-6.0), np.float32(3.0)
 # Indices are unsigned, or each would be checked for counting from the end.
 STEP = np.uintp(1)
 
+# Of a float16: bits of its size, of its sign, and of infinity; how far left they stand in a float32, and by what the
+# number is then too small.
+MAGNITUDE, NEGATIVE, INFINITE = (np.uint16(value) for value in (0x7FFF, 0x8000, 0x7C00))
+SHIFT, REBIAS = np.uint32(13), np.float32(2.0**112)
+INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
+
 
 @numba.njit(inline="always", fastmath=REORDER)
 def _near(t):
@@ -45,16 +51,31 @@ def _positions(start, across, down, column, weights):
         weights[2, j], weights[3, j] = _near(ONE - t), _far(TWO - t)
 
 
+@numba.njit(nogil=True, cache=True)
+def _widen(halves, pixels, bits):
+    """Turn the bits of float16 numbers into float32 `pixels`; `bits` is the same memory as integers."""
+    for j in range(len(halves)):
+        bits[j] = np.uint32(np.uint32(halves[j] & MAGNITUDE) << SHIFT)
+    for j in range(len(halves)):
+        # The exponents' offsets are 15 and 127; a factor serves numbers below the least normal one as well.
+        size = pixels[j] * REBIAS
+        if halves[j] & MAGNITUDE >= INFINITE:
+            size = INFINITY if halves[j] & MAGNITUDE == INFINITE else NOT_A_NUMBER
+        pixels[j] = -size if halves[j] & NEGATIVE else size
+
+
 @numba.njit(nogil=True, cache=True, fastmath=REORDER)
-def _resample(pixels, bands, size, maps, out):
-    """Fill `out` (n, bands, crop, crop) from the flat pixels of stamps (n, bands, size, size)."""
-    n, crop = out.shape[0], out.shape[3]
+def _resample(halves, size, maps, out):
+    """Fill `out` (n, bands, crop, crop) from the bits of float16 stamps (n, bands * size * size)."""
+    n, bands, crop = out.shape[0], out.shape[1], out.shape[3]
+    pixels = np.empty(halves.shape[1], np.float32)
+    bits = pixels.view(np.uint32)
     centre, middle = HALF * np.float32(size - 1), HALF * np.float32(crop - 1)
     line, plane = np.uintp(size), np.uintp(size * size)
     columns, rows = np.empty((2, crop), np.int32)
     wx, wy = np.empty((2, 4, crop), np.float32)
     for stamp in range(n):
-        start = np.uintp(stamp * bands) * plane
+        _widen(halves[stamp], pixels, bits)
         to_x, to_y = maps[stamp, 0], maps[stamp, 1]
         for i in range(crop):
             v = np.float32(i) - middle
@@ -64,7 +85,7 @@ def _resample(pixels, bands, size, maps, out):
                 column, row = columns[j], rows[j]
                 a, b, c, d = wy[0, j], wy[1, j], wy[2, j], wy[3, j]
                 if column >= 0 and row >= 0 and column + 3 < size and row + 3 < size:
-                    first = start + np.uintp(row) * line + np.uintp(column)
+                    first = np.uintp(row) * line + np.uintp(column)
                     for band in range(bands):
                         second = first + STEP
                         third = second + STEP
@@ -81,7 +102,7 @@ def _resample(pixels, bands, size, maps, out):
                         total = np.float32(0)
                         for k in range(max(0, -row), min(4, size - row)):
                             for m in range(max(0, -column), min(4, size - column)):
-                                here = start + np.uintp((band * size + row + k) * size + column + m)
+                                here = np.uintp((band * size + row + k) * size + column + m)
                                 total += wy[k, j] * wx[m, j] * pixels[here]
                         out[stamp, band, i, j] = total
 
@@ -94,7 +115,7 @@ def resample(images: Tensor, maps: Tensor, crop: int) -> Tensor:
     Parameters
     ----------
     images
-        Stamps (n, bands, size, size), on the CPU.
+        Stamps (n, bands, size, size), float16, on the CPU.
     maps
         Matrices (n, 2, 2) from offsets (x, y) in the result to offsets in the stamp, in pixels.
     crop
@@ -106,13 +127,9 @@ def resample(images: Tensor, maps: Tensor, crop: int) -> Tensor:
         Shape (n, bands, crop, crop), float32.
     """
     n, bands, size, _ = images.shape
-    pixels = images.float().contiguous().numpy().reshape(n, bands * size * size)
+    halves = images.contiguous().view(torch.uint16).numpy().reshape(n, bands * size * size)
     matrices = maps.float().contiguous().numpy()
     out = torch.empty(n, bands, crop, crop)
     filled = out.numpy()
-
-    def fill(part: slice) -> None:
-        _resample(pixels[part].reshape(-1), bands, size, matrices[part], filled[part])
-
-    in_parts(n, fill)
+    in_parts(n, lambda part: _resample(halves[part], size, matrices[part], filled[part]))
     return out

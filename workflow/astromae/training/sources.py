@@ -57,7 +57,11 @@ class ResidentStamps:
     def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yield the stamps at each of several lists of positions."""
         for here in positions:
-            yield self.images[here.to(self.device)]
+            if self.device.type == "cpu":
+                # Not torch's own indexing: its other threads would stay busy for a while, waiting for more.
+                yield torch.from_numpy(np.take(self.images.numpy(), here.numpy(), axis=0))
+            else:
+                yield self.images[here.to(self.device)]
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels."""

@@ -79,7 +79,7 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
         Shape (n, 5, crop, crop), float32.
     """
     n, _, size, _ = images.shape
-    if interpolation == "bicubic" and images.device.type == "cpu":
+    if interpolation == "bicubic" and images.device.type == "cpu" and images.dtype == torch.float16:
         return resample(images, maps, crop)
     theta = F.pad(maps * (crop / size), (0, 1))  # (n, 2, 3): no translation
     grid = F.affine_grid(theta, [n, 1, crop, crop], align_corners=False)
