@@ -119,7 +119,7 @@ def test_two_files_and_the_same_bytes_again(kind, inputs, tmp_path):
     assert fonts and all(name.startswith((b"STIX", b"DejaVu")) for name in fonts), fonts
     assert any(name.startswith(b"STIX") for name in fonts)
     image = Image.open(files[1]).convert("L")
-    width_in = image.width / 250
+    width_in = image.width / 200
     assert min(abs(width_in - style.ONE_COLUMN), abs(width_in - style.TWO_COLUMNS)) < 0.01
     ink = np.asarray(image) < 128
     assert 0.002 < ink.mean() < 0.9

@@ -64,8 +64,8 @@ _RC = {
     "ytick.minor.width": 0.4,
     "lines.linewidth": 1.2,
     "pdf.fonttype": 42,
-    "savefig.dpi": 250,
-    "figure.dpi": 250,
+    "savefig.dpi": 200,
+    "figure.dpi": 200,
     "image.interpolation": "nearest",
 }
 
