@@ -24,13 +24,13 @@ LIMITS = {
     "redshift": (720, 3000),
     "boost": (30, 2000),
     "models": (10, 2000),
+    "networks": (20, 2000),
     "table": (30, 2000),
     "cost_table": (20, 2000),
 }
 #: The same of rules that come after the tables: of these, and of figures and their samples.
 LATER = {
     "reconstruct": (30, 3000),
-    "networks": (20, 2000),
     "values_survey": (20, 2000),
     "values_experiment": (30, 2000),
     "paper": (10, 2000),
