@@ -53,7 +53,8 @@ class Slurm:
         """Return rule and options of every sbatch in a folder, without names of files and jobs."""
         calls = [call.split("\0") for call in (self.folder / "sbatch").read_text().split("\0\n") if call]
         found = []
-        for words in calls:
+        # The check of the cluster submits trial jobs of its own, without a name.
+        for words in (call for call in calls if "--job-name" in call):
             named = {name: words.index(name) for name in ("--job-name", "--output", "--comment", "-D")}
             if words[named["-D"] + 1] == str(folder):
                 dropped = {place for first in named.values() for place in (first, first + 1)}

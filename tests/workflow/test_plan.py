@@ -193,7 +193,8 @@ def test_make_plan_says_what_a_run_takes(project):
     assert rows["pretrain"][1:3] == ["8", "1"]
     # 250,000 fields, four threads a job: (2.4 / 4 + 2 s of their share of the requests) x 4 threads.
     assert float(rows["cut"][-1]) == pytest.approx(250_000 * 2.6 * 4 / 3600, rel=1e-3)
-    assert "catalog > cut > split > scaling > pretrain > features > redshift > table" in ran.stdout
+    # After the redshift models several ways to the paper take equally long.
+    assert "catalog > cut > split > scaling > pretrain > features > redshift > " in ran.stdout
     assert not (project.folder / "results/catalog").exists()
 
 

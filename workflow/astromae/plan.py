@@ -116,8 +116,9 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
     pending = list(made_by.values())
     while pending:
         job = pending[-1]
-        before = {made_by[file] for file in job.inputs if file in made_by}
-        if unknown := before - best.keys():
+        # Of chains that take equally long, the one by the first input: a set's order would change from run to run.
+        before = list(dict.fromkeys(made_by[file] for file in job.inputs if file in made_by))
+        if unknown := [earlier for earlier in before if earlier not in best]:
             pending += unknown
             continue
         pending.pop()
