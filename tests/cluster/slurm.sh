@@ -34,7 +34,8 @@ CONF
     # Options of every submission are recorded: words end in a zero byte, calls in one more line.
     cat >"$folder/bin/sbatch" <<CONF
 #!/bin/sh
-(printf '%s\\0' "\$@"; echo) >>$folder/sbatch
+# One call at a time, or two at once would be written into each other.
+(flock 9; printf '%s\\0' "\$@" >&9; echo >&9) 9>>$folder/sbatch
 exec $(command -v sbatch) "\$@"
 CONF
     touch "$folder/sbatch"
