@@ -276,7 +276,7 @@ def test_a_scheme_of_an_unknown_network(inputs, tmp_path):
     out = tmp_path / "a.pdf", tmp_path / "a.png"
     with pytest.raises(InputError, match=r"networks\.json: describes no model vit-huge"):
         draw_models(inputs["networks"], ["vit-huge"], *out)
-    with pytest.raises(InputError, match=r"networks\.json: describes no encoder huge"):
+    with pytest.raises(InputError, match=r"networks\.json: describes no autoencoder huge"):
         draw_autoencoder(inputs["networks"], ["huge"], 0.75, *out)
 
 

@@ -33,6 +33,31 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
     return content
 
 
+def read_networks(path: Path, kind: str, names: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    """Return the descriptions of some networks, and the shape of the stamps that they read.
+
+    Parameters
+    ----------
+    path
+        Description of all networks (``astromae networks``).
+    kind
+        Which of them: ``autoencoders`` or ``models``.
+    names
+        Names of those to return, in this order.
+
+    Raises
+    ------
+    InputError
+        If the description cannot be read or lacks one of them.
+    """
+    described = read_json(path, (kind, "side", "bands"))
+    by_name = {row["name"]: row for row in described[kind]}
+    absent = [name for name in names if name not in by_name]
+    if absent:
+        raise InputError(f"{path}: describes no {kind.removesuffix('s')} {', '.join(absent)}")
+    return [by_name[name] for name in names], f"{described['bands']}×{described['side']}×{described['side']}"
+
+
 #: What a training says of itself in its provenance.json, as far as tables and figures read it.
 _PROVENANCE = ("recipe", "stamps", "device", "devices", "threads", "wall_s", "cpu_hours", "gpu_hours", "peak_memory_mb")
 

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from astromae.errors import InputError
 from astromae.evaluation.boxes import FILLS, arrow, box, canvas, millions, note, patches, plus
-from astromae.evaluation.records import read_json
+from astromae.evaluation.records import read_networks
 from astromae.evaluation.style import BLACK, TWO_COLUMNS, drawing
 
 #: Height of the pipeline, of a plain block below it, and of one with a convolution module, inches.
@@ -36,18 +35,12 @@ def draw_autoencoder(networks: Path, encoders: Sequence[str], mask_ratio: float,
     InputError
         If the description cannot be read or lacks an encoder.
     """
-    described = read_json(networks, ("autoencoders", "side", "bands"))
-    by_name = {row["name"]: row for row in described["autoencoders"]}
-    absent = [name for name in encoders if name not in by_name]
-    if absent:
-        raise InputError(f"{networks}: describes no encoder {', '.join(absent)}")
-    chosen = [by_name[name] for name in encoders]
+    chosen, shape = read_networks(networks, "autoencoders", encoders)
     heights = [PLAIN_BLOCK if encoder["pcm"] is None else PCM_BLOCK for encoder in chosen]
     height = PIPELINE + sum(heights)
     with drawing(pdf, png, TWO_COLUMNS, height, layout="none") as figure:
         axes = canvas(figure)
-        stamp = f"{described['bands']}×{described['side']}×{described['side']} px"
-        _pipeline(axes, height - 0.42, chosen, mask_ratio, stamp)
+        _pipeline(axes, height - 0.42, chosen, mask_ratio, f"{shape} px")
         top = height - PIPELINE
         for encoder, block_height in zip(chosen, heights, strict=True):
             _block(axes, top - 0.40, encoder)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from astromae.errors import InputError
 from astromae.evaluation.boxes import FILLS, arrow, box, canvas, millions, note
 from astromae.evaluation.names import GROUPS, group_name, model_name
-from astromae.evaluation.records import read_json
+from astromae.evaluation.records import read_networks
 from astromae.evaluation.style import BLACK, TWO_COLUMNS, drawing
 
 #: Models beside each other.
@@ -36,13 +35,9 @@ def draw_models(networks: Path, models: Sequence[str], pdf: Path, png: Path) -> 
     InputError
         If the description cannot be read or lacks a model.
     """
-    described = read_json(networks, ("models", "side", "bands"))
-    by_name = {model["name"]: model for model in described["models"]}
-    absent = [name for name in models if name not in by_name]
-    if absent:
-        raise InputError(f"{networks}: describes no model {', '.join(absent)}")
-    inputs = {"image": f"{described['bands']}×{described['side']}×{described['side']}"}
-    rows = _rows([by_name[name] for name in models])
+    chosen, shape = read_networks(networks, "models", models)
+    inputs = {"image": shape}
+    rows = _rows(chosen)
     height = KEY + sum(_height(row) + HEADING * bool(heading) for heading, row in rows)
     with drawing(pdf, png, TWO_COLUMNS, height, layout="none") as figure:
         axes = canvas(figure)
