@@ -1,5 +1,7 @@
 """Bins hold every galaxy, intervals hold the truth, and models are chosen by galaxies that are not shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -8,8 +10,10 @@ import pytest
 from astromae.errors import InputError
 from astromae.evaluation.binned import BINS, LEAST, bin_edges, binned_metrics
 from astromae.evaluation.magnitudes_sample import read_magnitudes, write_magnitudes
-from astromae.evaluation.predictions import read_predictions
+from astromae.evaluation.metrics import METRICS
+from astromae.evaluation.predictions import ModelPredictions, Predictions, read_predictions
 from astromae.evaluation.representatives import best_of_groups
+from astromae.evaluation.scores import score
 from astromae.evaluation.worst_galaxies import TAKEN, choose_worst
 from evaluation_inputs import FIRST_OBJID, SETTINGS, catalog_file, predictions_file, split_file
 
@@ -31,7 +35,8 @@ def test_intervals_hold_the_truth():
     quantity = rng.uniform(0, 1, n)
     z = rng.uniform(0.05, 0.3, n)
     z_pred = z + (1 + z) * (0.003 + (0.01 + 0.02 * quantity) * rng.standard_normal((2, n)))
-    found = binned_metrics(quantity, z, [z_pred], SETTINGS, ("bias", "nmad"))
+    model = ModelPredictions("a", "scratch", (1, 2), z_pred)
+    found = binned_metrics(quantity, Predictions("e", np.arange(n), z, n, (model,)), SETTINGS, ("bias", "nmad"))
     truth = 0.01 + 0.02 * found.centre
     assert found.count.sum() == n and found.value["nmad"].shape == (1, len(found.centre))
     np.testing.assert_allclose(found.value["nmad"][0], truth, rtol=0.05)
@@ -39,6 +44,23 @@ def test_intervals_hold_the_truth():
     assert held.mean() >= 0.8
     assert ((found.low["bias"] < found.value["bias"]) & (found.value["bias"] < found.high["bias"])).all()
     assert ((found.low["bias"][0] < 0.003) & (0.003 < found.high["bias"][0])).mean() >= 0.7
+
+
+def test_intervals_of_a_bin_are_those_of_a_table(tmp_path):
+    """Few galaxies make one bin. Two seeds that differ by more than galaxies scatter widen its interval."""
+    paths = [
+        predictions_file(tmp_path, "e", model, "scratch", 0.01, seed, n=45) for model in ("a", "b") for seed in (1, 2)
+    ]
+    test = read_predictions(paths)
+    apart = replace(test.models[1], z_pred=test.models[1].z_pred + np.array([[-0.02], [0.02]]))
+    test = replace(test, models=(test.models[0], apart))
+    found = binned_metrics(test.z_spec, test, SETTINGS, METRICS)
+    assert found.count.tolist() == [45]
+    table = score(test, SETTINGS)
+    for metric in METRICS:
+        np.testing.assert_array_equal(found.value[metric][:, 0], table.value(metric))
+        np.testing.assert_array_equal(np.stack([found.low[metric], found.high[metric]])[..., 0], table.limits(metric))
+    assert (found.high["bias"] - found.low["bias"])[1, 0] > 0.03 > 2 * (found.high["bias"] - found.low["bias"])[0, 0]
 
 
 def swap(path, subset_sigma):

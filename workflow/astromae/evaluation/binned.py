@@ -1,12 +1,12 @@
 """Metrics of galaxies in bins of a quantity, with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from astromae.evaluation.bootstrap import bootstrap_metrics, percentile_interval
-from astromae.evaluation.metrics import redshift_metrics
+from astromae.evaluation.predictions import Predictions
+from astromae.evaluation.scores import score
 
 #: Bins of equal width over the central part of the distribution; those that hold fewer galaxies than `LEAST`
 #: are joined to a neighbour, since a dispersion of fewer says little.
@@ -60,17 +60,15 @@ def bin_edges(quantity: np.ndarray) -> np.ndarray:
     return np.array([*edges, quantity.max()])
 
 
-def binned_metrics(
-    quantity: np.ndarray, z_spec: np.ndarray, z_pred: list[np.ndarray], settings: Mapping, metrics: tuple[str, ...]
-) -> Binned:
-    """Return metrics of models in bins of a quantity.
+def binned_metrics(quantity: np.ndarray, predictions: Predictions, settings: Mapping, metrics: Sequence[str]) -> Binned:
+    """Return metrics of models in bins of a quantity, scored in each bin as a table is (`scores.score`).
 
     Parameters
     ----------
-    quantity, z_spec
-        Of each galaxy, shape (n,), finite.
-    z_pred
-        For each model its predictions, shape (seeds, n).
+    quantity
+        Of each galaxy of the predictions, shape (n,), finite.
+    predictions
+        Predictions of the models.
     settings
         The configuration's section ``evaluation``.
     metrics
@@ -78,25 +76,10 @@ def binned_metrics(
     """
     edges = bin_edges(quantity)
     place = np.clip(np.searchsorted(edges, quantity, side="right") - 1, 0, len(edges) - 2)
-    runs = np.concatenate(z_pred)
-    ends = np.cumsum([len(model) for model in z_pred])[:-1]
-
-    def over_seeds(values: np.ndarray) -> np.ndarray:
-        """Average the rows of each model."""
-        return np.stack([model.mean(axis=0) for model in np.split(values, ends)])
-
-    threshold = settings["outlier_threshold"]
-    value, low, high = ({metric: [] for metric in metrics} for _ in range(3))
-    for number in range(len(edges) - 1):
-        spec, pred = z_spec[place == number], runs[:, place == number]
-        point = redshift_metrics(spec, pred, threshold)
-        resampled = bootstrap_metrics(spec, pred, settings["bootstrap_samples"], settings["seed"], threshold)
-        for metric in metrics:
-            value[metric].append(over_seeds(point[metric]))
-            ends_of_interval = percentile_interval(over_seeds(resampled[metric]), settings["interval"])
-            low[metric].append(ends_of_interval[0])
-            high[metric].append(ends_of_interval[1])
+    scores = [score(predictions.of_galaxies(place == number), settings) for number in range(len(edges) - 1)]
+    value = {metric: np.stack([one.value(metric) for one in scores], axis=1) for metric in metrics}
+    limits = {metric: np.stack([one.limits(metric) for one in scores], axis=2) for metric in metrics}
     count = np.bincount(place, minlength=len(edges) - 1)
     centre = np.bincount(place, weights=quantity, minlength=len(edges) - 1) / count
-    stacked = [{metric: np.stack(part[metric], axis=1) for metric in metrics} for part in (value, low, high)]
-    return Binned(edges, centre, count, *stacked)
+    low, high = ({metric: ends[side] for metric, ends in limits.items()} for side in (0, 1))
+    return Binned(edges, centre, count, value, low, high)

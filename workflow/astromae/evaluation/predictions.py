@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,11 @@ class Predictions:
     z_spec: np.ndarray
     train_galaxies: int
     models: tuple[ModelPredictions, ...]
+
+    def of_galaxies(self, chosen: np.ndarray) -> "Predictions":
+        """Return the predictions for the galaxies where `chosen`, shape (n,), is true."""
+        models = tuple(replace(model, z_pred=model.z_pred.compress(chosen, axis=1)) for model in self.models)
+        return replace(self, objid=self.objid[chosen], z_spec=self.z_spec[chosen], models=models)
 
 
 def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:

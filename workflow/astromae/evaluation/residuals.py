@@ -1,6 +1,7 @@
 """Bias and dispersion against redshift, magnitude and colour."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Mapp
     """
     test = read_predictions(predictions)
     chosen = best_of_groups(test, predictions)
-    models = [next(model for model in test.models if model.model == name) for name in chosen]
+    models = tuple(next(model for model in test.models if model.model == name) for name in chosen)
+    shown = replace(test, models=models)
     table = read_magnitudes(magnitudes, test.objid)
     quantities = {
         "spectroscopic redshift": test.z_spec,
@@ -58,13 +60,7 @@ def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Mapp
         )
         for column, (label, quantity) in zip(grid.T, quantities.items(), strict=True):
             known = np.isfinite(quantity)
-            binned = binned_metrics(
-                quantity[known],
-                test.z_spec[known],
-                [model.z_pred[:, known] for model in models],
-                settings,
-                tuple(ROWS),
-            )
+            binned = binned_metrics(quantity[known], shown.of_galaxies(known), settings, tuple(ROWS))
             low, high = np.quantile(quantity[known], [0.002, 0.998])
             column[0].set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
             for axes, metric in zip(column, ROWS, strict=False):
