@@ -81,9 +81,26 @@ def test_unpacking_again_mends_what_differs_and_touches_nothing_else(bundle, tmp
     assert (tmp_path / "there/results/figure.pdf").exists()
 
 
+def test_what_is_unpacked_already_is_not_read_again(bundle, tmp_path):
+    manifest = read_manifest(bundle)
+    unpack_bundle(bundle, manifest, FILES, tmp_path / "there")
+    bundle.unlink()
+    unpack_bundle(bundle, manifest, FILES, tmp_path / "there")
+    (tmp_path / "there/results/a.csv").unlink()
+    with pytest.raises(InputError, match="no such bundle"):
+        unpack_bundle(bundle, manifest, FILES, tmp_path / "there")
+
+
 def test_only_what_is_wanted_is_unpacked(bundle, tmp_path):
     unpack(bundle, tmp_path / "there", ["results/a.csv"])
     assert [path.name for path in (tmp_path / "there").rglob("*") if path.is_file()] == ["a.csv"]
+
+
+def test_members_that_nobody_asked_for_are_not_unpacked(bundle, tmp_path):
+    """A file in the place of a folder would be in the way of all that belongs there."""
+    repack(bundle, lambda members: [members[0], (tarfile.TarInfo("results"), b"in the way"), *members[1:]])
+    unpack(bundle, tmp_path / "there")
+    assert (tmp_path / "there/results/a.csv").read_bytes() == FILES["results/a.csv"]
 
 
 def test_a_file_that_this_version_needs_and_the_bundle_lacks(bundle, tmp_path):
@@ -102,15 +119,24 @@ def test_a_damaged_file_is_named(bundle, tmp_path):
     assert not (tmp_path / "there/results").exists()
 
 
+NO_FILE = r"bundle\.tar: holds no file results/deep/b\.h5 of \d+ bytes, though manifest\.json lists it"
+
+
 def test_a_missing_member_is_named(bundle, tmp_path):
     repack(bundle, lambda members: members[:-1])
-    with pytest.raises(InputError, match=r"results/deep/b\.h5 is missing, though manifest\.json lists it"):
+    with pytest.raises(InputError, match=NO_FILE):
+        unpack(bundle, tmp_path / "there")
+
+
+def test_a_member_of_another_size_is_named(bundle, tmp_path):
+    repack(bundle, lambda members: [*members[:-1], (members[-1][0], bytes(10_000_000))])
+    with pytest.raises(InputError, match=NO_FILE):
         unpack(bundle, tmp_path / "there")
 
 
 def test_a_cut_off_bundle(bundle, tmp_path):
     bundle.write_bytes(bundle.read_bytes()[:-8000])
-    with pytest.raises(InputError, match=r"bundle\.tar: (not a readable bundle|results/deep/b\.h5 is)"):
+    with pytest.raises(InputError, match=r"bundle\.tar: not a readable bundle"):
         unpack(bundle, tmp_path / "there")
 
 
@@ -143,27 +169,24 @@ def test_no_member_leaves_the_folder(bundle, tmp_path, name):
     member = tarfile.TarInfo(name), b"harm"
     repack(bundle, lambda members: [*members, member])
     before = sorted(tmp_path.iterdir())
-    if ".." in name:
-        with pytest.raises(InputError, match=r"bundle\.tar: not unpacked, since a member would leave its folder"):
-            unpack(bundle, tmp_path / "there")
-    else:
-        unpack(bundle, tmp_path / "there")
+    unpack(bundle, tmp_path / "there")
     assert sorted(path for path in tmp_path.iterdir() if path.name != "there") == before
     assert not list(tmp_path.rglob("outside*")) and not Path("/tmp/outside-of-the-bundle").exists()
 
 
 def test_a_link_in_place_of_a_file(bundle, tmp_path):
     secret = tmp_path / "secret"
-    secret.write_bytes(FILES["results/a.csv"])
+    secret.write_bytes(FILES["results/deep/b.h5"])
     with tarfile.open(bundle) as archive:
         members = [(member, archive.extractfile(member).read()) for member in archive]
     with tarfile.open(bundle, "w") as archive:
         for member, content in members:
-            if member.name == "results/a.csv":
+            if member.name == "results/deep/b.h5":
                 member.type, member.linkname, member.size = tarfile.SYMTYPE, str(secret), 0
             archive.addfile(member, io.BytesIO(content))
-    with pytest.raises(InputError, match=r"bundle\.tar: "):
+    with pytest.raises(InputError, match=NO_FILE):
         unpack(bundle, tmp_path / "there")
+    assert not (tmp_path / "there/results").exists()
 
 
 def test_the_configuration_comes_from_the_bundle(bundle):

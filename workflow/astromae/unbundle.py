@@ -27,8 +27,6 @@ def _archive(bundle: Path) -> Iterator[tarfile.TarFile]:
             yield archive
     except FileNotFoundError:
         raise InputError(f"{bundle}: no such bundle; `make bundle` writes `results/bundle.tar`") from None
-    except tarfile.FilterError as error:
-        raise InputError(f"{bundle}: not unpacked, since a member would leave its folder ({error})") from error
     except tarfile.TarError as error:
         raise InputError(f"{bundle}: not a readable bundle ({error}); {_AGAIN}") from error
     except OSError as error:
@@ -120,8 +118,7 @@ def unpack_bundle(bundle: Path, manifest: Manifest, wanted: Iterable[str], folde
     Raises
     ------
     InputError
-        If the bundle lacks a file, a file differs from what the manifest says, or a member's path leads
-        out of `folder`.
+        If the bundle lacks a file, or a file differs from what the manifest says.
     """
     wanted = list(wanted)
     unlisted = [name for name in wanted if name not in manifest.files]
@@ -130,20 +127,31 @@ def unpack_bundle(bundle: Path, manifest: Manifest, wanted: Iterable[str], folde
             f"{bundle}: holds no {', '.join(unlisted[:3])}{', ...' * (len(unlisted) > 3)}, which astromae "
             f"{__version__} needs; the bundle was made by {in_words(manifest.code)}: use that version, or make it again"
         )
+    pending = {name: manifest.files[name] for name in wanted if not _is_there(folder / name, manifest.files[name])}
+    if not pending:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     # Beside its final place, so that a checked file is moved there as a whole.
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary, _archive(bundle) as archive:
-        archive.extractall(temporary, filter="data")
-        for name in wanted:
-            unpacked, recorded = Path(temporary, name), manifest.files[name]["sha256"]
-            if unpacked.is_symlink() or not unpacked.is_file():
-                raise InputError(f"{bundle}: {name} is missing, though {MANIFEST} lists it; {_AGAIN}")
-            if (found := sha256(unpacked)) != recorded:
+        # Paths come from this version's own list, so that no member can lead out of the folder.
+        members = [it for it in archive if it.isreg() and it.name in pending and it.size == pending[it.name]["size"]]
+        archive.extractall(temporary, members, filter="data")
+        for name, recorded in pending.items():
+            unpacked = Path(temporary, name)
+            if not unpacked.is_file():
                 raise InputError(
-                    f"{bundle}: {name} is damaged: its SHA-256 is {found}, {MANIFEST} says {recorded}; {_AGAIN}"
+                    f"{bundle}: holds no file {name} of {recorded['size']} bytes, though {MANIFEST} lists it; {_AGAIN}"
                 )
-        for name in wanted:
-            target = folder / name
-            if not target.is_file() or sha256(target) != manifest.files[name]["sha256"]:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(temporary, name), target)
+            if (found := sha256(unpacked)) != recorded["sha256"]:
+                raise InputError(
+                    f"{bundle}: {name} is damaged: its SHA-256 is {found}, {MANIFEST} says {recorded['sha256']}; "
+                    f"{_AGAIN}"
+                )
+        for name in pending:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(temporary, name), folder / name)
+
+
+def _is_there(path: Path, recorded: Mapping[str, Any]) -> bool:
+    """Return whether a file has the content that a manifest records."""
+    return path.is_file() and path.stat().st_size == recorded["size"] and sha256(path) == recorded["sha256"]
