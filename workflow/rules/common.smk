@@ -497,12 +497,7 @@ BUNDLED = sorted(
         *(f"{folder}/reconstructions.h5" for name in PRETRAINED for folder in encoder_folders(name, SEEDS[:1])),
         *(file for name in EXPERIMENTS for file in predictions_of(name)),
         *(file for name in EXPERIMENTS for file in trained_files(name, "history.csv")),
-        *(
-            file
-            for name in EXPERIMENTS
-            for record in ("recipe.json", "provenance.json")
-            for file in [*trained_files(name, record), *classical_files(name, record)]
-        ),
+        *(file for name in EXPERIMENTS for file in provenance_of(name)),
     }
 )
 

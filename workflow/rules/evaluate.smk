@@ -1,4 +1,4 @@
-# Tables, the numbers that the paper quotes, and figures: all from predictions, histories and recipes.
+# Tables, the numbers that the paper quotes, and figures: all from predictions, histories, provenance and samples.
 
 
 rule tables:
