@@ -189,6 +189,14 @@ def test_a_link_in_place_of_a_file(bundle, tmp_path):
     assert not (tmp_path / "there/results").exists()
 
 
+def test_another_order_of_the_configuration_is_another_bundle(bundle):
+    manifest = read_manifest(bundle)
+    assert manifest.digest() == read_manifest(bundle).digest()
+    turned = dict(reversed(manifest.configuration["models"].items()))
+    other = dataclasses.replace(manifest, configuration=manifest.configuration | {"models": turned})
+    assert other.configuration == manifest.configuration and other.digest() != manifest.digest()
+
+
 def test_the_configuration_comes_from_the_bundle(bundle):
     manifest = read_manifest(bundle)
     assert adopt_configuration(bundle, manifest, {"bundle": str(bundle)}) == CONFIG | {"bundle": str(bundle)}

@@ -47,8 +47,11 @@ class Manifest:
     files: dict[str, dict[str, Any]]
 
     def digest(self) -> str:
-        """Return a name for the bundle's content: other files or another configuration have another."""
-        return hashlib.sha256(json.dumps([self.configuration, self.files], sort_keys=True).encode()).hexdigest()[:12]
+        """Return a name for the bundle's content: other files or another configuration have another.
+
+        So has another order of the configuration's keys, which is that of rows and panels.
+        """
+        return hashlib.sha256(json.dumps([self.configuration, self.files]).encode()).hexdigest()[:12]
 
 
 def write_bundle(files: Sequence[Path], configuration: Mapping[str, Any], output: Path) -> None:
