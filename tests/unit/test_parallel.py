@@ -1,8 +1,10 @@
 """Training in two processes against training in one, with the same global batch."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,22 @@ def test_two_processes_train_stop_and_continue(galaxies, tmp_path):
     weights = [load_file(folder / "weights.safetensors") for folder in (two, stopped)]
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert (two / "history.csv").read_bytes() == (stopped / "history.csv").read_bytes()
+
+
+def test_a_signal_to_the_launcher_saves_and_continues(galaxies, tmp_path):
+    command = pretraining(galaxies, tmp_path, "--curves", tmp_path / "curves")
+    command[command.index("--recipe") + 1] = json.dumps(pretraining_recipe(epochs=200))
+    command = [sys.executable, *TWO, *command]
+    stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "curves").glob("*")) and stopped.poll() is None:
+        time.sleep(0.01)
+    stopped.send_signal(signal.SIGTERM)
+    said = stopped.communicate(timeout=120)[1]
+    assert stopped.returncode == 75, said
+    assert "the state is saved in" in said
+    ran = run(*command[1:])
+    assert ran.returncode == 0 and "continuing in epoch" in ran.stderr, ran.stderr
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 200
 
 
 def test_several_gpus_want_as_many_processes():

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 
@@ -19,7 +20,7 @@ DIGEST_SIZE = 32
 
 
 def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarray | dict[str, Any]) -> dict[str, str]:
-    """Return what a step's numbers come from: hashes of recipe, data and code, and the version of torch.
+    """Return what a step's numbers come from: hashes of recipe, data and code, and the versions of what computes.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarr
         "data": read.hexdigest(),
         "code": code.hexdigest(),
         "torch": str(torch.__version__),
+        "numba": numba.__version__,
     }
 
 
@@ -124,4 +126,4 @@ def _read(path: Path) -> dict[str, Any] | None:
     digest, payload = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
     if hashlib.sha256(payload).digest() != digest:
         return None
-    return torch.load(io.BytesIO(payload), weights_only=True)
+    return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
