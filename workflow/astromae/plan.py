@@ -22,6 +22,9 @@ from astromae.site import read_site
 #: Seconds of a job that its rule says nothing about: the small ones of the default run took 1 to 25.
 SMALL_JOB_S = 25
 
+#: Rules whose jobs go on where the one before them stopped.
+CONTINUED = ("pretrain", "redshift")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -113,18 +116,22 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
     """Return the jobs that wait for one another and take longest together, in their order."""
     made_by = {file: job for job in jobs for file in job.outputs}
     best: dict[Job, tuple[float, Job | None]] = {}
+
+    def lasting(job: Job) -> tuple[float, Sequence[str]]:
+        # Of chains that take equally long always the same one, by the names of its files.
+        return best[job][0], job.outputs
+
     pending = list(made_by.values())
     while pending:
         job = pending[-1]
-        # Of chains that take equally long, the one by the first input: a set's order would change from run to run.
-        before = list(dict.fromkeys(made_by[file] for file in job.inputs if file in made_by))
-        if unknown := [earlier for earlier in before if earlier not in best]:
+        before = {made_by[file] for file in job.inputs if file in made_by}
+        if unknown := before - best.keys():
             pending += unknown
             continue
         pending.pop()
-        last = max(before, key=lambda earlier: best[earlier][0], default=None)
+        last = max(before, key=lasting, default=None)
         best[job] = (job.expected_s + (best[last][0] if last else 0), last)
-    job = max(best, key=lambda job: best[job][0], default=None)
+    job = max(best, key=lasting, default=None)
     chain = []
     while job:
         chain.append(job)
@@ -158,10 +165,12 @@ def describe(jobs: Sequence[Job]) -> str:
         f"Longest chain: {' > '.join(job.rule for job in chain)}, "
         f"{sum(job.expected_s for job in chain) / 3600:,.1f} hours without waiting in the queue.",
     ]
-    for rule, alike in rules.items():
-        limits = max((math.ceil(job.expected_s / 60 / job.minutes) for job in alike if job.minutes), default=1)
+    for rule in (name for name in CONTINUED if name in rules):
+        limits = max((math.ceil(job.expected_s / 60 / job.minutes) for job in rules[rule] if job.minutes), default=1)
         if limits > 1:
-            lines.append(f"{rule}: the longest takes {limits} time limits, one job after another: --retries {limits}.")
+            lines.append(
+                f"{rule}: the longest takes {limits} time limits, one job after another: --retries {limits - 1}."
+            )
     if any(job.gpus for job in jobs):
         site = read_site()
         lines.append(

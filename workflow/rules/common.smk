@@ -355,22 +355,6 @@ def pretrained_options(wildcards, input):
     return " ".join([*options, *([f"--features {features}"] if features else [])])
 
 
-def pretraining_priority(wildcards):
-    """Start the longest pretraining first: all that reads its encoder waits for it."""
-    settings = EXPERIMENTS[wildcards.experiment]
-    seen = sum(settings["fractions"][subset] for subset in settings["pretrain_on"])
-    work = seen * settings["pretraining"]["epochs"] * (2 if config["backbones"][wildcards.encoder]["pcm"] else 1)
-    return 150 + math.log1p(work)
-
-
-def redshift_priority(wildcards):
-    """Start long trainings first, so that the last ones to end are short ones."""
-    model, settings = config["models"][wildcards.model], EXPERIMENTS[wildcards.experiment]
-    trained_encoder = model["encoder"] is not None and not model["frozen"]
-    per_galaxy = 1 + 10 * trained_encoder + 5 * model["inception"]
-    return math.log1p(per_galaxy * settings["fractions"]["train"] * settings["finetuning"]["epochs"])
-
-
 # --- figures ---
 
 # The groups in each density figure, as the paper divides them: more than eight models do not fit a page.

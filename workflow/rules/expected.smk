@@ -2,27 +2,29 @@
 # rates that were measured. Time limits and memory of jobs start from it, and `make plan` adds it up.
 import functools
 
+import numpy as np
+
 from astromae.stamps.fields import fields_of_chunks
+from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
 
 # Galaxies and fields of the catalogue. Of the real survey, whose catalogue is not known before it is fetched, the
 # published sample's; cuts make it less.
 GALAXIES = config["embedded"]["galaxies"] if SURVEY == "embedded" else 659_857
 FIELDS = {"embedded": GALAXIES / config["embedded"]["galaxies_per_field"], "sdss": 250_000}
 
-# MB of a galaxy's stamp in memory: five bands of 64 x 64 float16.
-STAMP_MB = 5 * 64 * 64 * 2 / 2**20
+# MB of a galaxy's stamp in memory.
+STAMP_MB = math.prod(STAMP_SHAPE) * np.dtype(PIXEL_TYPE).itemsize / 2**20
 
-# Seconds of a core (x86-64, AVX-512) for one galaxy, field or stamp, from the default run's cost.json and
-# Snakemake's own times. A training's stamps are those of its gradient steps; validation and prediction are
-# contained in the rate.
+# Seconds of a core (x86-64, AVX-512) for one galaxy, field or stamp, from a default run's provenance.json and
+# logs. A training's stamps are those of its gradient steps; validation and prediction are contained in the rate.
 CORE_S = {
     "frames": 0.06,  # a galaxy drawn
     "cut": 2.4,  # a field of 210 galaxies: five bands decoded and cut. One with few galaxies takes half.
     "cube": 0.7e-3,  # a stamp of a deflated cube converted
-    "pretrain": {"plain": 3.4e-3, "pcm": 3.9e-3},
-    "features": {"plain": 2.3e-3, "pcm": 3.0e-3},  # the encoder forwards, by views
-    "train encoder": {"plain": 5.1e-3, "pcm": 8.0e-3},
-    "inception": 1.3e-3,
+    "pretrain": {"plain": 3.1e-3, "pcm": 3.6e-3},
+    "features": {"plain": 1.8e-3, "pcm": 2.1e-3},  # the encoder forwards, by views
+    "train encoder": {"plain": 4.9e-3, "pcm": 8.0e-3},
+    "inception": 1.2e-3,
     "magnitude": 0.3e-3,
     "redshift": 0.15e-3,  # views and head, which all models have
 }
@@ -108,3 +110,13 @@ def redshift_s(wildcards):
         cost = CORE_S["features" if model["frozen"] else "train encoder"]
         stamp_s += cost[kind_of(model["encoder"])]
     return training_s(finetuning_stamps(wildcards.experiment) * stamp_s)
+
+
+def pretraining_priority(wildcards):
+    """Start the longest pretraining first: all that reads its encoder waits for it."""
+    return 150 + math.log1p(pretraining_s(wildcards))
+
+
+def redshift_priority(wildcards):
+    """Start long trainings first, so that the last ones to end are short ones."""
+    return math.log1p(redshift_s(wildcards))
