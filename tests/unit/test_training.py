@@ -25,6 +25,7 @@ from training_inputs import (
     COMMON,
     FINETUNING,
     PCM,
+    fit_scaling,
     pretraining_recipe,
     redshift_recipe,
     run_pretrain,
@@ -281,21 +282,36 @@ def test_model_with_shared_features_equals_one_that_runs_its_encoder(galaxies, e
     np.testing.assert_array_equal(shared.z_pred, own.z_pred)
 
 
+def test_galaxies_without_magnitudes_and_redshifts_have_a_scaling(galaxies, tmp_path):
+    for name in ("0000.h5", "split.parquet"):
+        (tmp_path / name).symlink_to(galaxies / name)
+    catalog = pd.read_parquet(galaxies / "galaxies.parquet")
+    catalog.loc[:, catalog.columns != "objid"] = np.nan
+    catalog.to_parquet(tmp_path / "galaxies.parquet")
+    fit_scaling(tmp_path)
+    run_pretrain(tmp_path, tmp_path / "run", pretraining_recipe())
+
+
+@pytest.mark.parametrize("subset", ["train", "val"])
 @pytest.mark.parametrize("column", ["z", "mag_u"])
-def test_a_galaxy_without_a_value_is_named(galaxies, tmp_path, column):
+def test_a_galaxy_without_a_value_is_named(galaxies, tmp_path, column, subset):
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     for path in galaxies.iterdir():
         (inputs / path.name).symlink_to(path)
     catalog = pd.read_parquet(galaxies / "galaxies.parquet")
     split = pd.read_parquet(galaxies / "split.parquet").set_index("objid").subset
-    objid = split.index[split == "val"][3]
+    objid, n = split.index[split == subset][3], (split == subset).sum()
     catalog.loc[catalog.objid == objid, column] = np.nan
-    (inputs / "galaxies.parquet").unlink()
+    for name in ("galaxies.parquet", "scaling.json"):
+        (inputs / name).unlink()
     catalog.to_parquet(inputs / "galaxies.parquet")
+    fit_scaling(inputs)
     recipe = redshift_recipe(encoder=None, pretrained=False, frozen=False)
-    with pytest.raises(InputError, match=rf"1 of 8 galaxies have no {column}; the first is objid {objid}\."):
+    with pytest.raises(InputError, match=rf"1 of {n} galaxies have no {column}; the first is objid {objid}\."):
         run_redshift(inputs, tmp_path / "run", recipe)
+    with pytest.raises(InputError, match=f"have no {column}; the first is objid {objid}"):
+        boost(inputs / "galaxies.parquet", inputs / "split.parquet", {}, 42, tmp_path / "boost")
     if column == "mag_u":
         run_redshift(
             inputs, tmp_path / "run", redshift_recipe(encoder=None, pretrained=False, frozen=False, magnitude=False)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 import torch
 import yaml
 from astromae.models.redshift import RedshiftModel
@@ -37,6 +36,8 @@ def test_benchmark_reports_rates_and_ratios(capsys):
     result = bench_training({**CONFIGURATION, "backbones": small, "decoder": decoder}, 16, 0.05)
     with capsys.disabled():
         print(json.dumps({key: value for key, value in result.items() if "over" in key or "pipeline" in key}))
-    assert all(value > 0 for value in result.values() if isinstance(value, float))
-    assert result["finetune_over_eager"] == pytest.approx(result["finetune_step"] / result["finetune_eager"])
-    assert result["inference_over_eager"] == pytest.approx(result["inference"] / result["inference_eager"])
+    assert {"pipeline_stamps_per_s", "loop_over_step", "finetune_over_eager", "inference_over_eager"} < set(result)
+    # Of the small encoder's products alone: tokens x (12 width^2 + attention), forward and twice that backward.
+    tokens, decoded = 1 + 4, 1 + 16
+    least = 6 * 12 * 48**2 * (tokens + decoded) / 1e6
+    assert least < result["pretrain_plain_mflop"] < 3 * least

@@ -80,15 +80,13 @@ def write_galaxies(folder):
     catalog.to_parquet(folder / "galaxies.parquet")
     subset = np.repeat(list(SUBSETS), list(SUBSETS.values()))
     pd.DataFrame({"objid": objid, "subset": subset}).to_parquet(folder / "split.parquet")
-    write_scaling(
-        [folder / "0000.h5"],
-        folder / "galaxies.parquet",
-        folder / "split.parquet",
-        ["pretrain"],
-        COMMON["scaling"],
-        folder / "scaling.json",
-    )
+    fit_scaling(folder)
     return folder
+
+
+def fit_scaling(folder):
+    files = (folder / "galaxies.parquet", folder / "split.parquet")
+    write_scaling([folder / "0000.h5"], *files, ["pretrain"], COMMON["scaling"], folder / "scaling.json")
 
 
 def scaling_of(folder):

@@ -16,7 +16,7 @@ from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import build_encoder, choose_attention
 from astromae.training.bench_eager import Eager
-from astromae.training.provenance import processor
+from astromae.training.provenance import device_name
 from astromae.training.runtime import choose_precision, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
@@ -25,9 +25,6 @@ from astromae.training.views import Views, source_size
 
 #: The model whose ratios are reported: it has all three branches.
 MODEL = "plain-astromae"
-
-#: Fraction of the patches that pretraining hides (table III).
-MASK_RATIO = 0.75
 
 #: Branches of `MODEL` alone, by what sets them apart.
 BRANCHES = {
@@ -121,7 +118,9 @@ def _trained(fabric: Fabric, model: nn.Module) -> tuple[nn.Module, Any]:
     return fabric.setup(model, optimiser)
 
 
-def _pretraining(fabric: Fabric, configuration: dict[str, Any], name: str, views: Views) -> tuple[Timed, Timed, float]:
+def _pretraining(
+    fabric: Fabric, configuration: dict[str, Any], mask_ratio: float, name: str, views: Views
+) -> tuple[Timed, Timed, float]:
     """Return an epoch of bare steps on one batch, one of the loop with its views, and the MFLOP of a stamp."""
     encoder = build_encoder(configuration["backbones"][name], views.crop, "pretrain")
     model, optimiser = _trained(fabric, MaskedAutoencoder(encoder, configuration["decoder"], False))
@@ -129,7 +128,7 @@ def _pretraining(fabric: Fabric, configuration: dict[str, Any], name: str, views
 
     def train(batches: Iterator[Tensor]) -> None:
         for images in batches:
-            masks = random_masks(len(images), len(encoder.positions), MASK_RATIO, random)
+            masks = random_masks(len(images), len(encoder.positions), mask_ratio, random)
             fabric.backward(model(images, *masks))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -200,16 +199,19 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
         source = ResidentStamps(stamps)
         return Views(source, scaling, configuration["augmentation"], crop, noise_sigma, batch_size, 0)
 
-    noisy = views(configuration["experiments"]["experiment1"]["finetuning"]["noise_sigma"])
+    experiment = next(iter(configuration["experiments"].values()))
+    noisy = views(experiment["finetuning"]["noise_sigma"])
     pipeline = _timed(lambda: sum(len(images) for _, _, images in noisy.epoch(0)), device)
     result = {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "precision": choose_precision(runtime["precision"], runtime["gpus"]),
         "pipeline_stamps_per_s": _rates(len(stamps), seconds, views=pipeline)["views"],
     }
     for name in ("plain", "pcm"):
-        step, loop, result[f"pretrain_{name}_mflop"] = _pretraining(fabric, configuration, name, views(0.0))
+        step, loop, result[f"pretrain_{name}_mflop"] = _pretraining(
+            fabric, configuration, experiment["pretraining"]["mask_ratio"], name, views(0.0)
+        )
         rates = _rates(len(stamps), 2 * seconds, step=step, loop=loop)
         result |= {f"pretrain_{name}_{what}": rate for what, rate in rates.items()}
     result["loop_over_step"] = min(

@@ -12,9 +12,7 @@ from astromae.files import write_json
 from astromae.training.checkpoint import fingerprint
 from astromae.training.predictions import write_predictions
 from astromae.training.provenance import Cost, provenance
-
-#: Subsets that are predicted.
-EVALUATED = ("val", "test")
+from astromae.training.subsets import EVALUATED, MAGNITUDES, require_finite
 
 
 def boost(catalog: Path, split: Path, recipe: dict[str, Any], seed: int, output: Path) -> None:
@@ -37,7 +35,8 @@ def boost(catalog: Path, split: Path, recipe: dict[str, Any], seed: int, output:
     cost = Cost()
     subsets = pd.read_parquet(split).sort_values("objid")
     table = subsets.merge(pd.read_parquet(catalog), on="objid", validate="one_to_one")
-    magnitudes = table[[f"mag_{band}" for band in BANDS]].to_numpy(np.float64)
+    require_finite(table[table.subset.isin(["train", *EVALUATED])].set_index("objid"), ["z", *MAGNITUDES], catalog)
+    magnitudes = table[MAGNITUDES].to_numpy(np.float64)
     inputs = np.column_stack([magnitudes[:, BANDS.index("r")], -np.diff(magnitudes, axis=1)])
     train = (table.subset == "train").to_numpy()
     model = HistGradientBoostingRegressor(random_state=seed).fit(inputs[train], table.z[train])

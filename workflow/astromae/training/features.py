@@ -26,11 +26,8 @@ from astromae.training.parallel import WHOLE, Share
 from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.sources import open_stamps
-from astromae.training.subsets import members
+from astromae.training.subsets import EVALUATED, members
 from astromae.training.views import Views, source_size
-
-#: Subsets that models predict, besides the one they train on.
-EVALUATED = ("val", "test")
 
 
 def pretrained_encoder(folder: Path, backbone: dict[str, Any], side: int) -> Encoder:

@@ -77,6 +77,7 @@ def pretrain(
     Interrupted
         If the time limit is near, or after SIGTERM; the state is saved.
     """
+    deadline = Deadline(minutes)
     settings, crop = recipe["pretraining"], recipe["scaling"]["crop"]
     fabric = make_fabric(recipe["runtime"])
     cost = Cost(fabric)
@@ -123,7 +124,7 @@ def pretrain(
         return fabric.all_reduce(total, reduce_op="sum").item() / len(validation.stamps)
 
     label = f"pretrain {recipe['name']}"
-    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves if fabric.is_global_zero else None), cost)
+    attempt = Attempt(label, checkpoint, deadline, Curves(curves if fabric.is_global_zero else None), cost)
     compile_if_wanted(autoencoder, recipe["runtime"])
     rows = fit(fabric, autoencoder, losses, validate, settings, attempt, objid, len(views))
     seen = len(objid) * settings["epochs"]

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from astromae.code_state import code_state
 
 #: Packages that decide a network's numbers.
-TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy")
+TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numba", "numpy")
 
 
 def processor() -> str:
@@ -25,6 +25,11 @@ def processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a GPU, or of the processor for any other device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 class Cost:
@@ -79,7 +84,7 @@ class Cost:
         on_gpu = fabric is not None and fabric.device.type == "cuda"
         devices = fabric.world_size if fabric is not None else 1
         return {
-            "device": torch.cuda.get_device_name(fabric.device) if on_gpu else processor(),
+            "device": device_name(fabric.device) if fabric is not None else processor(),
             "devices": devices,
             "threads": torch.get_num_threads(),
             **spent,

@@ -12,13 +12,11 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from astromae.constants import BANDS
-from astromae.errors import InputError
 from astromae.files import atomic_path, write_json
 from astromae.models.redshift import RedshiftModel
 from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.curves import Curves
-from astromae.training.features import EVALUATED, FeatureBank, finetuning_views, pretrained_encoder
+from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder
 from astromae.training.history import write_history
 from astromae.training.parallel import share_of
 from astromae.training.predictions import write_predictions
@@ -26,6 +24,7 @@ from astromae.training.provenance import Cost, provenance
 from astromae.training.runtime import compile_if_wanted, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import seed_weights
+from astromae.training.subsets import EVALUATED, MAGNITUDES, require_finite
 from astromae.training.trainer import Attempt, Deadline, fit
 from astromae.training.views import Views
 
@@ -50,19 +49,6 @@ class Galaxies:
     views: Views
     magnitudes: Tensor
     redshifts: Tensor
-
-
-def require_finite(rows: pd.DataFrame, catalog: Path) -> None:
-    """Stop with InputError where a galaxy lacks a value that its training or its test needs."""
-    lacking = ~np.isfinite(rows.to_numpy(np.float64))
-    if lacking.any():
-        columns = ", ".join(rows.columns[lacking.any(axis=0)])
-        objid = rows.index[lacking.any(axis=1)]
-        raise InputError(
-            f"{catalog}: {len(objid)} of {len(rows)} galaxies have no {columns}; the first is objid {objid[0]}. "
-            "Redshift models learn from galaxies with redshift and, where they read them, magnitudes: leave the "
-            "others out, or choose models without magnitudes"
-        )
 
 
 @torch.no_grad()
@@ -124,6 +110,7 @@ def train_redshifts(
     Interrupted
         If the time limit is near, or after SIGTERM; the state is saved.
     """
+    deadline = Deadline(minutes)
     settings, branches = recipe["finetuning"], recipe["branches"]
     crop = recipe["scaling"]["crop"]
     fabric = make_fabric(recipe["runtime"])
@@ -134,9 +121,8 @@ def train_redshifts(
     def load(subset: str) -> Galaxies:
         objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, device, share)
         rows = table.loc[objid]
-        wanted = ["z", *([f"mag_{band}" for band in BANDS] if branches["magnitude"] else [])]
-        require_finite(rows[wanted], catalog)
-        magnitudes = Scaling(**scaling).magnitudes(rows[[f"mag_{band}" for band in BANDS]].to_numpy(np.float64))
+        require_finite(rows, ["z", *(MAGNITUDES if branches["magnitude"] else [])], catalog)
+        magnitudes = Scaling(**scaling).magnitudes(rows[MAGNITUDES].to_numpy(np.float64))
         redshifts = torch.tensor(rows.z.to_numpy(np.float32), device=device)
         return Galaxies(objid, views, torch.from_numpy(magnitudes).to(device), redshifts)
 
@@ -180,7 +166,7 @@ def train_redshifts(
         return nn.functional.mse_loss(predicted, evaluated["val"].redshifts).item()
 
     label = f"{recipe['experiment']} {recipe['model']}"
-    attempt = Attempt(label, checkpoint, Deadline(minutes), Curves(curves if fabric.is_global_zero else None), cost)
+    attempt = Attempt(label, checkpoint, deadline, Curves(curves if fabric.is_global_zero else None), cost)
     compile_if_wanted(network, recipe["runtime"])
     rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
 

@@ -14,6 +14,7 @@ from astromae.constants import BANDS
 from astromae.files import write_json
 from astromae.stamps.shards import StampSet
 from astromae.training.compiled import scale
+from astromae.training.subsets import MAGNITUDES
 
 #: Scaled magnitudes are clipped here: a u magnitude without signal must not dwarf everything else.
 MAGNITUDE_LIMIT = 5.0
@@ -93,7 +94,14 @@ def fit_pixels(images: np.ndarray, softening_sigma: float) -> tuple[np.ndarray, 
 
 
 def fit_magnitudes(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the mean and the principal components of magnitudes (n, 5), each row scaled to unit variance."""
+    """Fit the mean and the principal components of magnitudes (n, 5), each row scaled to unit variance.
+
+    Galaxies without magnitudes are left out.
+    """
+    magnitudes = magnitudes[np.isfinite(magnitudes).all(axis=1)]
+    if len(magnitudes) <= len(BANDS):
+        # Too few for five components. Encoders need none, and models that read magnitudes stop without them.
+        return np.zeros(len(BANDS)), np.eye(len(BANDS))
     mean = magnitudes.mean(axis=0)
     variances, vectors = np.linalg.eigh(np.cov(magnitudes, rowvar=False))
     # The sign of an eigenvector is the library's choice; this makes it ours.
@@ -130,13 +138,14 @@ def write_scaling(
     softening, pixel_mean, pixel_std = fit_pixels(images, settings["softening_sigma"])
 
     train = galaxies.loc[subsets.objid[subsets.subset == "train"]]
-    magnitude_mean, components = fit_magnitudes(train[[f"mag_{band}" for band in BANDS]].to_numpy(np.float64))
+    magnitude_mean, components = fit_magnitudes(train[MAGNITUDES].to_numpy(np.float64))
     scaling = Scaling(
         softening=softening.tolist(),
         pixel_mean=pixel_mean.tolist(),
         pixel_std=pixel_std.tolist(),
         magnitude_mean=magnitude_mean.tolist(),
         magnitude_components=components.tolist(),
-        redshift_mean=float(train.z.mean()),
+        # Encoders need no redshifts either.
+        redshift_mean=float(np.nan_to_num(train.z.mean())),
     )
     write_json(output, asdict(scaling))

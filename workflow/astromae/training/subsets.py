@@ -1,4 +1,4 @@
-"""The galaxies of an experiment's subsets."""
+"""The galaxies of an experiment's subsets, and what they must have."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,42 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from astromae.constants import BANDS
 from astromae.errors import InputError
+
+#: Subsets that models predict, besides the one they train on.
+EVALUATED = ("val", "test")
+
+#: Columns of the catalogue.
+MAGNITUDES = [f"mag_{band}" for band in BANDS]
+
+
+def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path) -> None:
+    """Stop where a galaxy lacks a value that its training or its test needs.
+
+    Parameters
+    ----------
+    galaxies
+        Rows of the catalogue, by object id.
+    columns
+        Columns that must hold numbers.
+    catalog
+        Where they come from, for the message.
+
+    Raises
+    ------
+    InputError
+        If a value is missing: names the columns and the first galaxy.
+    """
+    lacking = ~np.isfinite(galaxies[columns].to_numpy(np.float64))
+    if lacking.any():
+        names = ", ".join(np.array(columns)[lacking.any(axis=0)])
+        objid = galaxies.index[lacking.any(axis=1)]
+        raise InputError(
+            f"{catalog}: {len(objid)} of {len(galaxies)} galaxies have no {names}; the first is objid {objid[0]}. "
+            "Redshift models learn from galaxies with redshift and, where they read them, magnitudes: leave the "
+            "others out, or choose models without magnitudes"
+        )
 
 
 def members(split: Path, subsets: Sequence[str]) -> np.ndarray:
