@@ -248,8 +248,8 @@ def write_catalog(output: Path, settings: dict) -> None:
         "selection": f"{len(catalog)} galaxies drawn with the seed {settings['seed']} from {SAMPLE_FILE}",
         "counts": {"galaxies": len(catalog), "fields": len(deal_fields(settings))},
         "source": f"{SAMPLE_PACKAGE} {importlib.metadata.version(SAMPLE_PACKAGE)}, {SAMPLE_FILE}",
-        "real": "fluxes, Galactic extinctions, redshifts, source positions",
-        "simulated": "positions, morphologies, and the pixels that are drawn from them",
+        "real": "fluxes, Galactic extinctions, redshifts",
+        "simulated": "positions in the drawn fields, morphologies, and the pixels that are drawn from them",
         "settings": settings,
         "units": _UNITS,
     }
