@@ -36,3 +36,11 @@ def features(galaxies, encoder):
 
     run_features(galaxies, encoder, galaxies / "features.h5")
     return galaxies / "features.h5"
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """Values and some figures of a synthetic run of both experiments."""
+    from evaluation_run import write_run
+
+    return write_run(tmp_path_factory.mktemp("results"))

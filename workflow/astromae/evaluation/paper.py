@@ -9,6 +9,7 @@ from pathlib import Path
 import typst
 
 from astromae.errors import InputError
+from astromae.evaluation.records import read_values
 from astromae.files import atomic_path
 from astromae.progress import log
 
@@ -39,21 +40,13 @@ def assemble(source: Path, values: Sequence[Path], figures: Sequence[Path], fold
     if not (source / MAIN).is_file():
         raise InputError(f"{source}: holds no {MAIN}")
     shutil.copytree(source, folder, dirs_exist_ok=True)
-    read = {}
-    for path in values:
-        try:
-            read[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a readable JSON file of values ({error})") from error
-    if "survey" not in read or len(read) < 2:
-        raise InputError(f"values {', '.join(read) or 'none'}: survey.json and at least one experiment's are needed")
-    survey = read.pop("survey")
+    survey, experiments = read_values(values)
     (folder / "figures").mkdir()
     for path in figures:
         if not path.is_file():
             raise InputError(f"{path}: no such figure")
         shutil.copyfile(path, folder / "figures" / path.name)
-    content = {"survey": survey, "experiments": list(read.values()), "figures": [path.name for path in figures]}
+    content = {"survey": survey, "experiments": experiments, "figures": [path.name for path in figures]}
     (folder / "values.json").write_text(json.dumps(content), encoding="utf-8")
 
 

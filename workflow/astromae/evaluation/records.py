@@ -1,4 +1,4 @@
-"""Reading what trainings and networks say of themselves: provenance.json, networks.json."""
+"""Reading what steps say in JSON: values of a run, provenance of trainings, descriptions of networks."""
 
 import json
 from collections.abc import Sequence
@@ -31,6 +31,25 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
     if missing:
         raise InputError(f"{path}: no {', '.join(missing)}; make it again with this version")
     return content
+
+
+def read_values(paths: Sequence[Path]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the named values of the survey, and those of every experiment in the order of the files.
+
+    Parameters
+    ----------
+    paths
+        ``survey.json``, and one file for each experiment.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or those of the survey or of any experiment are not given.
+    """
+    read = {path.stem: read_json(path) for path in paths}
+    if "survey" not in read or len(read) < 2:
+        raise InputError(f"values {', '.join(read) or 'none'}: survey.json and at least one experiment's are needed")
+    return read.pop("survey"), list(read.values())
 
 
 def read_networks(path: Path, kind: str, names: Sequence[str]) -> tuple[list[dict[str, Any]], str]:

@@ -1,8 +1,8 @@
 """The page of a run's results: tables, figures and provenance in one HTML file that needs nothing else."""
 
 import base64
-import json
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from astromae.errors import InputError
 from astromae.evaluation.captions import GENERAL, caption_file, render_caption
+from astromae.evaluation.records import read_values
 from astromae.files import write_text
 
 #: The page's template, in the folder of the report's source.
@@ -53,16 +54,12 @@ def write_results_page(
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-    read = {path.stem: _read_json(path) for path in values}
-    if "survey" not in read or len(read) < 2:
-        raise InputError(f"values {', '.join(read) or 'none'}: survey.json and at least one experiment's are needed")
-    survey = read.pop("survey")
-    config = {"survey": survey["survey"], "experiments": {name: {"title": it["title"]} for name, it in read.items()}}
+    survey, experiments = read_values(values)
     unknown = [path.stem for path in figures if path.stem not in about]
     if unknown:
         raise InputError(f"figure {unknown[0]}: nothing is said about it; known: {', '.join(about) or 'none'}")
-    shown = [_figure(source, path, about, config) for path in figures]
-    headings = {None: GENERAL} | {name: it["title"] for name, it in read.items()}
+    shown = [_figure(source, path, about, survey["survey"]) for path in figures]
+    headings = [(None, GENERAL), *((it["experiment"], it["title"]) for it in experiments)]
     environment = Environment(
         loader=FileSystemLoader(source),
         undefined=StrictUndefined,
@@ -71,15 +68,14 @@ def write_results_page(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["number"] = lambda text: text.replace("-", "−")
+    environment.filters["number"] = lambda text: re.sub(r"^-(?=\d)", "−", text)
     try:
         page = environment.get_template(TEMPLATE).render(
             survey=survey,
-            experiments=list(read.values()),
-            figures={
-                heading: [it for it in shown if it["experiment"] == experiment]
-                for experiment, heading in headings.items()
-            },
+            experiments=experiments,
+            figures=[
+                (heading, [it for it in shown if it["experiment"] == experiment]) for experiment, heading in headings
+            ],
             downloads=[_download(path) for path in tables],
             paper=os.path.relpath(paper, output.parent),
         )
@@ -88,22 +84,15 @@ def write_results_page(
     write_text(output, page)
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file of values ({error})") from error
-
-
-def _figure(source: Path, path: Path, about: Mapping, config: Mapping) -> dict[str, Any]:
-    """Return a figure with its caption."""
+def _figure(source: Path, path: Path, about: Mapping, survey: str) -> dict[str, Any]:
+    """Return a figure with its caption, which may quote the survey's name."""
     name = path.stem
     width, height = _pixels(path)
     return {
         "name": name,
         "experiment": about[name]["experiment"],
         "title": about[name]["title"],
-        "caption": render_caption(caption_file(source / "figures", name), about[name]["wildcards"], config),
+        "caption": render_caption(caption_file(source / "figures", name), about[name]["wildcards"], {"survey": survey}),
         "image": _data_address(path),
         # three pixels of the file to two of the page: text of the figure as large as the page's own
         "width": 2 * width // 3,
