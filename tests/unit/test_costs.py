@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 from astromae.errors import InputError
-from astromae.evaluation.costs import COLUMNS, formatted_costs, read_cost_table, write_cost_table
+from astromae.evaluation.costs import (
+    COLUMNS,
+    cost_columns,
+    formatted_costs,
+    read_cost_table,
+    tex_costs,
+    write_cost_table,
+)
 from evaluation_inputs import json_file, networks_file, training_record
 
 
@@ -45,10 +52,27 @@ def test_the_table_as_text(made):
     rows = formatted_costs(read_cost_table(made[0] / "c.csv"))
     assert [row["wall"] for row in rows] == ["0:30:00", "0:00:15", "0:00:00.5"]
     assert [row["gpu"] for row in rows] == ["2:00:00", "", ""]
-    assert rows[0]["name"] == "pcm encoder" and rows[0]["device"] == "4 × A GPU" and rows[2]["parameters"] == ""
+    assert rows[0]["name"] == "pcm encoder" and rows[2]["parameters"] == ""
     tex = (made[0] / "c.tex").read_text()
     assert r"\emph{Experiment 1: pretraining of encoders}" in tex and "boosted trees on magnitudes & -- & --" in tex
     assert all(line.count("&") == 7 for line in tex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line)
+
+
+def test_titles_are_text_to_tex(made):
+    table = read_cost_table(made[0] / "c.csv")
+    tex = tex_costs(table, {"experiment1": r"50 % of {A} & B_1 #2 for $3 ~ x^2 \now"})
+    escaped = r"50 \% of \{A\} \& B\_1 \#2 for \$3 \textasciitilde{} x\textasciicircum{}2 \textbackslash{}now"
+    assert rf"\emph{{{escaped}: pretraining of encoders}}" in tex
+
+
+def test_time_of_gpus_is_printed_where_there_was_any(made):
+    table = read_cost_table(made[0] / "c.csv")
+    assert "gpu" in cost_columns(formatted_costs(table))
+    without = table[table["gpu_hours"] == 0]
+    assert list(cost_columns(formatted_costs(without))) == [
+        *("parameters", "trainable", "wall", "cpu", "stamps_per_s", "memory_gb")
+    ]
+    assert "GPU" not in tex_costs(without, {}).partition(r"\begin")[2]
 
 
 def test_a_provenance_of_another_version_is_named(made, tmp_path):

@@ -124,7 +124,6 @@ def formatted_costs(table: pd.DataFrame) -> list[dict[str, str]]:
             "gpu": _clock(3600 * row["gpu_hours"]) if row["gpu_hours"] else "",
             "stamps_per_s": grouped(round(row["stamps_per_s"])),
             "memory_gb": fixed(row["peak_memory_mb"] / 1024, 1),
-            "device": row["device"] if row["devices"] == 1 else f"{row['devices']} × {row['device']}",
         }
         for row in table.to_dict("records")
     ]
@@ -142,35 +141,50 @@ def _millions(count: float) -> str:
     return "" if pd.isna(count) else f"{count / 1e6:.2f}"
 
 
-#: Head and key of the columns that are printed.
-_PRINTED = {
-    "parameters (M)": "parameters",
-    "trained (M)": "trainable",
-    "time (h:min:s)": "wall",
-    "CPU time": "cpu",
-    "GPU time": "gpu",
-    "stamps/s": "stamps_per_s",
-    "memory (GB)": "memory_gb",
+#: Columns that are printed, in their order, and their heads.
+_HEADS = {
+    "parameters": "Parameters, M",
+    "trainable": "Trained, M",
+    "wall": "Time, h:min:s",
+    "cpu": "CPU time",
+    "gpu": "GPU time",
+    "stamps_per_s": "Stamps/s",
+    "memory_gb": "Memory, GB",
 }
+
+
+def cost_columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return key and head of the columns to print of formatted rows, without time of GPUs where none had any."""
+    on_gpus = any(row["gpu"] for row in rows)
+    return {key: head for key, head in _HEADS.items() if key != "gpu" or on_gpus}
+
+
+#: What TeX takes for something else, and how it is written instead.
+_TEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 
 def tex_costs(table: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """Return a table of cost as LaTeX (booktabs), with the experiments' titles as headings."""
-    width = len(_PRINTED) + 1
+    rows = formatted_costs(table)
+    columns = cost_columns(rows)
+    width = len(columns) + 1
     lines = [
         "% Time is the mean over seeds, memory the largest; features of frozen encoders, computed once for all",
         "% models that read them, are not counted. Devices: " + ", ".join(sorted(set(table["device"]))),
-        rf"\begin{{tabular}}{{l{'r' * len(_PRINTED)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"\toprule",
-        " & ".join(["", *_PRINTED]) + r" \\",
+        " & ".join(["", *columns.values()]) + r" \\",
     ]
     heading = None
-    for row, experiment in zip(formatted_costs(table), table["experiment"], strict=True):
+    for row, experiment in zip(rows, table["experiment"], strict=True):
         if (experiment, row["group"]) != heading:
             heading = (experiment, row["group"])
-            text = f"{titles.get(experiment, experiment)}: {row['group_name'].lower()}"
+            text = f"{titles.get(experiment, experiment).translate(_TEX)}: {row['group_name'].lower()}"
             lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\emph{{{text}}}}} \\"]
-        lines.append(" & ".join([row["name"], *(row[key] or "--" for key in _PRINTED.values())]) + r" \\")
+        lines.append(" & ".join([row["name"], *(row[key] or "--" for key in columns)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from astromae.code_state import in_words
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
-from astromae.evaluation.costs import formatted_costs, read_cost_table
+from astromae.evaluation.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.evaluation.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.evaluation.layout import read_table
 from astromae.evaluation.metrics import METRICS
@@ -69,6 +69,7 @@ def write_experiment_values(
     networks = rows[rows["group"] != CLASSICAL]
     assembled = [name for name in networks["model"] if _is_astromae(described.get(name, {}))]
     took = read_cost_table(costs)
+    costs_as_text = formatted_costs(took[took["experiment"] == experiment])
     printed = rows.dropna(subset=f"{METRIC}_published").set_index("model")[f"{METRIC}_published"]
     write_json(
         output,
@@ -97,7 +98,8 @@ def write_experiment_values(
             "classical": list(rows["model"][rows["group"] == CLASSICAL]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
-            "costs": formatted_costs(took[took["experiment"] == experiment]),
+            "cost_columns": [{"key": key, "name": head} for key, head in cost_columns(costs_as_text).items()],
+            "costs": costs_as_text,
             "split_seed": str(settings["seed"]),
             "provenance": _provenance(recorded),
         },
@@ -192,4 +194,4 @@ def _provenance(recorded: Sequence[Mapping]) -> dict:
 
 def _device(entry: Mapping) -> str:
     """Return the device of a training, with how many of them it had."""
-    return entry["device"] if entry["devices"] == 1 else f"{entry['devices']} x {entry['device']}"
+    return entry["device"] if entry["devices"] == 1 else f"{entry['devices']} × {entry['device']}"
