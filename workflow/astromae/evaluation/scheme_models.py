@@ -35,8 +35,7 @@ def draw_models(networks: Path, models: Sequence[str], pdf: Path, png: Path) -> 
     InputError
         If the description cannot be read or lacks a model.
     """
-    chosen, shape = read_networks(networks, "models", models)
-    inputs = {"image": shape}
+    chosen, stamp = read_networks(networks, "models", models)
     rows = _rows(chosen)
     height = KEY + sum(_height(row) + HEADING * bool(heading) for heading, row in rows)
     with drawing(pdf, png, TWO_COLUMNS, height, layout="none") as figure:
@@ -48,7 +47,7 @@ def draw_models(networks: Path, models: Sequence[str], pdf: Path, png: Path) -> 
                 note(axes, 0.05, top - 0.03, heading, ha="left", fontsize=8, style="italic")
                 top -= HEADING
             for column, model in enumerate(row):
-                _model(axes, column * TWO_COLUMNS / COLUMNS, top, model, inputs)
+                _model(axes, column * TWO_COLUMNS / COLUMNS, top, model, stamp)
             top -= _height(row)
 
 
@@ -87,7 +86,7 @@ def _widths(widths: Sequence[int]) -> str:
     return ", ".join(f"{width} ×{count}" if count > 1 else f"{width}" for width, count in runs)
 
 
-def _model(axes: Axes, left: float, top: float, model: Mapping, inputs: Mapping[str, str]) -> None:
+def _model(axes: Axes, left: float, top: float, model: Mapping, stamp: str) -> None:
     """Draw one model below `top`, right of `left`, branches one below the other."""
     note(axes, left + 0.05, top - 0.02, model_name(model["name"]), ha="left", fontsize=7.5, weight="bold")
     share = "all trained" if model["trainable"] == model["parameters"] else f"{millions(model['trainable'])} trained"
@@ -102,7 +101,7 @@ def _model(axes: Axes, left: float, top: float, model: Mapping, inputs: Mapping[
         if branch["kind"] == "magnitude":
             note(axes, left + 0.34, y, "$ugriz$", ha="right", va="center")
         else:
-            note(axes, left + 0.34, y, inputs["image"], ha="right", va="center", fontsize=5.5)
+            note(axes, left + 0.34, y, stamp, ha="right", va="center", fontsize=5.5)
             kind = "frozen" if branch["kind"] == "encoder" and model["frozen"] else branch["kind"]
             name = f"{branch['name']} ViT" if branch["kind"] == "encoder" else branch["name"]
             edges = box(axes, (left + 0.79, y), (0.58, LANE - 0.07), f"{name}\n{millions(branch['parameters'])}", kind)

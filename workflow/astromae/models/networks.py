@@ -136,30 +136,27 @@ def describe_model(name: str, branches: Mapping[str, Any], backbone: Mapping[str
     -------
     dict
         name, group, pretrained, frozen; branches: for each its kind (encoder, inception, magnitude), the
-        encoder's name, the parameters of its network (None without one), the length of its features, and widths and
-        parameters of the linear layers that follow; joined: length of the joined vector; head: widths of the
-        layers after it; parameters, trainable.
+        encoder's name, the parameters of its network (None without one), and widths of the linear layers that follow;
+        joined: length of the joined vector; head: widths of the layers after it; parameters, trainable.
     """
     model = RedshiftModel(branches, backbone, side)
     parts = []
     if model.encoder is not None:
         layers = [model.adapter, model.image_heads["encoder"]]
-        parts.append(("encoder", branches["encoder"], model.encoder, model.encoder.width, layers))
+        parts.append(("encoder", branches["encoder"], model.encoder, layers))
     if model.inception is not None:
         layers = [model.image_heads["inception"]]
-        parts.append(("inception", "Inception", model.inception, model.inception.features, layers))
+        parts.append(("inception", "Inception", model.inception, layers))
     if model.magnitude is not None:
-        parts.append(("magnitude", "magnitudes", None, len(BANDS), [model.magnitude]))
+        parts.append(("magnitude", "magnitudes", None, [model.magnitude]))
     described = [
         {
             "kind": kind,
             "name": own_name,
             "parameters": None if network is None else count_parameters(network)[0],
-            "features": features,
             "widths": [width for module in layers for width in _linear_widths(module)],
-            "layer_parameters": sum(count_parameters(module)[0] for module in layers),
         }
-        for kind, own_name, network, features, layers in parts
+        for kind, own_name, network, layers in parts
     ]
     parameters, trainable = count_parameters(model)
     return {
