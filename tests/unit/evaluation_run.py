@@ -73,7 +73,7 @@ def write_run(folder):
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))
-    draw_autoencoder(networks, ["plain", "pcm"], 0.75, *out("scheme-autoencoder"))
+    draw_autoencoder(networks, ["plain", "pcm"], [0.75, 0.75], *out("scheme-autoencoder"))
     draw_inception(networks, *out("scheme-inception"))
     draw_models(networks, ["henghes", "pcm-astromae"], *out("scheme-models"))
     draw_loss_time(records, [history, history], *out("loss-time-experiment2"))

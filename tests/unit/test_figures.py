@@ -1,6 +1,7 @@
 """Figures: both files of each, the same bytes each time, and drawings that mean what they show."""
 
 import contextlib
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +47,7 @@ from evaluation_inputs import (
     experiment_files,
     galaxy_images,
     history_file,
+    json_file,
     networks_file,
     predictions_file,
     reconstructions_file,
@@ -98,7 +100,7 @@ KINDS = {
     "worst": lambda i, *out: draw_worst(i["worst"], 32, *out),
     "labels": lambda i, *out: draw_labels([i["table"], i["more"]], *out),
     "loss-time": lambda i, *out: draw_loss_time(i["provenance"], i["histories"], *out),
-    "scheme-autoencoder": lambda i, *out: draw_autoencoder(i["networks"], ["plain", "pcm"], 0.75, *out),
+    "scheme-autoencoder": lambda i, *out: draw_autoencoder(i["networks"], ["plain", "pcm"], [0.75, 0.75], *out),
     "scheme-inception": lambda i, *out: draw_inception(i["networks"], *out),
     "scheme-models": lambda i, *out: draw_models(i["networks"], MODELS, *out),
 }
@@ -256,7 +258,7 @@ def texts(figure):
 def test_schemes_show_the_shapes_of_the_networks(inputs, tmp_path, monkeypatch):
     out = tmp_path / "a.pdf", tmp_path / "a.png"
     with captured(monkeypatch, scheme_autoencoder) as figures:
-        draw_autoencoder(inputs["networks"], ["plain", "pcm"], 0.75, *out)
+        draw_autoencoder(inputs["networks"], ["plain", "pcm"], [0.75, 0.75], *out)
     written = texts(figures[0])
     # 4 of 16 patches of 8 x 8 x 5 values go into an encoder of width 192; 12 come back
     assert {"4×320", "4×192", "16×192", "12×320"} <= set(written)
@@ -272,12 +274,36 @@ def test_schemes_show_the_shapes_of_the_networks(inputs, tmp_path, monkeypatch):
     assert written.count("Inception\n0.03 M") == 2
 
 
+def test_encoders_of_other_shapes_have_a_pipeline_of_their_own(inputs, tmp_path, monkeypatch):
+    """Twice the patches on a side for one encoder, and two masked fractions for the other."""
+    out = tmp_path / "a.pdf", tmp_path / "a.png"
+    described = json.loads(inputs["networks"].read_text())
+    pcm = next(row for row in described["autoencoders"] if row["name"] == "pcm")
+    pcm |= {"patch": 4, "tokens": 64, "values": 80, "depth": 6}
+    networks = json_file(tmp_path / "networks.json", described)
+    with captured(monkeypatch, scheme_autoencoder) as figures:
+        draw_autoencoder(networks, ["plain", "pcm", "plain"], [0.75, 0.75, 0.5], *out)
+    written = texts(figures[0])
+    assert {"4×320", "12×320", "16×80", "48×80", "8×320"} <= set(written)
+    assert written.count("encoder\n12 blocks\n3 heads") == 2 and written.count("encoder\n6 blocks\n3 heads") == 1
+    assert [text.partition(":")[0] for text in written if text.endswith(" M") and ":" in text] == [
+        "plain",
+        "pcm",
+        "plain",
+    ]
+    assert [text for text in written if text.startswith("block of the")] == [
+        f"block of the\n{name} encoder" for name in ("plain", "pcm")
+    ]
+    with pytest.raises(InputError, match="2 names of encoders for 1 masked fractions"):
+        draw_autoencoder(networks, ["plain", "pcm"], [0.75], *out)
+
+
 def test_a_scheme_of_an_unknown_network(inputs, tmp_path):
     out = tmp_path / "a.pdf", tmp_path / "a.png"
     with pytest.raises(InputError, match=r"networks\.json: describes no model vit-huge"):
         draw_models(inputs["networks"], ["vit-huge"], *out)
     with pytest.raises(InputError, match=r"networks\.json: describes no autoencoder huge"):
-        draw_autoencoder(inputs["networks"], ["huge"], 0.75, *out)
+        draw_autoencoder(inputs["networks"], ["huge"], [0.75], *out)
 
 
 def test_residuals_show_one_model_of_each_group(inputs, tmp_path, monkeypatch):

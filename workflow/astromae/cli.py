@@ -402,8 +402,8 @@ def figure_loss_time(
 @app.command()
 def figure_autoencoder(
     networks: Networks,
-    encoder: Annotated[list[str], typer.Option(help="Name of each encoder.")],
-    mask_ratio: Annotated[float, typer.Option(help="Fraction of the patches that is hidden.")],
+    encoder: Annotated[list[str], typer.Option(help="Name of each encoder, once for each masked fraction.")],
+    mask_ratio: Annotated[list[float], typer.Option(help="Fraction of the patches that is hidden, of each encoder.")],
     pdf: Pdf,
     png: Png,
 ) -> None:

@@ -193,7 +193,14 @@ def encoders_of(experiment):
 
 
 PRETRAINED = [name for name in EXPERIMENTS if pretrained_models(name)]
-PRETRAINED_BACKBONES = list(dict.fromkeys(encoder for name in PRETRAINED for encoder in encoders_of(name)))
+# Each pretrained encoder with each fraction of the patches that some experiment hides from it.
+MASKED = list(
+    dict.fromkeys(
+        (encoder, EXPERIMENTS[name]["pretraining"]["mask_ratio"])
+        for name in PRETRAINED
+        for encoder in encoders_of(name)
+    )
+)
 
 # Models that some experiment trains, in the order of the configuration.
 USED_MODELS = [

@@ -343,10 +343,9 @@ rule figure_autoencoder:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        encoders=named("encoder", PRETRAINED_BACKBONES),
-        mask_ratio=EXPERIMENTS[(PRETRAINED or list(EXPERIMENTS))[0]]["pretraining"]["mask_ratio"],
+        encoders=" ".join(f"--encoder {encoder} --mask-ratio {ratio}" for encoder, ratio in MASKED),
     shell:
-        "python -m astromae figure-autoencoder --networks {input.networks} {params.encoders} --mask-ratio {params.mask_ratio} "
+        "python -m astromae figure-autoencoder --networks {input.networks} {params.encoders} "
         "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from astromae.errors import InputError
 from astromae.evaluation.boxes import FILLS, arrow, box, canvas, millions, note, patches, plus
 from astromae.evaluation.records import read_networks
 from astromae.evaluation.style import BLACK, TWO_COLUMNS, drawing
@@ -16,39 +17,57 @@ from astromae.evaluation.style import BLACK, TWO_COLUMNS, drawing
 PIPELINE, PLAIN_BLOCK, PCM_BLOCK = 1.18, 0.62, 1.0
 
 
-def draw_autoencoder(networks: Path, encoders: Sequence[str], mask_ratio: float, pdf: Path, png: Path) -> None:
+#: What decides the shapes in a pipeline besides the stamp.
+_SHAPES = ("patch", "tokens", "values", "width", "depth", "heads")
+
+
+def draw_autoencoder(
+    networks: Path, encoders: Sequence[str], mask_ratios: Sequence[float], pdf: Path, png: Path
+) -> None:
     """Draw how a stamp is masked, encoded and completed, and below it a block of each encoder.
+
+    Encoders share a pipeline that have the same shapes in it.
 
     Parameters
     ----------
     networks
         Description of the networks (``astromae networks``).
     encoders
-        Names of the encoders.
-    mask_ratio
-        Fraction of the patches that is hidden.
+        Names of the encoders; a name stands again for every other fraction that is hidden from it.
+    mask_ratios
+        Of each of them the fraction of the patches that is hidden.
     pdf, png
         Figure to write.
 
     Raises
     ------
     InputError
-        If the description cannot be read or lacks an encoder.
+        If the description cannot be read or lacks an encoder, or there are not as many fractions as encoders.
     """
-    chosen, shape = read_networks(networks, "autoencoders", encoders)
-    heights = [PLAIN_BLOCK if encoder["pcm"] is None else PCM_BLOCK for encoder in chosen]
-    height = PIPELINE + sum(heights)
-    with drawing(pdf, png, TWO_COLUMNS, height, layout="none") as figure:
+    if len(encoders) != len(mask_ratios):
+        raise InputError(
+            f"{len(encoders)} names of encoders for {len(mask_ratios)} masked fractions; give one for each"
+        )
+    described, stamp = read_networks(networks, "autoencoders", encoders)
+    pipelines: dict[tuple, list[Mapping]] = {}
+    for encoder, mask_ratio in zip(described, mask_ratios, strict=True):
+        shapes = (mask_ratio, *(encoder[key] for key in _SHAPES), *encoder["decoder"].values())
+        pipelines.setdefault(shapes, []).append(encoder)
+    blocks = {encoder["name"]: encoder for encoder in described}
+    heights = [PLAIN_BLOCK if encoder["pcm"] is None else PCM_BLOCK for encoder in blocks.values()]
+    top = PIPELINE * len(pipelines) + sum(heights)
+    with drawing(pdf, png, TWO_COLUMNS, top, layout="none") as figure:
         axes = canvas(figure)
-        _pipeline(axes, height - 0.42, chosen, mask_ratio, f"{shape} px")
-        top = height - PIPELINE
-        for encoder, block_height in zip(chosen, heights, strict=True):
+        for (mask_ratio, *_), same in pipelines.items():
+            _pipeline(axes, top - 0.42, same, mask_ratio, f"{stamp} px")
+            top -= PIPELINE
+        for encoder, height in zip(blocks.values(), heights, strict=True):
             _block(axes, top - 0.40, encoder)
-            top -= block_height
+            top -= height
 
 
 def _pipeline(axes: Axes, y: float, encoders: Sequence[Mapping], mask_ratio: float, stamp: str) -> None:
-    """Draw the way of a stamp, left to right, around height `y`."""
+    """Draw the way of a stamp through encoders of the same shapes, left to right, around height `y`."""
     first = encoders[0]
     tokens, grid = first["tokens"], isqrt(first["tokens"])
     visible = round(tokens * (1 - mask_ratio))
