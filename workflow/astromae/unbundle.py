@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -134,8 +135,12 @@ def unpack_bundle(bundle: Path, manifest: Manifest, wanted: Iterable[str], folde
     # Beside its final place, so that a checked file is moved there as a whole.
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary, _archive(bundle) as archive:
         # Paths come from this version's own list, so that no member can lead out of the folder.
-        members = [it for it in archive if it.isreg() and it.name in pending and it.size == pending[it.name]["size"]]
-        archive.extractall(temporary, members, filter="data")
+        for member in archive:
+            if member.isreg() and member.name in pending and member.size == pending[member.name]["size"]:
+                unpacked = Path(temporary, member.name)
+                unpacked.parent.mkdir(parents=True, exist_ok=True)
+                with open(unpacked, "wb") as file:
+                    shutil.copyfileobj(archive.extractfile(member), file)
         for name, recorded in pending.items():
             unpacked = Path(temporary, name)
             if not unpacked.is_file():
