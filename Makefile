@@ -1,11 +1,11 @@
 # The commands of the project. `make paper` and `make test` are all that one needs.
 #   make env      the virtual environment, from envs/requirements.lock
-#   make paper    catalogue, stamps, encoders, redshifts, tables, figures and the PDF
-#   make bundle   results/bundle.tar: all that tables, figures and the PDF are made from
-#   make figures  tables, figures and the PDF from such a bundle, without torch: make figures BUNDLE=PATH
+#   make paper    catalogue, stamps, encoders, redshifts, tables, figures, the PDF and the page of results
+#   make bundle   results/bundle.tar: all that tables, figures, the PDF and the page are made from
+#   make figures  tables, figures, the PDF and the page from such a bundle, without torch: make figures BUNDLE=PATH
 #   make test     the test suite
 #   make lint     formatting and style of Python and Snakemake
-#   make report   the same, and Snakemake's report of it as zip and HTML
+#   make report   what `make paper` makes, and Snakemake's report of it as zip and HTML
 #   make plan     what a run on a cluster would take: jobs, core-hours, GPU-hours, longest chain
 #   make cluster-check   what would fail on this Slurm cluster, before the first job
 #   make lock     envs/requirements.lock anew, from envs/requirements.in
@@ -41,7 +41,7 @@ SNAKEMAKE = $(BIN)/snakemake $(TARGET) --quiet host reason --cores all $(ARGS) $
 FIGURES_VENV := $(if $(wildcard $(INSTALLED)),$(VENV),$(VENV)-figures)
 FIGURES_INSTALLED := $(FIGURES_VENV)/.installed
 
-.PHONY: env paper bundle figures test lint report plan cluster-check lock preset
+.PHONY: env paper bundle figures test lint report plan cluster-check lock preset named-bundle
 .DEFAULT_GOAL := paper
 
 env: $(INSTALLED)
@@ -90,12 +90,15 @@ bundle: preset env
 	@$(SNAKEMAKE)
 	echo results/bundle.tar
 
-figures: $(FIGURES_INSTALLED)
-	@if [ -z "$(BUNDLE)" ]; then
-		echo "error: name a bundle, as \`make bundle\` writes it: make figures BUNDLE=results/bundle.tar" >&2
+named-bundle:
+	@if [ ! -f "$(BUNDLE)" ]; then
+		echo "error: $(if $(BUNDLE),BUNDLE=$(BUNDLE): there is no such file; )name a bundle, as \`make bundle\` writes it:" \
+			"make figures BUNDLE=results/bundle.tar" >&2
 		exit 1
 	fi
-	$(FIGURES_VENV)/bin/snakemake --quiet host reason --cores all $(ARGS) --config bundle="$(BUNDLE)"
+
+figures: named-bundle $(FIGURES_INSTALLED)
+	@$(FIGURES_VENV)/bin/snakemake --quiet host reason --cores all $(ARGS) --config bundle="$(BUNDLE)"
 
 test: env
 	@$(BIN)/python -m pytest $(ARGS)
