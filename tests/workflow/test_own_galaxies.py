@@ -1,4 +1,4 @@
-"""The README's walk-through with a list of one's own galaxies, against a server and an archive of our own."""
+"""The documents' walk-through with a list of one's own galaxies, against a server and an archive of our own."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,14 @@ from servers.sdss import Server
 
 pytestmark = pytest.mark.workflow
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/your-own-galaxies.md"
 
 
 def walk_through():
-    """Return the README's configuration and the arguments of its first command."""
-    section = README.read_text().partition("## Your own galaxies")[2].partition("\n## ")[0]
-    settings = re.search(r"```yaml\n(.*?)```", section, flags=re.S)[1]
-    command = re.search(r"^\.venv/bin/snakemake (.*?)(?: +#.*)?$", section, flags=re.M)[1]
+    """Return the document's configuration and the arguments of its first command."""
+    text = DOCUMENT.read_text()
+    settings = re.search(r"```yaml\n(.*?)```", text, flags=re.S)[1]
+    command = re.search(r"^\.venv/bin/snakemake (.*?)(?: +#.*)?$", text, flags=re.M)[1]
     return settings, command.split()
 
 
