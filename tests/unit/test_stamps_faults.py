@@ -67,7 +67,7 @@ PASSING = {
     ),
     "503": (status(503), r"unreadable frame in band i: the server answered 503 .*\(tried 3 times\)"),
     "slow": (slow(2.0), r"unreadable frame in band i: no answer in time .*\(tried 3 times\)"),
-    "html": (html_200(), r"corrupt frame in band i: it is no bzip2 data \(tried 3 times\)"),
+    "html": (html_200(), r"corrupt frame in band i: it is neither a bzip2, a gzip nor a FITS file \(tried 3 times\)"),
     "empty": (body(lambda data: b""), r"corrupt frame in band i: the data end \d+ bytes early \(tried 3 times\)"),
 }
 #: Faults that asking again does not help.
