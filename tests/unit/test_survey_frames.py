@@ -179,7 +179,11 @@ def test_a_negative_flux_is_drawn_negative(catalog, small_survey):
 
 
 def test_the_point_spread_function_has_its_width():
-    image = psf.point_spread_function(1.43).drawImage(nx=401, ny=401, scale=0.05, method="no_pixel").array.astype(np.float64)
+    image = (
+        psf.point_spread_function(1.43)
+        .drawImage(nx=401, ny=401, scale=0.05, method="no_pixel")
+        .array.astype(np.float64)
+    )
     assert image.sum() == pytest.approx(1, abs=1e-3)
     effective_pixels = image.sum() ** 2 / (image**2).sum()
     assert 0.663 * np.sqrt(effective_pixels) * 0.05 == pytest.approx(1.43, rel=5e-3)

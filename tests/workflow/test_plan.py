@@ -5,11 +5,13 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from astromae.survey.archive import frame_address
 from astromae.survey.catalog import deal_fields
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
