@@ -120,7 +120,7 @@ def test_the_sky_table_lies_where_ours_does(named):
 
 
 def test_pixels_have_ten_bits_and_come_from_whole_counts(named):
-    """Image / calibration + sky is a whole number: units, sky and calibration mean what the noise formula takes them for.
+    """Image / calibration + sky is a whole number: all three mean what the noise formula takes them for.
 
     What is left is the rounding to 10 bits, with a standard deviation of 1 / sqrt(12) of the last bit. It is to the
     nearest: the mean would be half a bit if bits were cut off.
@@ -143,7 +143,7 @@ def test_pixels_have_ten_bits_and_come_from_whole_counts(named):
 
 def test_empty_sky_scatters_as_the_noise_formula_says(named):
     """To 3 % over the frame. Each CCD is read by two amplifiers, whose gains the formula's one value averages."""
-    (run, camcol, field, band), genuine = named
+    (run, camcol, _, band), genuine = named
     chip = detector(run, camcol, band)
     counts = genuine.image / genuine.calibration + genuine.sky
     pull = (counts - genuine.sky) / np.sqrt(count_variance(np.maximum(counts, 1), chip.gain, chip.dark_variance))
@@ -160,7 +160,7 @@ def test_empty_sky_scatters_as_the_noise_formula_says(named):
 
 
 def test_calibration_and_sky_are_those_of_the_survey(named):
-    """Calibration to 4 %; skies of single nights to 0.6 mag, three of their spread and the colours' own."""
+    """Calibration to 4 %; skies of single nights to 0.75 mag, three times their spread."""
     (run, camcol, _, band), genuine = named
     chip = detector(run, camcol, band)
     assert genuine.calibration.mean() == pytest.approx(chip.calibration_nmgy, rel=0.04)

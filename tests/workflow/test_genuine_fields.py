@@ -47,11 +47,11 @@ def aperture_magnitude(stamp, parts=10):
 
 
 def centroid(stamp):
-    """Return column and row of the light around the stamp's centre, by moments in a window that follows it."""
+    """Return column and row of the nucleus, by moments in a window that follows it and is too small for spiral arms."""
     y, x = np.indices(stamp.shape) - 31.5
     column = row = 0.0
     for _ in range(20):
-        weight = stamp * np.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * 2.5**2))
+        weight = stamp * np.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * 1.2**2))
         column += ((x - column) * weight).sum() / weight.sum()
         row += ((y - row) * weight).sum() / weight.sum()
     return column, row
@@ -108,6 +108,6 @@ def test_an_archive_without_frames_is_refused_before_the_first_job(fresh_project
     _, table = listed()
     said = make_stamps(fresh_project, "/nonexistent/sas", table, expect=1)
     assert "/nonexistent/sas" in said and "does not exist; allowed: a folder that holds dr17/eboss" in said
-    assert not (fresh_project.folder / "results").exists()
+    assert not (fresh_project.folder / "results/catalog").exists()
     ran = fresh_project.snakemake("--dry-run", "stamps", "--configfile", "mine.yaml")
     assert ran.returncode == 1 and "does not exist" in ran.stdout
