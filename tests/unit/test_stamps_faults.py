@@ -1,6 +1,7 @@
 """Stamps over HTTP: a fault that passes leaves no trace, one that stays costs its field and nothing else."""
 
 import bz2
+import gzip
 import threading
 from dataclasses import replace
 
@@ -194,3 +195,19 @@ def test_little_is_sent_after_the_last_needed_row(tmp_path):
         assert np.abs(rows - noise[100:200]).max() < 2e-4
         # 200 of 1489 rows are 0.13 of the file; a quarter of a megabyte received ahead is 0.08 more.
         assert 0.1 < server.sent / path.stat().st_size < 0.35
+
+
+@pytest.mark.parametrize("suffix", [".fits.gz", ".fits"])
+def test_a_mirror_may_be_compressed_otherwise(strip, faultless, tmp_path, suffix):
+    """From a folder and over the network, where only the first frame is asked for under other names."""
+    for path in strip.archive.rglob("frame-*.fits.bz2"):
+        copy = tmp_path / "mirror" / path.relative_to(strip.archive).with_name(path.name.replace(".fits.bz2", suffix))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        data = bz2.decompress(path.read_bytes())
+        copy.write_bytes(gzip.compress(data, 1) if suffix == ".fits.gz" else data)
+    cut(strip, tmp_path / "local", tmp_path / "mirror")
+    assert contents(tmp_path / "local") == faultless[0]
+    with Server(archive=tmp_path / "mirror") as server:
+        cut(strip, tmp_path / "http", server.sas)
+        assert contents(tmp_path / "http") == faultless[0]
+        assert len(server.requests) == 10 + (1 if suffix == ".fits.gz" else 2)
