@@ -1,6 +1,7 @@
 """Stamps over HTTP: a fault that passes leaves no trace, one that stays costs its field and nothing else."""
 
 import bz2
+import gzip
 import threading
 from dataclasses import replace
 
@@ -67,7 +68,7 @@ PASSING = {
     ),
     "503": (status(503), r"unreadable frame in band i: the server answered 503 .*\(tried 3 times\)"),
     "slow": (slow(2.0), r"unreadable frame in band i: no answer in time .*\(tried 3 times\)"),
-    "html": (html_200(), r"corrupt frame in band i: it is no bzip2 data \(tried 3 times\)"),
+    "html": (html_200(), r"corrupt frame in band i: it is neither a bzip2, a gzip nor a FITS file \(tried 3 times\)"),
     "empty": (body(lambda data: b""), r"corrupt frame in band i: the data end \d+ bytes early \(tried 3 times\)"),
 }
 #: Faults that asking again does not help.
@@ -194,3 +195,19 @@ def test_little_is_sent_after_the_last_needed_row(tmp_path):
         assert np.abs(rows - noise[100:200]).max() < 2e-4
         # 200 of 1489 rows are 0.13 of the file; a quarter of a megabyte received ahead is 0.08 more.
         assert 0.1 < server.sent / path.stat().st_size < 0.35
+
+
+@pytest.mark.parametrize("suffix", [".fits.gz", ".fits"])
+def test_a_mirror_may_be_compressed_otherwise(strip, faultless, tmp_path, suffix):
+    """From a folder and over the network, where only the first frame is asked for under other names."""
+    for path in strip.archive.rglob("frame-*.fits.bz2"):
+        copy = tmp_path / "mirror" / path.relative_to(strip.archive).with_name(path.name.replace(".fits.bz2", suffix))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        data = bz2.decompress(path.read_bytes())
+        copy.write_bytes(gzip.compress(data, 1) if suffix == ".fits.gz" else data)
+    cut(strip, tmp_path / "local", tmp_path / "mirror")
+    assert contents(tmp_path / "local") == faultless[0]
+    with Server(archive=tmp_path / "mirror") as server:
+        cut(strip, tmp_path / "http", server.sas)
+        assert contents(tmp_path / "http") == faultless[0]
+        assert len(server.requests) == 10 + (1 if suffix == ".fits.gz" else 2)

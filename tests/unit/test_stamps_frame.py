@@ -1,12 +1,13 @@
 """Frames as streams: early stop, several bzip2 streams, damage that is noticed and named."""
 
 import bz2
+import gzip
 import io
 import itertools
 
 import numpy as np
 import pytest
-from astromae.stamps.frame import FrameError, FrameId, FrameReader, decompress
+from astromae.stamps.frame import FrameError, FrameId, FrameReader, read_contents
 from astropy.io import fits
 
 SHAPE = (200, 2048)
@@ -118,11 +119,11 @@ def test_block_that_ends_with_a_piece_is_still_checked():
     compressed[10] ^= 1
     for end in range(len(compressed) - 14, len(compressed)):
         with pytest.raises(FrameError, match="damaged"):
-            next(decompress([bytes(compressed[:end]), bytes(compressed[end:])]))
+            next(read_contents([bytes(compressed[:end]), bytes(compressed[end:])]))
 
 
 def test_rubbish_is_no_frame():
-    with pytest.raises(FrameError, match="no bzip2 data"):
+    with pytest.raises(FrameError, match="neither a bzip2, a gzip nor a FITS file"):
         read_all(b"<html>503 Service Unavailable</html>" * 100)
     with pytest.raises(FrameError, match="no FITS header"):
         read_all(bz2.compress(b"<html>" + b" " * 100_000))
@@ -152,3 +153,28 @@ def test_wrong_shape_and_type():
     data, _ = frame_bytes(np.zeros(SHAPE, np.int16))
     with pytest.raises(FrameError, match="BITPIX = 16, not -32"):
         read_all(bz2.compress(data))
+
+
+@pytest.mark.parametrize("size", [1000, 10**9])
+def test_gzip_and_plain_files_are_read_as_well(size):
+    data, pixels = frame_bytes()
+    members = gzip.compress(data[:400_000]) + gzip.compress(data[400_000:])
+    for contents in (gzip.compress(data), members, data):
+        np.testing.assert_array_equal(read_all(contents, size), pixels)
+
+
+def test_no_flipped_bit_of_a_gzip_file_gets_through():
+    """Its one checksum comes last, so it counts only when the reader has finished."""
+    data, pixels = frame_bytes()
+    compressed = gzip.compress(data, 1)
+    rng = np.random.default_rng(7)
+    for place in rng.integers(20, len(compressed) - 8, 20):
+        damaged = bytearray(compressed)
+        damaged[place] ^= 1 << rng.integers(8)
+        with pytest.raises(FrameError, match=r"damaged|early|truncated|header"):
+            reader = FrameReader(pieces_of(bytes(damaged)), FRAME, SHAPE)
+            reader.read_rows(0, 50)
+            reader.finish()
+    reader = FrameReader(pieces_of(compressed), FRAME, SHAPE)
+    np.testing.assert_array_equal(reader.read_rows(0, 50), pixels[:50])
+    reader.finish()

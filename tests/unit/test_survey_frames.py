@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
-from astromae.survey import render
+from astromae.survey import psf, render
 from astromae.survey.archive import frame_address
 from astromae.survey.camera import detector
 from astromae.survey.embedded import observed_flux
@@ -92,7 +92,7 @@ def test_pixels_scatter_as_the_noise_model_says(frames, catalog, small_survey):
     for band in BANDS:
         image, _, _ = frames[band]
         astrometry = field_astrometry(small_survey.settings, RUN, CAMCOL, FIRST_FIELD, band)
-        width = render.psf_width_arcsec(small_survey.settings["seed"], RUN, CAMCOL, FIRST_FIELD, band)
+        width = psf.psf_width_arcsec(small_survey.settings["seed"], RUN, CAMCOL, FIRST_FIELD, band)
         clean = render.draw_galaxies(catalog, band, astrometry, width)
         _, variance, _ = frames[band]
         # The variance at the true, not the observed, brightness.
@@ -179,13 +179,16 @@ def test_a_negative_flux_is_drawn_negative(catalog, small_survey):
 
 
 def test_the_point_spread_function_has_its_width():
-    psf = render.point_spread_function(1.43)
-    image = psf.drawImage(nx=401, ny=401, scale=0.05, method="no_pixel").array.astype(np.float64)
+    image = (
+        psf.point_spread_function(1.43)
+        .drawImage(nx=401, ny=401, scale=0.05, method="no_pixel")
+        .array.astype(np.float64)
+    )
     assert image.sum() == pytest.approx(1, abs=1e-3)
     effective_pixels = image.sum() ** 2 / (image**2).sum()
     assert 0.663 * np.sqrt(effective_pixels) * 0.05 == pytest.approx(1.43, rel=5e-3)
-    widths = [np.mean([render.psf_width_arcsec(1, RUN, CAMCOL, field, band) for field in range(40)]) for band in BANDS]
-    assert np.all(np.diff(widths) < 0)
+    sigma = psf.narrow_sigma_arcsec(1.43)
+    assert psf.double_gaussian_width(sigma, psf.PSF_WIDE * sigma, psf.PSF_WIDE_PEAK) == pytest.approx(1.43)
 
 
 def test_same_seed_same_bytes(small_survey, catalog, tmp_path):
@@ -218,8 +221,10 @@ def test_detectors_are_those_of_the_survey():
     assert detector(9001, 2, "u").gain == 1.825 and detector(1000, 2, "u").gain == 1.595
     assert detector(9001, 4, "z").dark_variance == 12.6025 and detector(1500, 4, "z").dark_variance == 9.61
     assert detector(1000, 1, "r").calibration_nmgy == 0.00478
-    # About 150 counts of sky a pixel in r at 20.86 mag a square arcsecond.
-    assert detector(1000, 1, "r").sky_counts == pytest.approx(149, abs=2)
+    assert detector(2583, 2, "i").gain == 5.195 and detector(1000, 2, "i").gain == 6.565
+    # 20.86 mag a square arcsecond of sky in r, in pixels of 0.396 arcsec.
+    sky_nmgy = 10 ** (0.4 * (22.5 - 20.86)) * PIXEL_SCALE_ARCSEC**2
+    assert detector(1000, 1, "r").sky_counts == pytest.approx(sky_nmgy / 0.00478)
     with pytest.raises(InputError, match="camcol: 7"):
         detector(1000, 7, "r")
 

@@ -5,11 +5,13 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from astromae.survey.archive import frame_address
 from astromae.survey.catalog import deal_fields
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
@@ -163,6 +165,9 @@ def test_a_chunk_gets_time_by_its_fields(project, tmp_path):
 
     # 250 fields x (2.4 s of a core + 5 frames x 16 threads / 10 a second), five times that and ten minutes.
     assert set(limits().values()) == {230}
+    frame = Path(frame_address(str(tmp_path), 17, 94, 1, 11, "r"))
+    frame.parent.mkdir(parents=True)
+    frame.touch()
     assert set(limits(f"sdss={{archive: {tmp_path}}}").values()) == {60}
     fields = np.arange(1000 + 999 * 5)
     galaxies = pd.DataFrame({"run": 94, "camcol": 1, "field": fields, "chunk": np.maximum(0, (fields - 1000) // 5 + 1)})

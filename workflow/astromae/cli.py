@@ -723,17 +723,24 @@ app.add_typer(bench, name="bench")
 
 
 @bench.command("stamps")
-def bench_stamps(
+def bench_cutting(
     fields: Annotated[int, typer.Option(min=1, help="Fields to draw, five frames each.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each is read, for another galaxy.")] = 10,
+    archive: Annotated[str | None, typer.Option(help="Folder of real frames (.fits.bz2) to read instead.")] = None,
+    table: Annotated[Path | None, typer.Option(help="List of galaxies on them: ra, dec, run, camcol, field.")] = None,
+    release: Annotated[int, typer.Option(help="Data release, for the layout of `archive`.")] = 17,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Cut one galaxy a field from full-size frames: bytes and processor time against whole frames and bzip2."""
     from dataclasses import asdict
 
-    from astromae.stamps.bench import bench_stamps as run
+    from astromae.stamps.bench import bench_real_stamps, bench_stamps
 
-    result = asdict(run(fields, rounds))
+    if (archive is None) != (table is None):
+        raise InputError("bench stamps: --archive and --table go together: real frames, and the galaxies on them")
+    result = asdict(
+        bench_stamps(fields, rounds) if archive is None else bench_real_stamps(archive, release, table, rounds)
+    )
     print(json.dumps(result, indent=2) if as_json else _bench_table(result))
 
 
@@ -760,7 +767,7 @@ def bench_train(
 def _bench_table(result: dict[str, float]) -> str:
     """Lay out the result of `bench stamps` for a terminal."""
     meanings = {
-        "galaxies": "stamps cut, one a field",
+        "galaxies": "stamps cut",
         "frames": "frames read",
         "frame_mb": "size of a frame, MB",
         "bytes_fraction": "bytes fetched and decoded, of whole frames",

@@ -17,6 +17,7 @@ import jsonschema
 import yaml
 
 from astromae.errors import InputError
+from astromae.survey.archive import check_archive
 
 #: The schema, beside the package in the repository.
 SCHEMA_PATH = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
@@ -78,6 +79,9 @@ def check_configuration(config: Mapping[str, Any]) -> None:
         raise _wrong("training.precision", "16-mixed", "auto, 32-true or bf16-mixed while training.gpus is 0")
     if config["training"]["nodes"] > 1 and config["training"]["gpus"] == 0:
         raise _wrong("training.nodes", config["training"]["nodes"], "1 while training.gpus is 0")
+    # A bundle reads no frames.
+    if config["survey"] == "sdss" and config["bundle"] is None:
+        check_archive(config["sdss"]["archive"], config["sdss"]["release"])
 
 
 @functools.cache

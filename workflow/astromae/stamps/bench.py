@@ -7,7 +7,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,13 @@ from astromae.progress import track
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
 from astromae.stamps.shards import STAMP_SIZE, StampSet
-from astromae.survey.archive import strip_folder
+from astromae.survey.address import local_path
+from astromae.survey.archive import check_archive, strip_folder
 from astromae.survey.embedded import write_catalog
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.http import CHUNK_BYTES, Stream
 from astromae.survey.render import render_strip
+from astromae.survey.user_list import write_user_catalog
 
 _RUN, _CAMCOL, _RELEASE = 9001, 3, 17
 
@@ -82,7 +84,34 @@ def bench_stamps(fields: int, rounds: int, seed: int = 1) -> StampsBench:
         _draw_frames(folder, fields, seed)
         _place_galaxies(folder / "galaxies.parquet", fields, rounds, seed)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-            return process.submit(_measure, folder, rounds).result()
+            return process.submit(_measure, folder, range(rounds), str(folder), _RELEASE).result()
+
+
+def bench_real_stamps(archive: str, release: int, table: Path, rounds: int) -> StampsBench:
+    """Cut a list's galaxies from real frames, and measure what it costs.
+
+    Parameters
+    ----------
+    archive
+        Folder with frames in the archive's layout, compressed with bzip2.
+    release
+        Data release, for the layout.
+    table
+        List of galaxies with ra, dec (deg), run, camcol and field.
+    rounds
+        Times that the list is cut.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no frames, or the list cannot be read.
+    """
+    check_archive(archive, release)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_user_catalog(table, {"release": release}, {}, 1, folder / "galaxies.parquet")
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            return process.submit(_measure, folder, [0] * rounds, archive, release).result()
 
 
 def _draw_frames(folder: Path, fields: int, seed: int) -> None:
@@ -126,20 +155,22 @@ class _RecordingArchive(Archive):
         """Open an address as `Archive` does."""
         with super().open(address) as stream:
             yield stream
-        self.fetched.append((Path(address), stream.received))
+        self.fetched.append((local_path(address), stream.received))
 
 
-def _measure(folder: Path, rounds: int) -> StampsBench:
-    """Cut every chunk, and decompress what it fetched once more by itself."""
+def _measure(folder: Path, chunks: Sequence[int], root: str, release: int) -> StampsBench:
+    """Cut chunks of the folder's catalogue, and decompress what each fetched once more by itself."""
     cut_s = decode_s = 0.0
     fetched = []
-    shards = [folder / f"{chunk:04d}.h5" for chunk in range(rounds)]
-    for chunk, shard in enumerate(shards):
-        archive = _RecordingArchive(str(folder), _RELEASE, Download(), folder)
+    galaxies = 0
+    for chunk in chunks:
+        shard = folder / f"{chunk:04d}.h5"
+        archive = _RecordingArchive(root, release, Download(), folder)
         started = time.process_time()
         catalog, missing = folder / "galaxies.parquet", shard.with_suffix(".missing.csv")
         cut_chunk(catalog, chunk, archive, {"size": STAMP_SIZE}, shard, missing)
         cut_s += time.process_time() - started
+        galaxies += len(StampSet([shard]))
         fetched += archive.fetched
         # In turn with the cutting, so that both meet the same moods of the machine.
         for path, count in archive.fetched:
@@ -150,7 +181,6 @@ def _measure(folder: Path, rounds: int) -> StampsBench:
                 decompressor.decompress(data[start : start + CHUNK_BYTES])
             decode_s += time.process_time() - started
     sizes = [path.stat().st_size for path, _ in fetched]
-    galaxies = len(StampSet(shards))
     return StampsBench(
         galaxies=galaxies,
         frames=len(fetched),

@@ -10,7 +10,7 @@ from typing import TypeVar
 from astromae.errors import InputError
 from astromae.stamps.frame import FrameError, FrameId, FrameReader
 from astromae.survey.address import is_remote, local_path
-from astromae.survey.archive import frame_address
+from astromae.survey.archive import FRAME_SUFFIXES, frame_address
 from astromae.survey.connections import ConnectionLimit
 from astromae.survey.http import (
     FetchError,
@@ -81,6 +81,7 @@ class Archive:
             raise InputError(f"{root}: no such folder; the archive's folder holds dr{release}")
         self._lock = threading.Lock()
         self._failures = 0
+        self._suffix: str | None = None
 
     def read(self, frame: FrameId, use: Callable[[FrameReader], Result]) -> Result:
         """Open a frame, let `use` read what it needs of it, and return what that returns.
@@ -106,12 +107,25 @@ class Archive:
         InputError
             If the archive as a whole does not deliver: the step should stop rather than count galaxies as missing.
         """
-        address = frame_address(self.root, self.release, frame.run, frame.camcol, frame.field, frame.band)
+        whole = frame_address(self.root, self.release, frame.run, frame.camcol, frame.field, frame.band)
+        # A remote archive has one kind of file, which the first frame tells: nothing is asked for thrice.
+        known = self._suffix if is_remote(self.root) else None
+        *others, last = [known] if known else FRAME_SUFFIXES
+        for suffix in others:
+            with contextlib.suppress(NotFound):
+                return self._read(whole.removesuffix(FRAME_SUFFIXES[0]) + suffix, frame, use)
+        return self._read(whole.removesuffix(FRAME_SUFFIXES[0]) + last, frame, use)
+
+    def _read(self, address: str, frame: FrameId, use: Callable[[FrameReader], Result]) -> Result:
+        """Read the frame at an address, whose ending is one of `FRAME_SUFFIXES`."""
 
         def once() -> Result:
             with self.open(address) as stream:
                 try:
-                    return use(FrameReader(stream, frame))
+                    reader = FrameReader(stream, frame)
+                    result = use(reader)
+                    reader.finish()
+                    return result
                 except FrameError as error:
                     # What a disk holds stays as it is; what came over a network may come better.
                     raise (_Damaged(f"{address}: {error}") if is_remote(address) else error) from error
@@ -128,6 +142,7 @@ class Archive:
                 raise FrameError(str(error)) from error
             raise
         self._count(None)
+        self._suffix = next(suffix for suffix in FRAME_SUFFIXES if address.endswith(suffix))
         return result
 
     @contextlib.contextmanager

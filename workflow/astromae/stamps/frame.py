@@ -1,8 +1,10 @@
 """Corrected frames, decoded from a stream of bytes no further than they are needed."""
 
 import bz2
+import itertools
 import warnings
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from astromae.constants import FRAME_COLUMNS, FRAME_ROWS
+from astromae.survey.archive import frame_number
 
 #: FITS files come in blocks of this many bytes (FITS standard 4.0, section 3.1).
 FITS_BLOCK = 2880
@@ -17,8 +20,9 @@ FITS_BLOCK = 2880
 #: A frame's primary header fills three blocks; whatever has no end after this many is no frame.
 MAX_HEADER_BLOCKS = 64
 
-#: How bzip2 data begin.
-BZIP2_SIGNATURE = b"BZh"
+#: How bzip2, gzip and uncompressed FITS files begin, and the most bytes that tell them apart.
+_BZIP2, _GZIP, _FITS = b"BZh", b"\x1f\x8b", b"SIMPLE"
+_SIGNATURE_BYTES = len(_FITS)
 
 #: How a block of a FITS header ends the header: the END card starts on a multiple of 80 bytes.
 END_CARD = b"END".ljust(80)
@@ -38,45 +42,63 @@ class FrameId:
     band: str
 
 
-def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress bzip2 data as it comes, through as many streams as it holds.
+def read_contents(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress what was compressed with bzip2 or gzip, as it comes, and pass on what is a FITS file already.
+
+    The first bytes tell which it is, whatever the file's name.
 
     Parameters
     ----------
     pieces
-        Compressed bytes in pieces of any length.
+        Bytes of a file in pieces of any length.
 
     Yields
     ------
     bytes
-        Decompressed bytes. When a piece has been yielded, the checksums of all the blocks that it comes
-        from, and the blocks before them, have been verified.
+        Decompressed bytes. Of bzip2, when a piece has been yielded, the checksums of all the blocks that it comes
+        from, and the blocks before them, have been verified. Of gzip only the end of the iteration says so: its one
+        checksum comes last.
 
     Raises
     ------
     FrameError
-        If a block fails its checksum, bytes are not bzip2 data, or the data end within a stream.
+        If a checksum is wrong, the bytes are of another kind, or the compressed data end within a stream.
     """
-    decompressor = bz2.BZ2Decompressor()
+    pieces = iter(pieces)
+    beginning = b""
+    while len(beginning) < _SIGNATURE_BYTES and (piece := next(pieces, b"")):
+        beginning += piece
+    pieces = itertools.chain([beginning], pieces)
+    if beginning.startswith(_BZIP2):
+        yield from _decompress(pieces, bz2.BZ2Decompressor, "a bzip2 block is damaged")
+    elif beginning.startswith(_GZIP):
+        # 16 more than the largest window asks zlib for gzip's header and checksum.
+        yield from _decompress(pieces, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), "the gzip data are damaged")
+    elif beginning.startswith(_FITS) or not beginning:
+        yield from filter(None, pieces)
+    else:
+        raise FrameError("it is neither a bzip2, a gzip nor a FITS file")
+
+
+def _decompress(pieces: Iterable[bytes], start: Callable, damaged: str) -> Iterator[bytes]:
+    """Decompress pieces through as many streams as they hold; `start` makes a decompressor for one."""
+    decompressor = start()
     begun = False
-    signature = b""
     for piece in pieces:
-        signature = (signature + piece)[: len(BZIP2_SIGNATURE)]
         while piece:
             begun = True
             try:
-                # A block's checksum is compared when its last byte has left the decompressor: what an
+                # A bzip2 block's checksum is compared when its last byte has left the decompressor: what an
                 # ending piece of input held back must be drawn out before the block can be trusted.
                 parts = [decompressor.decompress(piece)]
                 while parts[-1] and not decompressor.eof:
                     parts.append(decompressor.decompress(b""))
-            except OSError as error:
-                is_bzip2 = signature == BZIP2_SIGNATURE
-                raise FrameError("a bzip2 block is damaged" if is_bzip2 else "it is no bzip2 data") from error
+            except (OSError, zlib.error) as error:
+                raise FrameError(damaged) from error
             piece = b""
             if decompressor.eof:
                 piece = decompressor.unused_data
-                decompressor = bz2.BZ2Decompressor()
+                decompressor = start()
                 begun = False
             if output := b"".join(parts):
                 yield output
@@ -85,14 +107,15 @@ def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class FrameReader:
-    """The image of one corrected frame, read from compressed bytes row by row.
+    """The image of one corrected frame, read from a file's bytes row by row.
 
-    HDU0 holds the image and comes first, so nothing after its last needed row is fetched or decoded.
+    HDU0 holds the image and comes first, so nothing after its last needed row is fetched or decoded, unless the file
+    was compressed with gzip: then `finish` reads on to the checksum.
 
     Parameters
     ----------
     pieces
-        The bytes of the file, compressed with bzip2, in pieces of any length.
+        The bytes of the file, compressed with bzip2 or gzip or not at all, in pieces of any length.
     identity
         The frame that the file must hold.
     shape
@@ -118,7 +141,8 @@ class FrameReader:
         shape: tuple[int, int] = (FRAME_ROWS, FRAME_COLUMNS),
     ):
         self.shape = shape
-        self._stream = decompress(pieces)
+        self._is_gzip = False
+        self._stream = read_contents(self._watch(pieces))
         self._pending = memoryview(b"")
         self._row = 0
         self.header = self._read_header()
@@ -147,6 +171,27 @@ class FrameReader:
         self._take(pixels.nbytes, memoryview(pixels).cast("B"))
         self._row = stop
         return pixels.astype(np.float32)
+
+    def finish(self) -> None:
+        """Make sure that the rows were sound, if that has not been done: read gzip data to their checksum.
+
+        Raises
+        ------
+        FrameError
+            If they are damaged or end early.
+        """
+        if self._is_gzip:
+            for _ in self._stream:
+                pass
+
+    def _watch(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass on the file's bytes, and note whether they are gzip data."""
+        beginning = b""
+        for piece in pieces:
+            if len(beginning) < len(_GZIP):
+                beginning += piece[: len(_GZIP)]
+                self._is_gzip = beginning.startswith(_GZIP)
+            yield piece
 
     def _take(self, count: int, target: memoryview | None = None) -> None:
         """Move `count` bytes of the stream into `target`, or past it."""
@@ -187,7 +232,7 @@ class FrameReader:
             "NAXIS2": rows,
             "RUN": identity.run,
             "CAMCOL": identity.camcol,
-            "FRAME": identity.field,
+            "FRAME": frame_number(identity.field, identity.band),
             "FILTER": identity.band,
         }
         for keyword, value in expected.items():

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from astromae import __version__
 from astromae.constants import FRAME_COLUMNS, FRAME_ROWS
-from astromae.survey.archive import RERUN
+from astromae.survey.archive import FRAME_MINUS_FIELD, RERUN, frame_number
 from astromae.survey.geometry import CRPIX, Astrometry
 
 #: Rows and columns of the sky grid in the third part of a frame.
 SKY_SHAPE = (192, 256)
 
-#: Where the frame's columns and rows lie on the sky grid. Rows run past its end, where the sky stays constant, as in
-#: real frames.
+#: Where the frame's columns and rows lie on the sky grid, as in real frames. Columns run past its sides, where the sky
+#: stays constant.
 SKY_COLUMNS = (np.arange(FRAME_COLUMNS, dtype=np.float32) + np.float32(0.5)) / 8 - np.float32(0.5)
 SKY_ROWS = (np.arange(FRAME_ROWS, dtype=np.float32) + np.float32(0.5)) / 8 + np.float32(0.5)
 
@@ -87,7 +87,7 @@ def interpolate_sky(
 
 
 def round_mantissa(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round float32 values to `MANTISSA_BITS` significant bits: at most 1 part in 1024 away."""
+    """Round float32 values to the nearest with `MANTISSA_BITS` significant bits: at most 1 part in 1024 away."""
     # Of the 24 significant bits, the first is implied; a carry out of the mantissa rightly bumps the exponent.
     dropped = 24 - MANTISSA_BITS
     bits = values.astype(np.float32).view(np.uint32) + np.uint32(1 << (dropped - 1))
@@ -124,19 +124,33 @@ def write_frame(path: Path, frame: Frame) -> None:
 def _header(frame: Frame) -> fits.Header:
     """Return the header of the image, with the keywords of real frames that a simulation can fill."""
     astrometry = frame.astrometry
+    # Two frames are read out while a field drifts from filter to filter, so FRAME counts the camera's rows.
+    camera_row = 1 + FRAME_MINUS_FIELD[frame.band] // 2
     cards = [
         ("ORIGIN", "AstroMAE", "simulated in the layout of SDSS"),
         ("SIMVERS", __version__, "version of the simulation"),
+        ("TELESCOP", "2.5m", ""),
         ("RUN", frame.run, "Run number"),
-        ("FRAME", frame.field, "Frame sequence number within the run"),
+        ("FRAME", frame_number(frame.field, frame.band), "Frame sequence number within the run"),
+        ("CCDLOC", 10 * camera_row + frame.camcol, "Survey location of CCD (e.g., rowCol)"),
         ("STRIPE", astrometry.stripe, "Stripe index number (23 <--> eta=0)"),
+        ("STRIP", "N", "Strip in the stripe being tracked."),
         ("FLAVOR", "simulated", "Flavor of this run"),
+        ("SYS_SCN", "mean", "System of the scan great circle (e.g., mean)"),
         ("EQNX_SCN", 2000.0, "Equinox of the scan great circle. (years)"),
         ("NODE", astrometry.node_deg, "RA of the great circle's ascending node (deg)"),
         ("INCL", astrometry.inclination_deg, "Great circle's inclination wrt cel. eq. (deg)"),
+        ("OBJECT", f"{astrometry.stripe} N", "e.g., 'stripe 50.6 degrees, north strip'"),
         ("EXPTIME", "53.907456", "Exposure time (seconds)"),
+        ("SYSTEM", "FK5", "System of the TCC coordinates (e.g., mean)"),
         ("CCDMODE", "DRIFT", "'STARING' or 'DRIFT'"),
+        ("C_OBS", 26322, "CCD row clock rate (usec/row)"),
+        ("COLBIN", 1, "Binning factor perpendicular to the columns"),
+        ("ROWBIN", 1, "Binning factor perpendicular to the rows"),
+        ("CAMROW", camera_row, "Row in the imaging camera"),
+        ("BADLINES", 0, "Number of bad lines in frame"),
         ("EQUINOX", 2000.0, ""),
+        ("SOFTBIAS", 1000, 'software "bias" added to all DN'),
         ("FILTER", frame.band, "filter used"),
         ("CAMCOL", frame.camcol, "column in the imaging camera"),
         ("RADECSYS", "ICRS", "International Celestial Ref. System"),

@@ -16,40 +16,21 @@ from astromae.files import write_checksum
 from astromae.progress import Ticker
 from astromae.seeds import generator
 from astromae.survey.archive import frame_name
-from astromae.survey.camera import count_variance, detector
+from astromae.survey.camera import SKY_SPREAD_MAG, count_variance, detector
 from astromae.survey.embedded import observed_flux
 from astromae.survey.frames import SKY_SHAPE, Frame, interpolate_sky, write_frame
 from astromae.survey.geometry import Astrometry, field_astrometry
 from astromae.survey.morphology import TRUNCATION
-
-#: Median effective width of the point spread function in r, arcsec (SDSS DR7 page "Seeing and sky brightness"); in
-#: the other bands it follows wavelength^-0.3 (Xin et al. 2018, AJ 156, 222). Effective wavelengths in micrometres.
-PSF_WIDTH_R_ARCSEC = 1.43
-_PSF_WAVELENGTH_POWER = -0.3
-_BAND_MICRON = {"u": 0.3557, "g": 0.4825, "r": 0.6261, "i": 0.7672, "z": 0.9097}
-
-# The photometric pipeline's double Gaussian: the second Gaussian is twice as wide as the first and has 0.16 of its
-# central value, as in the real field psField-001000-1-0100 (psf_sigma1_2G, psf_sigma2_2G, psf_b_2G in r).
-_PSF_WIDE, _PSF_WIDE_PEAK = 2.0, 0.16
-# Effective width of that profile in units of the first Gaussian's sigma. The width is that of the Gaussian with as
-# many effective pixels, n = (sum p)^2 / sum p^2, namely 0.663 sqrt(n) pixels (Stoughton et al. 2002, section 4.3).
-_PSF_WIDTH_IN_SIGMA = (
-    0.663
-    * math.sqrt(4 * math.pi)
-    * (1 + _PSF_WIDE_PEAK * _PSF_WIDE**2)
-    / math.sqrt(1 + _PSF_WIDE_PEAK**2 * _PSF_WIDE**2 + 4 * _PSF_WIDE_PEAK * _PSF_WIDE**2 / (1 + _PSF_WIDE**2))
-)
-# Standard deviations of ln(width): seeing that all bands of a field share, and each band's own part, which is
-# small because the bands image a field within five minutes.
-_SEEING_SPREAD, _BAND_SPREAD = 0.05, 0.02
+from astromae.survey.psf import PSF_WIDE, narrow_sigma_arcsec, point_spread_function, psf_width_arcsec
 
 # A stamp reaches this many sigmas of the wider Gaussian beyond the end of a galaxy's profile: less than 1e-4 of a
 # point source's flux lies farther out.
 _PSF_REACH = 4.5
 
 # Relative variation of the calibration along the columns, and of the sky along the rows, in which a drift scan
-# records time: about those of the real frame-r-001000-1-0100.
-_CALIBRATION_SPREAD, _SKY_SLOPE = 0.01, 0.01
+# records time: those of the genuine frames 2820-3-122, 3918-3-213 and 4510-4-30 have standard deviations of 0.0010 to
+# 0.0025 and of 0.0001 to 0.0018.
+_CALIBRATION_SPREAD, _SKY_SLOPE = 0.005, 0.002
 
 # What drawing needs of the catalogue.
 _COLUMNS = [
@@ -133,7 +114,8 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     random = generator(settings["seed"], "calibration and sky", *key)
     chip = detector(run, camcol, band)
     calibration = (chip.calibration_nmgy * _smooth_vector(random)).astype(np.float32)
-    sky_grid = (chip.sky_counts * _sky_slope(random)).astype(np.float32)
+    brighter = generator(settings["seed"], "sky of a night", run, camcol).normal(0, SKY_SPREAD_MAG)
+    sky_grid = (chip.sky_counts * 10 ** (0.4 * brighter) * _sky_slope(random)).astype(np.float32)
     astrometry = field_astrometry(settings, run, camcol, field, band)
     width = psf_width_arcsec(settings["seed"], run, camcol, field, band)
     image = draw_galaxies(galaxies, band, astrometry, width)
@@ -146,22 +128,6 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     counts += sigma * noise.standard_normal(counts.shape, dtype=np.float32)
     image = (np.rint(counts) - sky) * calibration
     return Frame(run, camcol, field, band, image, calibration, sky_grid, astrometry)
-
-
-def psf_width_arcsec(seed: int, run: int, camcol: int, field: int, band: str) -> float:
-    """Return the effective width of a frame's point spread function, arcsec."""
-    seeing = generator(seed, "seeing of a field", run, camcol, field).normal(0, _SEEING_SPREAD)
-    own = generator(seed, "seeing of a band", run, camcol, field, BANDS.index(band)).normal(0, _BAND_SPREAD)
-    colour = (_BAND_MICRON[band] / _BAND_MICRON["r"]) ** _PSF_WAVELENGTH_POWER
-    return PSF_WIDTH_R_ARCSEC * colour * math.exp(seeing + own)
-
-
-def point_spread_function(width_arcsec: float) -> galsim.GSObject:
-    """Return the double Gaussian of an effective width, with unit flux."""
-    sigma = width_arcsec / _PSF_WIDTH_IN_SIGMA
-    wide_share = _PSF_WIDE_PEAK * _PSF_WIDE**2 / (1 + _PSF_WIDE_PEAK * _PSF_WIDE**2)
-    core = galsim.Gaussian(sigma=sigma, flux=1 - wide_share)
-    return core + galsim.Gaussian(sigma=_PSF_WIDE * sigma, flux=wide_share)
 
 
 def draw_galaxies(galaxies: pd.DataFrame, band: str, astrometry: Astrometry, psf_width: float) -> NDArray[np.float32]:
@@ -192,7 +158,7 @@ def draw_galaxies(galaxies: pd.DataFrame, band: str, astrometry: Astrometry, psf
     (cd11, cd12), (cd21, cd22) = astrometry.cd * 3600
     plane = galsim.JacobianWCS(-cd11, -cd12, cd21, cd22)
     psf = point_spread_function(psf_width)
-    psf_reach = _PSF_REACH * _PSF_WIDE * psf_width / _PSF_WIDTH_IN_SIGMA
+    psf_reach = _PSF_REACH * PSF_WIDE * narrow_sigma_arcsec(psf_width)
     pixels = np.zeros((FRAME_ROWS, FRAME_COLUMNS), dtype=np.float32)
     frame = galsim.Image(pixels, xmin=0, ymin=0, wcs=plane)
     for number, galaxy in enumerate(galaxies.itertuples()):
