@@ -95,10 +95,10 @@ def test_a_bare_sky_has_neither_arms_nor_neighbours(small_survey):
     assert np.all(arm_fractions(np.array([-5.0, -2.0]), np.ones((2, 5))) == 0)
 
 
-def test_objects_are_the_same_in_every_band_and_again(settings):
-    objects = draw_objects(settings, RUN, CAMCOL, FIRST_FIELD)
-    pd.testing.assert_frame_equal(objects, draw_objects(settings, RUN, CAMCOL, FIRST_FIELD))
-    assert len(draw_objects(settings | {"seed": 8}, RUN, CAMCOL, FIRST_FIELD)) != len(objects)
+def test_objects_are_the_same_in_every_band_and_again(catalog, settings):
+    objects = draw_objects(catalog, settings, RUN, CAMCOL, FIRST_FIELD)
+    pd.testing.assert_frame_equal(objects, draw_objects(catalog, settings, RUN, CAMCOL, FIRST_FIELD))
+    assert len(draw_objects(catalog, settings | {"seed": 8}, RUN, CAMCOL, FIRST_FIELD)) != len(objects)
     bright = objects[(objects["kind"] == "star") & objects["mag_r"].between(15, 19)]
     for band in BANDS:
         astrometry = field_astrometry(settings, RUN, CAMCOL, FIRST_FIELD, band)

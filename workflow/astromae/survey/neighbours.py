@@ -24,8 +24,8 @@ STAR_DENSITY_DEG2 = np.array([95.0, 190.0, 720.0, 1150.0])
 
 #: Galaxies a square degree and magnitude at r = 19.75, slope of their logarithm a magnitude, and r magnitudes from
 #: which to which they are drawn: the 873 measured, and 18 % more since the aperture misses some light, so that drawn
-#: frames show as many when they are counted alike. Fainter ones stay below the noise. Yasuda et al. 2001, AJ 122, 1104 find the slope to
-#: fall from 0.6 at r = 16 to 0.4 at r = 20.
+#: frames show as many when they are counted alike. Fainter ones stay below the noise. Yasuda et al. 2001, AJ 122,
+#: 1104 find the slope to fall from 0.6 for r < 16 towards fainter magnitudes.
 GALAXY_DENSITY_DEG2, GALAXY_SLOPE, GALAXY_MAGNITUDES = 1030.0, 0.43, (14.5, 22.5)
 
 # Stars: quantiles of g-r at r = 17.5 and at r = 20; u-g, r-i and i-z at given g-r; and the quantiles of r-i of M
@@ -48,15 +48,23 @@ _GALAXY_COLOURS = {"u-g": (1.17, 0.20, 0.40), "r-i": (0.12, 0.29, 0.06), "i-z": 
 _HALF_LIGHT, _HALF_LIGHT_SLOPE, _HALF_LIGHT_SPREAD = 1.25, -0.10, 0.4
 _EARLY_G_R = 1.1
 
+#: Galaxies cluster: mean number of companions of each of the survey's galaxies beyond the background, least and largest
+#: distance, arcsec, between which they are spread evenly in distance (a surface density of 1 / distance, near the
+#: -0.8 of the angular correlation), and their r magnitudes. The number is such that stamps hold about as much light of
+#: neighbours as real ones (`astromae.evaluation.appearance`).
+COMPANIONS, COMPANION_ARCSEC, COMPANION_MAGNITUDES = 0.35, (4.0, 18.0), (18.0, 21.5)
+
 #: Objects are drawn up to this far outside the r frame, pixels: as far as the other bands' grids are offset, and more.
 MARGIN = 40
 
 
-def draw_objects(settings: dict, run: int, camcol: int, field: int) -> pd.DataFrame:
-    """Draw the stars and background galaxies of a field, strewn at random.
+def draw_objects(galaxies: pd.DataFrame, settings: dict, run: int, camcol: int, field: int) -> pd.DataFrame:
+    """Draw what stands around the galaxies of a field: stars and background galaxies at random, and companions.
 
     Parameters
     ----------
+    galaxies
+        The catalogue's rows of this field, of which ra and dec are read.
     settings
         The configuration's section `embedded`: `runs` and `seed`.
     run, camcol, field
@@ -65,36 +73,51 @@ def draw_objects(settings: dict, run: int, camcol: int, field: int) -> pd.DataFr
     Returns
     -------
     DataFrame
-        run, camcol, field; ra, dec (deg); kind (``star`` or ``galaxy``); mag_{u,g,r,i,z} (AB, as observed);
+        run, camcol, field; ra, dec (deg); kind (``star``, ``galaxy``, ``companion``); mag_{u,g,r,i,z} (AB, observed);
         half_light_arcsec (0 for stars), axis_ratio, position_angle_deg (north through east), sersic (0 for stars).
     """
     random = generator(settings["seed"], "stars and background galaxies", run, camcol, field)
     sides = np.array([FRAME_COLUMNS, FRAME_ROWS]) + 2 * MARGIN
     area_deg2 = sides.prod() * (PIXEL_SCALE_ARCSEC / 3600) ** 2
-    mag_r = {
-        "star": _draw_magnitudes(STAR_MAGNITUDES, np.log10(STAR_DENSITY_DEG2), area_deg2, random),
-        "galaxy": _draw_magnitudes(GALAXY_MAGNITUDES, galaxy_log_density(GALAXY_MAGNITUDES), area_deg2, random),
-    }
-    magnitudes = np.vstack([_star_magnitudes(mag_r["star"], random), _galaxy_magnitudes(mag_r["galaxy"], random)])
-    stars, galaxies = len(mag_r["star"]), len(mag_r["galaxy"])
-    pixel = random.uniform(-MARGIN, sides - MARGIN, (stars + galaxies, 2)) - 0.5
-    ra, dec = field_astrometry(settings, run, camcol, field, "r").wcs().all_pix2world(*pixel.T, 0)
-    half_light = _HALF_LIGHT * 10 ** (_HALF_LIGHT_SLOPE * (mag_r["galaxy"] - 19))
-    half_light *= np.exp(_HALF_LIGHT_SPREAD * random.normal(size=galaxies))
-    g_r = (magnitudes[:, 1] - magnitudes[:, 2])[stars:]
+    stars = _draw_magnitudes(STAR_MAGNITUDES, np.log10(STAR_DENSITY_DEG2), area_deg2, random)
+    background = _draw_magnitudes(GALAXY_MAGNITUDES, galaxy_log_density(GALAXY_MAGNITUDES), area_deg2, random)
+    wcs = field_astrometry(settings, run, camcol, field, "r").wcs()
+    pixel = random.uniform(-MARGIN, sides - MARGIN, (len(stars) + len(background), 2)) - 0.5
+    # Companions have a stream of their own: as many galaxies as may be, the same stars.
+    beside = generator(settings["seed"], "companions", run, camcol, field)
+    host = np.repeat(np.arange(len(galaxies)), beside.poisson(COMPANIONS, len(galaxies)))
+    distance, angle = beside.uniform(*COMPANION_ARCSEC, len(host)), beside.uniform(0, 2 * np.pi, len(host))
+    place = np.stack(wcs.all_world2pix(galaxies["ra"], galaxies["dec"], 0), axis=1)[host]
+    place += (distance / PIXEL_SCALE_ARCSEC)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    # Slope alone matters: their number is set.
+    ends = galaxy_log_density(COMPANION_MAGNITUDES)
+    share = np.log10(10 ** ends[0] + beside.random(len(host)) * (10 ** ends[1] - 10 ** ends[0]))
+    companions = np.interp(share, ends, COMPANION_MAGNITUDES)
+
+    parts = [_table("star", stars, _star_magnitudes(stars, random), random)]
+    parts += [_table("galaxy", background, _galaxy_magnitudes(background, random), random)]
+    parts += [_table("companion", companions, _galaxy_magnitudes(companions, beside), beside)]
+    objects = pd.concat(parts, ignore_index=True)
+    objects["ra"], objects["dec"] = wcs.all_pix2world(*np.concatenate([pixel, place]).T, 0)
+    return objects.assign(run=np.int32(run), camcol=np.int32(camcol), field=np.int32(field))
+
+
+def _table(
+    kind: str, mag_r: NDArray[np.float64], magnitudes: NDArray[np.float64], random: np.random.Generator
+) -> pd.DataFrame:
+    """Return objects of one kind with magnitudes and shapes; stars are points."""
+    n, extended = len(mag_r), float(kind != "star")
+    half_light = _HALF_LIGHT * 10 ** (_HALF_LIGHT_SLOPE * (mag_r - 19))
+    half_light *= np.exp(_HALF_LIGHT_SPREAD * random.normal(size=n))
+    early = magnitudes[:, 1] - magnitudes[:, 2] > _EARLY_G_R
     return pd.DataFrame(
         {
-            "run": np.int32(run),
-            "camcol": np.int32(camcol),
-            "field": np.int32(field),
-            "ra": ra,
-            "dec": dec,
-            "kind": np.repeat(["star", "galaxy"], [stars, galaxies]),
+            "kind": kind,
             **{f"mag_{band}": magnitudes[:, index] for index, band in enumerate(BANDS)},
-            "half_light_arcsec": np.concatenate([np.zeros(stars), half_light]),
-            "axis_ratio": np.concatenate([np.ones(stars), random.uniform(0.3, 1.0, galaxies)]),
-            "position_angle_deg": np.concatenate([np.zeros(stars), random.uniform(0, 180, galaxies)]),
-            "sersic": np.concatenate([np.zeros(stars), np.where(g_r > _EARLY_G_R, 4.0, 1.0)]),
+            "half_light_arcsec": extended * half_light,
+            "axis_ratio": random.uniform(0.3, 1.0, n) if extended else 1.0,
+            "position_angle_deg": random.uniform(0, 180, n) if extended else 0.0,
+            "sersic": extended * np.where(early, 4.0, 1.0),
         }
     )
 

@@ -110,7 +110,9 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
                 write_frame(partial / frame_name(run, camcol, int(field), band), frame)
                 ticker.advance()
         if settings["populated"]:
-            objects = [draw_objects(settings, run, camcol, int(field)) for field in strip["field"].unique()]
+            objects = [
+                draw_objects(galaxies, settings, run, camcol, int(field)) for field, galaxies in strip.groupby("field")
+            ]
             pd.concat(objects, ignore_index=True).to_parquet(partial / OBJECTS)
         # The folder may stand there from an earlier run by hand; a folder cannot be renamed onto a full one.
         shutil.rmtree(output_dir, ignore_errors=True)
@@ -147,7 +149,7 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     width = psf_width_arcsec(settings["seed"], run, camcol, field, band)
     image = draw_galaxies(galaxies, band, astrometry, width)
     if settings["populated"]:
-        objects = draw_objects(settings, run, camcol, field)
+        objects = draw_objects(galaxies, settings, run, camcol, field)
         add_objects(image, objects, band, astrometry, point_spread_function(width))
 
     sky = interpolate_sky(sky_grid)
