@@ -23,6 +23,9 @@ REAL = Path(__file__).with_suffix(".csv")
 #: Simulated stamps that are measured, and for each real one those of nearest magnitude that stand beside it.
 MEASURED, MATCHED = 600, 3
 
+#: Real stamps whose central object is fainter in r have no counterpart among galaxies of the Main Galaxy Sample.
+FAINTEST = 18.2
+
 #: Quantiles that a table gives of each measurement.
 QUANTILES = {"low": 0.16, "median": 0.5, "high": 0.84}
 
@@ -67,6 +70,12 @@ def write_measurements(folder: Path, output: Path) -> None:
         table.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
 
 
+def real_measurements() -> pd.DataFrame:
+    """Return the measurements of the real stamps that are as bright as the survey's galaxies (`FAINTEST`)."""
+    table = pd.read_csv(REAL)
+    return table[table["mag_r"] <= FAINTEST]
+
+
 def match(real: pd.DataFrame, simulated: pd.DataFrame) -> np.ndarray:
     """Return the rows of simulated stamps that stand for the real ones: `MATCHED` of nearest r for each, none twice."""
     free = simulated["mag_r"].to_numpy(copy=True)
@@ -93,13 +102,13 @@ def sample_realism(stamps: Sequence[Path], output: Path) -> None:
     objid = StampSet(stamps).objid[:MEASURED]
     measured = pd.DataFrame([measure(image) for image in StampSet(stamps).read(objid)], columns=list(STATISTICS))
     measured.insert(0, "objid", objid)
-    write_sample(output, measured.iloc[match(pd.read_csv(REAL), measured)], stamps)
+    write_sample(output, measured.iloc[match(real_measurements(), measured)], stamps)
 
 
 def realism_table(sample: Path) -> pd.DataFrame:
     """Return quantiles of each measurement of real and of simulated stamps, one row a measurement."""
     rows = []
-    tables = {"real": pd.read_csv(REAL), "simulated": read_sample(sample).galaxies}
+    tables = {"real": real_measurements(), "simulated": read_sample(sample).galaxies}
     for statistic in STATISTICS:
         row = {"statistic": statistic}
         for kind, table in tables.items():

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from astromae.evaluation.appearance import measure
 from astromae.evaluation.composites import colour_composite, composite_noise
-from astromae.evaluation.realism import REAL, read_real_stamps
+from astromae.evaluation.realism import FAINTEST, read_real_stamps, real_measurements
 from astromae.evaluation.samples import read_sample
 from astromae.evaluation.style import BLUE, ORANGE, TWO_COLUMNS, bare, drawing
 
@@ -35,11 +34,13 @@ def draw_realism(sample: Path, real_stamps: Path | None, pdf: Path, png: Path) -
     InputError
         If the sample or a stamp cannot be read.
     """
-    simulated, real = read_sample(sample), pd.read_csv(REAL)
+    simulated, real = read_sample(sample), real_measurements()
     rows = [("simulated", simulated.images.astype(np.float64), simulated.galaxies["mag_r"].to_numpy())]
     if real_stamps is not None:
         images = read_real_stamps(real_stamps)
-        rows.append(("real", images, np.array([measure(image)["mag_r"] for image in images])))
+        magnitude = np.array([measure(image)["mag_r"] for image in images])
+        bright = magnitude <= FAINTEST
+        rows.append(("real", images[bright], magnitude[bright]))
     width = TWO_COLUMNS / SHOWN
     with drawing(pdf, png, TWO_COLUMNS, len(rows) * (width + 0.16) + 1.8) as figure:
         above, below = figure.subfigures(2, 1, height_ratios=[len(rows) * (width + 0.16), 1.8])

@@ -24,7 +24,7 @@ _LARGEST_SHARE = 0.6
 
 # Knots a galaxy, their standard deviation in disc scale lengths, and the scatter of their azimuths about the arms,
 # radians. Pitch angles grow along the Hubble sequence: Kennicutt 1981, AJ 86, 1847, figure 7.
-_KNOTS, _KNOT_SIGMA, _AZIMUTH_SCATTER = 40, 0.18, 0.35
+_KNOTS, _KNOT_SIGMA, _AZIMUTH_SCATTER = 60, 0.22, 0.35
 _PITCH_TYPES, _PITCH_DEG = (1.0, 3.0, 5.0), (8.0, 13.0, 18.0)
 
 
