@@ -29,6 +29,8 @@ def small_survey(tmp_path_factory) -> SmallSurvey:
         "runs": [9001],
         "camcols": [3],
         "galaxies_per_field": 48,
+        # Tests measure isolated galaxies in apertures, against the catalogue.
+        "populated": False,
     }
     catalog = folder / "galaxies.parquet"
     write_catalog(catalog, settings)

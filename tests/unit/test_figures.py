@@ -31,6 +31,8 @@ from astromae.evaluation.loss_time import Run, _spread, draw_loss_time, read_run
 from astromae.evaluation.magnitudes_sample import write_magnitudes
 from astromae.evaluation.pretraining_curves import draw_pretraining
 from astromae.evaluation.published_dots import draw_published
+from astromae.evaluation.realism import sample_realism
+from astromae.evaluation.realism_figure import draw_realism
 from astromae.evaluation.reconstructions import draw_reconstructions, hide
 from astromae.evaluation.residuals import draw_residuals
 from astromae.evaluation.scheme_autoencoder import draw_autoencoder
@@ -79,6 +81,8 @@ def inputs(tmp_path_factory):
     split = split_file(folder / "split.parquet", {"test": 200, "val": 50}, first=FIRST_OBJID)
     made["magnitudes"] = folder / "samples/magnitudes.parquet"
     write_magnitudes(every, split, made["magnitudes"])
+    made["realism"] = folder / "samples/realism.h5"
+    sample_realism(made["stamps"], made["realism"])
     made["worst"] = folder / "samples/worst.h5"
     few = predictions_file(folder / "few", "e", "pcm-astromae", "pretrained", 0.03, n=50, n_val=5)
     sample_worst([few], made["stamps"], made["worst"])
@@ -96,6 +100,7 @@ KINDS = {
     "published": lambda i, *out: draw_published(i["table"], *out),
     "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
     "stamps": lambda i, *out: draw_stamps(i["sample"], *out),
+    "realism": lambda i, *out: draw_realism(i["realism"], None, *out),
     "residuals": lambda i, *out: draw_residuals(i["predictions"], i["magnitudes"], SETTINGS, *out),
     "worst": lambda i, *out: draw_worst(i["worst"], 32, *out),
     "labels": lambda i, *out: draw_labels([i["table"], i["more"]], *out),

@@ -37,6 +37,7 @@ SETTINGS = {
     "runs": [9001, 9002],
     "camcols": [2, 5],
     "galaxies_per_field": 120,
+    "populated": True,
 }
 
 
@@ -53,7 +54,7 @@ def test_columns_and_types_are_the_contract(small_survey):
     metadata = json.loads(pq.read_schema(small_survey.catalog).metadata[b"astromae"])
     assert metadata["survey"] == "embedded" and metadata["release"] == 17
     assert metadata["counts"]["galaxies"] == len(catalog)
-    prefixes = {name.split("_")[0] + "_*" for name in catalog.columns} | {"bulge_fraction_*"}
+    prefixes = {name.split("_")[0] + "_*" for name in catalog.columns} | {"bulge_fraction_*", "arm_fraction_*"}
     assert set(metadata["units"]) <= set(catalog.columns) | prefixes
 
 

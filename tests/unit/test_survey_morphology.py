@@ -93,6 +93,7 @@ def test_an_oblate_galaxy_seen_from_every_side():
 def test_bulge_and_disc_add_up_to_the_half_light_radius(drawn):
     for index in (5, 50, 500):
         galaxy = drawn.iloc[index].to_dict() | {"bulge_axis_ratio": 1.0, "disc_axis_ratio": 1.0}
+        galaxy["arm_fraction_r"] = 0.0
         profile, reach = galaxy_profile(types.SimpleNamespace(**galaxy), "r", 100.0)
         assert profile.flux == pytest.approx(100.0)
         # Half of the light lies inside the half-light radius: integrate the surface brightness.

@@ -281,6 +281,53 @@ def figure_stamps(
 
 
 @app.command()
+def realism(
+    stamps: Annotated[Path, typer.Option(help="Folder of real stamps: .npy files of 64 x 64 pixels in u, g, r, i, z.")],
+    output: Annotated[Path, typer.Option(help="Measurements to write (CSV).")],
+) -> None:
+    """Measure real stamps: concentration, asymmetry, flux of neighbours, sky noise."""
+    from astromae.evaluation.realism import write_measurements
+
+    write_measurements(stamps, output)
+
+
+@app.command()
+def sample_realism(
+    stamps: Paths,
+    output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
+) -> None:
+    """Take simulated stamps of the magnitudes of real ones, and measure them."""
+    from astromae.evaluation.realism import sample_realism as run
+
+    run(stamps, output)
+
+
+@app.command()
+def realism_table(
+    sample: Annotated[Path, typer.Option(help="Simulated stamps, made by `astromae sample-realism`.")],
+    output_csv: Annotated[Path, typer.Option(help="Table to write (CSV).")],
+    output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
+) -> None:
+    """Make the table of what real and simulated stamps look like."""
+    from astromae.evaluation.realism import write_realism_table
+
+    write_realism_table(sample, output_csv, output_tex)
+
+
+@app.command()
+def figure_realism(
+    sample: Annotated[Path, typer.Option(help="Simulated stamps, made by `astromae sample-realism`.")],
+    pdf: Pdf,
+    png: Png,
+    real_stamps: Annotated[Path | None, typer.Option(help="Folder of real stamps to show beside.")] = None,
+) -> None:
+    """Draw simulated stamps, real ones beside them where given, and what was measured of both."""
+    from astromae.evaluation.realism_figure import draw_realism
+
+    draw_realism(sample, real_stamps, pdf, png)
+
+
+@app.command()
 def figure_reconstructions(
     encoder: Annotated[list[str], typer.Option(help="Name of each encoder, in the order of the files.")],
     reconstructions: Paths,

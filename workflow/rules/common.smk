@@ -54,6 +54,9 @@ SURVEY = config["survey"]
 STRIPS = list(itertools.product(config["embedded"]["runs"], config["embedded"]["camcols"]))
 CHUNKS = range(len(STRIPS) if SURVEY == "embedded" else config[SURVEY]["chunks"])
 
+# What is drawn, without what is only shown beside it.
+EMBEDDED = {key: value for key, value in config["embedded"].items() if key != "real_stamps"}
+
 # Of the real survey: what decides the galaxies, and how politely they are asked for.
 SDSS_SELECTION = {key: config["sdss"][key] for key in ("server", "release", "selection", "cuts")}
 SDSS_HTTP = {key: config["sdss"][key] for key in ("queries_per_minute", "timeout_s", "tries", "backoff_s")}
@@ -380,6 +383,7 @@ for name, settings in EXPERIMENTS.items():
 # In the order of the results page.
 FIGURES = [
     "stamps",
+    *(["realism"] if SURVEY == "embedded" else []),
     *(["scheme-autoencoder"] if PRETRAINED else []),
     *(["scheme-inception"] if any(config["models"][name]["inception"] for name in USED_MODELS) else []),
     "scheme-models",
@@ -479,6 +483,7 @@ def about_figures():
 BUNDLED = sorted(
     {
         "results/samples/stamps.h5",
+        *(["results/samples/realism.h5"] if SURVEY == "embedded" else []),
         *(f"results/samples/magnitudes-{name}.parquet" for name in EXPERIMENTS),
         *(f"results/samples/worst-{name}.h5" for name in EXPERIMENTS if astromae_models(name)),
         "results/tables/models.json",

@@ -11,6 +11,7 @@ rule tables:
         "results/tables/models.json",
         "results/tables/cost.csv",
         "results/tables/cost.tex",
+        [f"results/tables/realism.{suffix}" for suffix in ("csv", "tex") if SURVEY == "embedded"],
 
 
 rule figures:
@@ -63,6 +64,25 @@ rule cost_table:
         "--titles {params.titles:q} --output-csv {output.csv} --output-tex {output.tex} 2>&1 | tee {log}"
 
 
+rule realism_table:
+    input:
+        sample="results/samples/realism.h5",
+        code=code("realism-table"),
+    output:
+        csv=reported("results/tables/realism.csv"),
+        tex=reported("results/tables/realism.tex"),
+    log:
+        "results/logs/table/realism.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    shell:
+        "python -m astromae realism-table --sample {input.sample} "
+        "--output-csv {output.csv} --output-tex {output.tex} 2>&1 | tee {log}"
+
+
 rule values_experiment:
     input:
         split="results/splits/{experiment}.parquet",
@@ -109,6 +129,27 @@ rule figure_stamps:
         runtime=minutes(20),
     shell:
         "python -m astromae figure-stamps --sample {input.sample} "
+        "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule figure_realism:
+    input:
+        sample="results/samples/realism.h5",
+        code=code("figure-realism"),
+    output:
+        pdf=reported("results/figures/realism.pdf"),
+        png=reported("results/figures/realism.png"),
+    log:
+        "results/logs/figures/realism.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        real=["--real-stamps", config["embedded"]["real_stamps"]] if config["embedded"]["real_stamps"] else [],
+    shell:
+        "python -m astromae figure-realism --sample {input.sample} {params.real:q} "
         "--pdf {output.pdf} --png {output.png} 2>&1 | tee {log}"
 
 

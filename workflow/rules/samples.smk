@@ -62,6 +62,25 @@ rule sample_stamps:
         "--output {output} 2>&1 | tee {log}"
 
 
+rule sample_realism:
+    input:
+        **by_content(stamps=SHARDS),
+        code=code("sample-realism"),
+    output:
+        "results/samples/realism.h5",
+    log:
+        "results/logs/samples/realism.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        stamps=repeated("stamps"),
+    shell:
+        "python -m astromae sample-realism {params.stamps} --output {output} 2>&1 | tee {log}"
+
+
 rule networks:
     input:
         code=code("networks"),

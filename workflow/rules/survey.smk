@@ -16,7 +16,7 @@ if SURVEY == "embedded":
             mem_mb=memory_mb(2000),
             runtime=minutes(10),
         params:
-            settings=as_json(config["embedded"]),
+            settings=as_json(EMBEDDED),
         shell:
             "python -m astromae catalog --settings {params.settings:q} --output {output.catalog} 2>&1 | tee {log}"
 
@@ -37,7 +37,7 @@ if SURVEY == "embedded":
             runtime=minutes(60),
             expected_s=math.ceil(CORE_S["frames"] * GALAXIES / len(STRIPS)),
         params:
-            settings=as_json(config["embedded"]),
+            settings=as_json(EMBEDDED),
         shell:
             "python -m astromae frames --catalog {input.catalog} --run {wildcards.run} "
             "--camcol {wildcards.camcol} --settings {params.settings:q} --output {output.frames} 2>&1 | tee {log}"

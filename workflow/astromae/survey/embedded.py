@@ -16,6 +16,7 @@ from astromae.photometry import asinh_flux, asinh_magnitude
 from astromae.progress import log
 from astromae.seeds import generator
 from astromae.survey.archive import RERUN
+from astromae.survey.arms import arm_fractions
 from astromae.survey.catalog import write_table
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import draw_morphology
@@ -57,6 +58,8 @@ _UNITS = {
     "disc_axis_ratio": "minor over major axis",
     "position_angle_deg": "deg of the major axis, north through east",
     "bulge_fraction_*": "bulge's share of the flux",
+    "arm_fraction_*": "spiral arms' share of the flux, taken from the disc's; 0 on a bare sky",
+    "arm_seed": "seed of the places of the arms' knots",
 }
 
 
@@ -195,6 +198,12 @@ def build_catalog(settings: dict) -> pd.DataFrame:
     extinction = sample[[f"extinction_{band}" for band in BANDS]].to_numpy()
     # Drawn for the whole sample, so that a galaxy looks the same however many others are drawn.
     morphology = draw_morphology(flux * 10 ** (0.4 * extinction), sample["z"].to_numpy(), generator(seed, "morphology"))
+    bulge = morphology[[f"bulge_fraction_{band}" for band in BANDS]].to_numpy()
+    arms = arm_fractions(morphology["hubble_type"].to_numpy(), 1 - bulge) * settings["populated"]
+    morphology = morphology.assign(
+        **{f"arm_fraction_{band}": arms[:, index] for index, band in enumerate(BANDS)},
+        arm_seed=generator(seed, "arms").integers(0, 2**31, len(sample), dtype=np.int64),
+    )
     chosen = generator(seed, "selection").permutation(len(sample))[:wanted]
     strips = list(dict.fromkeys((run, camcol) for run, camcol, _ in fields))
     parts = []

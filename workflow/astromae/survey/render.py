@@ -16,11 +16,13 @@ from astromae.files import write_checksum
 from astromae.progress import Ticker
 from astromae.seeds import generator
 from astromae.survey.archive import frame_name
+from astromae.survey.arms import add_arms
 from astromae.survey.camera import SKY_SPREAD_MAG, count_variance, detector
 from astromae.survey.embedded import observed_flux
 from astromae.survey.frames import SKY_SHAPE, Frame, interpolate_sky, write_frame
 from astromae.survey.geometry import Astrometry, field_astrometry
 from astromae.survey.morphology import TRUNCATION
+from astromae.survey.neighbours import add_objects, draw_objects
 from astromae.survey.psf import PSF_WIDE, narrow_sigma_arcsec, point_spread_function, psf_width_arcsec
 
 # A stamp reaches this many sigmas of the wider Gaussian beyond the end of a galaxy's profile: less than 1e-4 of a
@@ -32,10 +34,13 @@ _PSF_REACH = 4.5
 # 0.0025 and of 0.0001 to 0.0018.
 _CALIBRATION_SPREAD, _SKY_SLOPE = 0.005, 0.002
 
+#: File of a strip's stars and background galaxies, beside its frames.
+OBJECTS = "objects.parquet"
+
 # What drawing needs of the catalogue.
 _COLUMNS = [
-    *("run", "camcol", "field", "ra", "dec"),
-    *(f"{name}_{band}" for name in ("mag", "extinction", "bulge_fraction") for band in BANDS),
+    *("run", "camcol", "field", "ra", "dec", "hubble_type", "arm_seed"),
+    *(f"{name}_{band}" for name in ("mag", "extinction", "bulge_fraction", "arm_fraction") for band in BANDS),
     *("bulge_sersic", "bulge_half_light_arcsec", "disc_half_light_arcsec"),
     *("bulge_axis_ratio", "disc_axis_ratio", "position_angle_deg"),
 ]
@@ -54,9 +59,10 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
     run, camcol
         Which strip.
     settings
-        The configuration's section `embedded`: `runs` and `seed`.
+        The configuration's section `embedded`: `runs`, `seed` and `populated`.
     output_dir
-        Folder to make, with files ``frame-{band}-{run:06d}-{camcol}-{field:04d}.fits.bz2``.
+        Folder to make, with files ``frame-{band}-{run:06d}-{camcol}-{field:04d}.fits.bz2``, and on a
+        populated sky `OBJECTS`, the stars and background galaxies that were drawn.
 
     Raises
     ------
@@ -84,6 +90,11 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
                 frame = draw_frame(galaxies, run, camcol, int(field), band, settings)
                 write_frame(partial / frame_name(run, camcol, int(field), band), frame)
                 ticker.advance()
+        if settings["populated"]:
+            objects = [
+                draw_objects(galaxies, settings, run, camcol, int(field)) for field, galaxies in strip.groupby("field")
+            ]
+            pd.concat(objects, ignore_index=True).to_parquet(partial / OBJECTS)
         # The folder may stand there from an earlier run by hand; a folder cannot be renamed onto a full one.
         shutil.rmtree(output_dir, ignore_errors=True)
         partial.rename(output_dir)
@@ -94,7 +105,7 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
 
 
 def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: str, settings: dict) -> Frame:
-    """Draw one frame: galaxies, sky and noise, digitised, calibrated and sky-subtracted.
+    """Draw one frame: galaxies, what stands around them, sky and noise, digitised, calibrated and sky-subtracted.
 
     Parameters
     ----------
@@ -103,7 +114,7 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     run, camcol, field, band
         Which frame.
     settings
-        The configuration's section `embedded`: `runs` and `seed`.
+        The configuration's section `embedded`: `runs`, `seed` and `populated`.
 
     Returns
     -------
@@ -119,6 +130,9 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     astrometry = field_astrometry(settings, run, camcol, field, band)
     width = psf_width_arcsec(settings["seed"], run, camcol, field, band)
     image = draw_galaxies(galaxies, band, astrometry, width)
+    if settings["populated"]:
+        objects = draw_objects(galaxies, settings, run, camcol, field)
+        add_objects(image, objects, band, astrometry, point_spread_function(width))
 
     sky = interpolate_sky(sky_grid)
     counts = image / calibration + sky
@@ -172,11 +186,14 @@ def draw_galaxies(galaxies: pd.DataFrame, band: str, astrometry: Astrometry, psf
         stamp = galsim.ImageF(bounds, wcs=plane)
         galsim.Convolve(profile, psf).drawImage(image=stamp, center=galsim.PositionD(column, row))
         frame[overlap] += stamp[overlap]
+    add_arms(pixels, galaxies, flux, band, astrometry, psf)
     return pixels
 
 
 def galaxy_profile(galaxy, band: str, flux_nmgy: float) -> tuple[galsim.GSObject, float]:
-    """Return a galaxy's light above the atmosphere, and the radius in arcsec at which it ends.
+    """Return the light of a galaxy's bulge and disc above the atmosphere, and the radius in arcsec at which it ends.
+
+    The share of its spiral arms is left out (`astromae.survey.arms`).
 
     Parameters
     ----------
@@ -189,13 +206,13 @@ def galaxy_profile(galaxy, band: str, flux_nmgy: float) -> tuple[galsim.GSObject
     """
     # In GalSim's plane west is to the right, so east of north is counterclockwise of up.
     angle = (90 + galaxy.position_angle_deg) * galsim.degrees
-    share = getattr(galaxy, f"bulge_fraction_{band}")
+    share, arms = getattr(galaxy, f"bulge_fraction_{band}"), getattr(galaxy, f"arm_fraction_{band}")
     profile, reach = None, 0.0
     for sersic, half_light, axis_ratio, component_share in (
         (galaxy.bulge_sersic, galaxy.bulge_half_light_arcsec, galaxy.bulge_axis_ratio, share),
-        (1.0, galaxy.disc_half_light_arcsec, galaxy.disc_axis_ratio, 1 - share),
+        (1.0, galaxy.disc_half_light_arcsec, galaxy.disc_axis_ratio, 1 - share - arms),
     ):
-        if component_share == 0:
+        if component_share <= 0:
             continue
         end = TRUNCATION[sersic] * half_light
         # Shearing keeps the area, so half_light stays the geometric mean of the axes.
