@@ -215,12 +215,16 @@ def test_a_phase_shows_the_keys_of_its_own_schedule(results):
     assert first["finetuning"]["warmup_epochs"] == "2" and "decay" not in first["finetuning"]
 
 
-def test_an_order_is_claimed_only_where_the_interval_excludes_zero(tmp_path):
-    def answer(sigma_one, sigma_other):
+def test_an_order_is_claimed_only_where_galaxies_and_seeds_support_it(tmp_path):
+    def answer(sigma_one, sigma_other, seeds=(1, 2, 3)):
         folder = tmp_path / f"{sigma_one}-{sigma_other}"
         paths = [
-            predictions_file(folder, "e", "pcm-astromae", "pretrained", sigma_one),
-            predictions_file(folder, "e", "henghes", "scratch", sigma_other),
+            predictions_file(folder, "e", model, group, sigma, seed)
+            for model, group, sigma in (
+                ("pcm-astromae", "pretrained", sigma_one),
+                ("henghes", "scratch", sigma_other),
+            )
+            for seed in seeds
         ]
         published = {"pcm-astromae": 0.01391, "henghes": 0.01443}
         (found,) = compare(score(read_predictions(paths), SETTINGS), published)
@@ -230,12 +234,14 @@ def test_an_order_is_claimed_only_where_the_interval_excludes_zero(tmp_path):
     assert answer(0.020, 0.010).as_text()["verdict"] == "scatters more than"
     same = answer(0.015, 0.015)
     assert same.low < 0 < same.high and same.as_text()["verdict"] == "cannot be told apart from"
+    alone = answer(0.010, 0.020, seeds=(1,))
+    assert alone.high < 0 and not alone.supported and alone.as_text()["verdict"] == "not judged"
     assert same.published == pytest.approx(-0.00052) and same.as_text()["published"] == "-0.00052"
     assert same.value - same.other_value == pytest.approx(same.difference)
 
 
 def test_an_unpublished_pair_has_no_published_difference():
-    text = Comparison("a", "b", "?", 0.01, 0.02, -0.01, -0.012, -0.008, None).as_text()
+    text = Comparison("a", "b", "?", 0.01, 0.02, -0.01, -0.012, -0.008, True, True, None).as_text()
     assert text["published"] == "" and text["supported"] and text["low"] == "-0.0120"
 
 
