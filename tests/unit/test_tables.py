@@ -117,7 +117,7 @@ def test_paired_differences_are_sharper_than_two_intervals(tmp_path):
     paths = [predictions_file(tmp_path, "e", "first", "scratch", 0.02, seed) for seed in (1, 2, 3)]
     for seed, path in enumerate(tuple(paths), 1):
         table = pd.read_parquet(path)
-        table["z_pred"] += 0.002 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
+        table["z_pred"] += 0.0005 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
         paths.append(tmp_path / f"second{seed}.parquet")
         write_predictions(paths[-1], table, {"experiment": "e", "model": "second", "group": "scratch"}, seed, 1000)
     scores = score(read_predictions(paths), SETTINGS)
