@@ -56,21 +56,32 @@ def test_own_test_galaxies_get_the_run_s_own_predictions(results, networks):
         np.testing.assert_array_equal(model.predict(stamps, catalog_of(results, objid)), known.z_pred, err_msg=name)
 
 
-def is_sane(predicted, z):
-    """Say whether redshifts are those of galaxies, and within what little training gives of the known ones."""
-    known = np.isfinite(z)
-    dz = (predicted[known] - z[known]) / (1 + z[known])
-    return np.isfinite(predicted).all() and (np.abs(predicted) < 1).all() and np.median(np.abs(dz)) < 0.1
+def error(z_pred, z_spec):
+    """Median abs(dz) of the galaxies whose redshift is known."""
+    return np.nanmedian(np.abs(z_pred - z_spec) / (1 + z_spec))
 
 
-def test_networks_predict_genuine_stamps(networks, real):
+def require_sane(predicted, z, results, name):
+    """Require of genuine galaxies what the model does with its own: the preset hardly trains, but nothing is stranger.
+
+    Five redshifts are known, so that their median may be twice that of the test galaxies; predictions may leave the
+    range of the test galaxies' by its width.
+    """
+    own = pd.read_parquet(results / f"redshifts/{EXPERIMENT}/{name}/seed42/predictions.parquet")
+    own = own.query("subset == 'test'")
+    width = np.ptp(own.z_pred)
+    assert np.isfinite(predicted).all() and np.isfinite(z).sum() == 5
+    assert own.z_pred.min() - width < predicted.min() and predicted.max() < own.z_pred.max() + width, name
+    assert error(predicted, z) < 2 * error(own.z_pred, own.z_spec), name
+
+
+def test_networks_predict_genuine_stamps(results, networks, real):
     stamps, magnitudes, z = real
-    assert np.isfinite(z).sum() == 5
     for name, model in networks.items():
-        assert is_sane(model.predict(stamps, magnitudes), z), name
+        require_sane(model.predict(stamps, magnitudes), z, results, name)
 
 
 def test_boosting_predicts_genuine_magnitudes(results, real):
     _, magnitudes, z = real
     catalog, split = results / "catalog/galaxies.parquet", results / f"splits/{EXPERIMENT}.parquet"
-    assert is_sane(predict_boosted(catalog, split, magnitudes), z)
+    require_sane(predict_boosted(catalog, split, magnitudes), z, results, "hgb-magnitudes")
