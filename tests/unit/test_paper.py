@@ -108,6 +108,27 @@ def test_builds_with_the_figures_that_there_are(results, tmp_path):
     write_paper(SOURCE, one, results["figures"], tmp_path / "one-experiment.pdf")
 
 
+def test_one_seed_judges_nothing_and_several_say_how(results, tmp_path):
+    """The document's words, from the compiler: those of one seed, and those of values that several seeds made."""
+
+    def said(folder):
+        found = captions(folder)
+        typst.compile(folder / MAIN, root=folder, ignore_system_fonts=True)
+        return re.sub(r"\s+", " ", " ".join(text for kind, text in found if kind == "table"))
+
+    one = said(assembled(results, tmp_path))
+    assert "Differences between trained models are not judged, and nothing is bold." in one and "Holm" not in one
+    content = json.loads((tmp_path / "assembled/values.json").read_text())
+    for experiment in content["experiments"]:
+        assert not any(answer["judged"] for answer in experiment["comparisons"])
+        experiment["seeds"] = ["1", "2", "3"]
+        for answer in experiment["comparisons"]:
+            answer |= {"judged": True, "supported": True, "verdict": "scatters less than"}
+    (tmp_path / "assembled/values.json").write_text(json.dumps(content))
+    several = said(tmp_path / "assembled")
+    assert "told apart" in several and "Holm" in several and "not judged" not in several
+
+
 def test_a_changed_result_changes_the_paper(results, tmp_path):
     write_paper(SOURCE, results["values"], results["figures"], tmp_path / "one.pdf")
     content = json.loads(results["values"][1].read_text())

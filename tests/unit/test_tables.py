@@ -154,6 +154,12 @@ def test_formatted_rows_hold_text_for_every_metric(made):
 
 
 class TestBadInput:
+    def test_a_seed_that_one_model_lacks(self, tmp_path):
+        paths = [predictions_file(tmp_path, "e", "a", "scratch", 0.01, seed) for seed in (1, 2)]
+        paths.append(predictions_file(tmp_path, "e", "b", "scratch", 0.01, 2))
+        with pytest.raises(InputError, match=r"no predictions of 'b' with seed 1, .* over the same seeds only"):
+            read_predictions(paths)
+
     def test_other_galaxies(self, tmp_path):
         paths = [
             predictions_file(tmp_path, "e", "a", "scratch", 0.01),
