@@ -108,6 +108,27 @@ def test_builds_with_the_figures_that_there_are(results, tmp_path):
     write_paper(SOURCE, one, results["figures"], tmp_path / "one-experiment.pdf")
 
 
+def test_one_seed_judges_nothing_and_several_say_how(results, tmp_path):
+    """The document's words, from the compiler: those of one seed, and those of values that several seeds made."""
+
+    def said(folder):
+        found = captions(folder)
+        typst.compile(folder / MAIN, root=folder, ignore_system_fonts=True)
+        return re.sub(r"\s+", " ", " ".join(text for kind, text in found if kind == "table"))
+
+    one = said(assembled(results, tmp_path))
+    assert "Differences between trained models are not judged, and nothing is bold." in one and "Holm" not in one
+    content = json.loads((tmp_path / "assembled/values.json").read_text())
+    for experiment in content["experiments"]:
+        assert not any(answer["judged"] for answer in experiment["comparisons"])
+        experiment["seeds"] = ["1", "2", "3"]
+        for answer in experiment["comparisons"]:
+            answer |= {"judged": True, "supported": True, "verdict": "scatters less than"}
+    (tmp_path / "assembled/values.json").write_text(json.dumps(content))
+    several = said(tmp_path / "assembled")
+    assert "told apart" in several and "Holm" in several and "not judged" not in several
+
+
 def test_a_changed_result_changes_the_paper(results, tmp_path):
     write_paper(SOURCE, results["values"], results["figures"], tmp_path / "one.pdf")
     content = json.loads(results["values"][1].read_text())
@@ -215,12 +236,16 @@ def test_a_phase_shows_the_keys_of_its_own_schedule(results):
     assert first["finetuning"]["warmup_epochs"] == "2" and "decay" not in first["finetuning"]
 
 
-def test_an_order_is_claimed_only_where_the_interval_excludes_zero(tmp_path):
-    def answer(sigma_one, sigma_other):
+def test_an_order_is_claimed_only_where_galaxies_and_seeds_support_it(tmp_path):
+    def answer(sigma_one, sigma_other, seeds=(1, 2, 3)):
         folder = tmp_path / f"{sigma_one}-{sigma_other}"
         paths = [
-            predictions_file(folder, "e", "pcm-astromae", "pretrained", sigma_one),
-            predictions_file(folder, "e", "henghes", "scratch", sigma_other),
+            predictions_file(folder, "e", model, group, sigma, seed)
+            for model, group, sigma in (
+                ("pcm-astromae", "pretrained", sigma_one),
+                ("henghes", "scratch", sigma_other),
+            )
+            for seed in seeds
         ]
         published = {"pcm-astromae": 0.01391, "henghes": 0.01443}
         (found,) = compare(score(read_predictions(paths), SETTINGS), published)
@@ -230,12 +255,14 @@ def test_an_order_is_claimed_only_where_the_interval_excludes_zero(tmp_path):
     assert answer(0.020, 0.010).as_text()["verdict"] == "scatters more than"
     same = answer(0.015, 0.015)
     assert same.low < 0 < same.high and same.as_text()["verdict"] == "cannot be told apart from"
+    alone = answer(0.010, 0.020, seeds=(1,))
+    assert alone.high < 0 and not alone.supported and alone.as_text()["verdict"] == "not judged"
     assert same.published == pytest.approx(-0.00052) and same.as_text()["published"] == "-0.00052"
     assert same.value - same.other_value == pytest.approx(same.difference)
 
 
 def test_an_unpublished_pair_has_no_published_difference():
-    text = Comparison("a", "b", "?", 0.01, 0.02, -0.01, -0.012, -0.008, None).as_text()
+    text = Comparison("a", "b", "?", 0.01, 0.02, -0.01, -0.012, -0.008, True, True, None).as_text()
     assert text["published"] == "" and text["supported"] and text["low"] == "-0.0120"
 
 

@@ -84,9 +84,11 @@ def test_published_values_agree_with_one_another(name):
 
 
 def test_best_only_where_paired_differences_support_it(tmp_path):
+    seeds = (1, 2, 3, 4, 5)
     paths = [
-        predictions_file(tmp_path, "e", "clear", "scratch", 0.010),
-        predictions_file(tmp_path, "e", "worse", "scratch", 0.020),
+        predictions_file(tmp_path, "e", model, "scratch", sigma, seed)
+        for model, sigma in (("clear", 0.010), ("worse", 0.020))
+        for seed in seeds
     ]
     write_table("none", paths, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
     table = read_table(tmp_path / "t.csv").set_index("model")
@@ -94,8 +96,15 @@ def test_best_only_where_paired_differences_support_it(tmp_path):
         assert table[f"{metric}_best"].to_dict() == {"clear": 1, "worse": 0}, metric
     assert r"\mathbf" in (tmp_path / "t.tex").read_text()
 
+    # with one seed nobody is best, however clear the difference on these galaxies
+    one = [path for path in paths if "seed1" in str(path)]
+    write_table("none", one, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
+    assert not read_table(tmp_path / "t.csv").filter(like="_best").to_numpy().any()
+    tex = (tmp_path / "t.tex").read_text()
+    assert r"\mathbf" not in tex and "differences between trained models are not judged" in tex
+
     # a third of equal quality: nobody is best
-    paths.append(predictions_file(tmp_path, "e", "equal", "scratch", 0.010))
+    paths += [predictions_file(tmp_path, "e", "equal", "scratch", 0.010, seed) for seed in seeds]
     write_table("none", paths, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
     table = read_table(tmp_path / "t.csv")
     assert table["nmad_best"].sum() == 0 and table["mae_best"].sum() == 0
@@ -103,18 +112,20 @@ def test_best_only_where_paired_differences_support_it(tmp_path):
 
 def test_paired_differences_are_sharper_than_two_intervals(tmp_path):
     """Two models that share most of their error differ by less than the error of either."""
-    first = predictions_file(tmp_path, "e", "first", "scratch", 0.02)
-    table = pd.read_parquet(first)
     from astromae.training.predictions import write_predictions
 
-    table["z_pred"] += 0.002 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
-    second = tmp_path / "second.parquet"
-    write_predictions(second, table, {"experiment": "e", "model": "second", "group": "scratch"}, 42, 1000)
-    scores = score(read_predictions([first, second]), SETTINGS)
+    paths = [predictions_file(tmp_path, "e", "first", "scratch", 0.02, seed) for seed in (1, 2, 3)]
+    for seed, path in enumerate(tuple(paths), 1):
+        table = pd.read_parquet(path)
+        table["z_pred"] += 0.0005 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
+        paths.append(tmp_path / f"second{seed}.parquet")
+        write_predictions(paths[-1], table, {"experiment": "e", "model": "second", "group": "scratch"}, seed, 1000)
+    scores = score(read_predictions(paths), SETTINGS)
     low, high = scores.limits("mae")
     assert low[1] < high[0], "the intervals overlap"
-    difference, below, above = scores.difference("mae", 1, 0)
-    assert 0 < below <= difference <= above
+    difference = scores.differences("mae", [(1, 0)])
+    (below,), (above,) = difference.limits(0.95)
+    assert 0 < below <= difference.value[0] <= above
     assert scores.best("mae") == 0
 
 
@@ -143,6 +154,12 @@ def test_formatted_rows_hold_text_for_every_metric(made):
 
 
 class TestBadInput:
+    def test_a_seed_that_one_model_lacks(self, tmp_path):
+        paths = [predictions_file(tmp_path, "e", "a", "scratch", 0.01, seed) for seed in (1, 2)]
+        paths.append(predictions_file(tmp_path, "e", "b", "scratch", 0.01, 2))
+        with pytest.raises(InputError, match=r"no predictions of 'b' with seed 1, .* over the same seeds only"):
+            read_predictions(paths)
+
     def test_other_galaxies(self, tmp_path):
         paths = [
             predictions_file(tmp_path, "e", "a", "scratch", 0.01),

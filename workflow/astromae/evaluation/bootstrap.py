@@ -1,11 +1,8 @@
-"""Intervals from resampled galaxies, the same galaxies for every run, so that differences are paired."""
-
-import math
+"""Metrics on resampled galaxies, the same galaxies for every run, so that differences are paired."""
 
 import numpy as np
 
 from astromae.evaluation.metrics import METRICS, redshift_metrics
-from astromae.seeds import generator
 
 #: Redshifts that are resampled at a time, which bounds memory (a few arrays of 8 bytes each).
 CHUNK_ELEMENTS = 2_000_000
@@ -54,35 +51,3 @@ def bootstrap_metrics(
         for metric in METRICS:
             result[metric][:, start:stop] = values[metric]
     return result
-
-
-def resampled_mean(runs: np.ndarray, seed: int, model: str) -> np.ndarray:
-    """Return the mean over a model's runs on each resample, with the scatter of its seeds.
-
-    Galaxies are resampled already; of several runs, as many are drawn anew (with repeats) for each resample, since
-    another set of seeds would have given another mean. Drawing from k runs understates their variance by (k - 1) / k,
-    which is made up for. A single run stays as it is: it says nothing about seeds.
-
-    Parameters
-    ----------
-    runs
-        A metric of k runs, shape (k, samples).
-    seed
-        Seed of the drawing.
-    model
-        The model, whose draws are its own.
-    """
-    count, samples = runs.shape
-    mean = runs.mean(axis=0)
-    if count == 1:
-        return mean
-    drawn = generator(seed, f"seeds of {model}").integers(0, count, size=(count, samples))
-    scatter = np.take_along_axis(runs, drawn, axis=0).mean(axis=0) - mean
-    return mean + scatter * math.sqrt(count / (count - 1))
-
-
-def percentile_interval(resampled: np.ndarray, interval: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the central fraction `interval` of the last axis (Efron's percentile interval)."""
-    tail = (1.0 - interval) / 2.0
-    low, high = np.quantile(resampled, [tail, 1.0 - tail], axis=-1)
-    return low, high

@@ -1,4 +1,4 @@
-"""Which of two models is better, said only where the same test galaxies support it."""
+"""Which of two models is better, said only where seeds and the same test galaxies support it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ METRIC = "precision"
 
 @dataclass(frozen=True)
 class Comparison:
-    """One model against another on the same galaxies.
+    """One model against another on the same galaxies, with the same seeds.
 
     Attributes
     ----------
@@ -38,7 +38,11 @@ class Comparison:
     value, other_value
         The metric of each.
     difference, low, high
-        `value` minus `other_value`, and the ends of its paired bootstrap interval.
+        `value` minus `other_value`, and the ends of the interval of this difference alone.
+    judged
+        Whether the two can be told apart at all, which needs several seeds.
+    supported
+        Whether they are told apart, all questions of the experiment taken together.
     published
         The published difference; None where one is not published.
     """
@@ -51,17 +55,22 @@ class Comparison:
     difference: float
     low: float
     high: float
+    judged: bool
+    supported: bool
     published: float | None
 
     @property
-    def order(self) -> int:
-        """Return -1 where `one` scatters less, 1 where it scatters more, 0 where the interval holds zero."""
-        return -1 if self.high < 0 else 1 if self.low > 0 else 0
+    def verdict(self) -> str:
+        """Return in words what was found."""
+        if not self.judged:
+            return "not judged"
+        if not self.supported:
+            return "cannot be told apart from"
+        return "scatters less than" if self.difference < 0 else "scatters more than"
 
     def as_text(self) -> dict:
         """Return the comparison as text: names, values, interval, and words that hold for this outcome."""
         digits = decimals_for((self.high - self.low) / 2)
-        verdict = {-1: "scatters less than", 0: "cannot be told apart from", 1: "scatters more than"}[self.order]
         return {
             "pair": [self.one, self.other],
             "one": model_name(self.one),
@@ -72,14 +81,15 @@ class Comparison:
             "difference": fixed(self.difference, digits, sign=True),
             "low": fixed(self.low, digits, sign=True),
             "high": fixed(self.high, digits, sign=True),
-            "supported": self.order != 0,
-            "verdict": verdict,
+            "judged": self.judged,
+            "supported": self.supported,
+            "verdict": self.verdict,
             "published": "" if self.published is None else fixed(self.published, PUBLISHED_DECIMALS, sign=True),
         }
 
 
 def compare(scores: Scores, published: Mapping[str, float]) -> list[Comparison]:
-    """Answer every question of `QUESTIONS` whose two models there are.
+    """Answer every question of `QUESTIONS` whose two models there are, all of them together (`Scores.supported`).
 
     Parameters
     ----------
@@ -88,24 +98,28 @@ def compare(scores: Scores, published: Mapping[str, float]) -> list[Comparison]:
     published
         The published value of `METRIC` of each model that has one.
     """
-    answers = []
-    value = scores.value(METRIC)
     place = {model: number for number, model in enumerate(scores.models)}
-    for one, other, question in QUESTIONS:
-        if one in place and other in place:
-            difference, low, high = scores.difference(METRIC, place[one], place[other])
-            both = one in published and other in published
-            answers.append(
-                Comparison(
-                    one,
-                    other,
-                    question,
-                    float(value[place[one]]),
-                    float(value[place[other]]),
-                    difference,
-                    low,
-                    high,
-                    published[one] - published[other] if both else None,
-                )
-            )
-    return answers
+    asked = [question for question in QUESTIONS if question[0] in place and question[1] in place]
+    if not asked:
+        return []
+    pairs = [(place[one], place[other]) for one, other, _ in asked]
+    value = scores.value(METRIC)
+    differences = scores.differences(METRIC, pairs)
+    low, high = differences.limits(scores.interval)
+    told_apart = scores.supported(METRIC, pairs)
+    return [
+        Comparison(
+            one,
+            other,
+            question,
+            float(value[place[one]]),
+            float(value[place[other]]),
+            float(differences.value[number]),
+            float(low[number]),
+            float(high[number]),
+            scores.judged(*pairs[number]),
+            bool(told_apart[number]),
+            published[one] - published[other] if one in published and other in published else None,
+        )
+        for number, (one, other, question) in enumerate(asked)
+    ]

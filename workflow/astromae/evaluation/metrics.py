@@ -65,8 +65,13 @@ def redshift_metrics(z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: 
     }
 
 
+def badness_sign(metric: str, value: np.ndarray) -> np.ndarray:
+    """Return the signs that turn values of `metric` so that less is better: of the bias towards zero, of R2 down."""
+    if metric == "bias":
+        return np.where(np.asarray(value) < 0, -1.0, 1.0)
+    return np.full(np.shape(value), -1.0 if metric in MORE_IS_BETTER else 1.0)
+
+
 def badness(metric: str, value: np.ndarray) -> np.ndarray:
     """Return `value` of `metric` turned so that less is better: of the bias its size, of R2 its negative."""
-    if metric == "bias":
-        return np.abs(value)
-    return -value if metric in MORE_IS_BETTER else value
+    return badness_sign(metric, value) * value

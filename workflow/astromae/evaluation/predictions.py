@@ -24,7 +24,7 @@ class ModelPredictions:
     model, group
         Names as in the configuration.
     seeds
-        Seed of each row.
+        Seed of each row; the same for every model of an experiment.
     z_pred
         Predicted redshifts, shape (seeds, galaxies), in the order of the experiment's galaxies.
     """
@@ -107,7 +107,8 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
     ------
     InputError
         If a file cannot be read, is of another experiment, holds other galaxies or other
-        spectroscopic redshifts than the first, was trained on another number of them, or repeats a model's seed.
+        spectroscopic redshifts than the first, was trained on another number of them, or repeats a model's seed;
+        or if a model lacks a seed that another has.
     """
     if not paths:
         raise InputError("no predictions given: at least one predictions.parquet is needed")
@@ -140,8 +141,16 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
             raise InputError(f"{path}: model {model!r} with seed {seed} was already given")
         runs[model][seed] = rows["z_pred"].to_numpy(np.float64)
         groups[model] = metadata["group"]
+    seeds = tuple(dict.fromkeys(seed for by_seed in runs.values() for seed in by_seed))
+    for model, by_seed in runs.items():
+        lacking = [str(seed) for seed in seeds if seed not in by_seed]
+        if lacking:
+            raise InputError(
+                f"no predictions of {model!r} with seed {', '.join(lacking)}, with which other models of "
+                f"{first[1]['experiment']!r} were trained; models are compared over the same seeds only"
+            )
     models = tuple(
-        ModelPredictions(model, groups[model], tuple(by_seed), np.stack(list(by_seed.values())))
+        ModelPredictions(model, groups[model], seeds, np.stack([by_seed[seed] for seed in seeds]))
         for model, by_seed in runs.items()
     )
     return Predictions(

@@ -1,13 +1,14 @@
 """Every model's metrics with their uncertainty, from one paired bootstrap of an experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from astromae.evaluation.bootstrap import bootstrap_metrics, percentile_interval, resampled_mean
-from astromae.evaluation.metrics import METRICS, badness, redshift_metrics
-from astromae.evaluation.predictions import Predictions
+from astromae.evaluation.bootstrap import bootstrap_metrics
+from astromae.evaluation.intervals import Estimate, estimate_mean, supported
+from astromae.evaluation.metrics import METRICS, badness, badness_sign, redshift_metrics
+from astromae.evaluation.predictions import CLASSICAL, Predictions
 
 
 @dataclass(frozen=True)
@@ -18,52 +19,70 @@ class Scores:
     ----------
     models
         Names, in the order of the predictions.
+    trained
+        Whether another seed would have given another model, for each of them; not so of a classical method.
     interval
-        Central fraction that intervals enclose.
+        Confidence of intervals and of statements.
     by_seed
-        For each metric and model the value of each seed, shape (seeds,).
+        For each metric the value of each model and seed, shape (models, seeds).
     resampled
-        For each metric the mean over seeds on each resample, shape (models, samples). Column i holds the
-        same galaxies for every model, and of several seeds a draw of each model's own.
+        For each metric the same on each resample, shape (models, seeds, samples). Resample i holds the
+        same galaxies for every model and seed.
     """
 
     models: tuple[str, ...]
+    trained: tuple[bool, ...]
     interval: float
-    by_seed: Mapping[str, tuple[np.ndarray, ...]]
+    by_seed: Mapping[str, np.ndarray]
     resampled: Mapping[str, np.ndarray]
 
     def value(self, metric: str) -> np.ndarray:
         """Return the mean over seeds of `metric`, shape (models,)."""
-        return np.array([values.mean() for values in self.by_seed[metric]])
+        return self.by_seed[metric].mean(axis=1)
 
     def deviation(self, metric: str) -> np.ndarray:
         """Return the standard deviation over seeds, shape (models,); NaN for a single seed."""
-        return np.array([values.std(ddof=1) if len(values) > 1 else np.nan for values in self.by_seed[metric]])
+        runs = self.by_seed[metric]
+        return runs.std(axis=1, ddof=1) if runs.shape[1] > 1 else np.full(len(runs), np.nan)
 
     def limits(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the interval of the mean over seeds, each of shape (models,)."""
-        return percentile_interval(self.resampled[metric], self.interval)
+        """Return the ends of the interval of the mean over seeds, each of shape (models,).
 
-    def difference(self, metric: str, one: int, other: int) -> tuple[float, float, float]:
-        """Return how much worse model number `one` is than `other`, with the ends of its interval.
-
-        Both are taken on the same resampled galaxies. The interval excludes zero where the order of the
-        two is supported. Of the bias, its size is compared; of R2, its negative.
+        With one seed it knows of the test galaxies only.
         """
-        value, resampled = badness(metric, self.value(metric)), badness(metric, self.resampled[metric])
-        low, high = percentile_interval(resampled[one] - resampled[other], self.interval)
-        return float(value[one] - value[other]), float(low), float(high)
+        estimate = estimate_mean(self.by_seed[metric], self.resampled[metric], self.interval)
+        return estimate.limits(self.interval)
+
+    def differences(self, metric: str, pairs: Sequence[tuple[int, int]]) -> Estimate:
+        """Return how much worse the first model of each pair of numbers is than the second, shape (pairs,).
+
+        Both are taken on the same resampled galaxies and with the same seeds. Of the bias, its size is compared; of
+        R2, its negative.
+        """
+        one, other = np.array(pairs).T
+        sign = badness_sign(metric, self.value(metric))
+        runs = sign[:, None] * self.by_seed[metric]
+        resampled = sign[:, None, None] * self.resampled[metric]
+        return estimate_mean(runs[one] - runs[other], resampled[one] - resampled[other], self.interval)
+
+    def judged(self, one: int, other: int) -> bool:
+        """Return whether two models can be told apart at all: not with one seed, if that decides either of them."""
+        several = next(iter(self.by_seed.values())).shape[1] > 1
+        return several or not (self.trained[one] or self.trained[other])
+
+    def supported(self, metric: str, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Return which pairs of models are told apart, shape (pairs,), by Holm's procedure over those judged."""
+        answers = np.zeros(len(pairs), dtype=bool)
+        asked = [number for number, pair in enumerate(pairs) if self.judged(*pair)]
+        if asked:
+            answers[asked] = supported(self.differences(metric, [pairs[number] for number in asked]), self.interval)
+        return answers
 
     def best(self, metric: str) -> int | None:
-        """Return the number of the best model, or None where the intervals do not support one.
-
-        It must have the best value, and its paired difference from every other model must exclude zero.
-        """
+        """Return the number of the best model, or None where none is told apart from all others, asked together."""
         first = int(np.argmin(badness(metric, self.value(metric))))
-        others = [i for i in range(len(self.models)) if i != first]
-        if not others or any(self.difference(metric, i, first)[1] <= 0 for i in others):
-            return None
-        return first
+        pairs = [(other, first) for other in range(len(self.models)) if other != first]
+        return first if pairs and self.supported(metric, pairs).all() else None
 
 
 def score(predictions: Predictions, settings: Mapping) -> Scores:
@@ -77,23 +96,18 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
         The configuration's section ``evaluation``: bootstrap_samples, interval, outlier_threshold, seed.
     """
     threshold = settings["outlier_threshold"]
-    z_pred = np.concatenate([model.z_pred for model in predictions.models])  # (runs, galaxies)
-    ends = np.cumsum([len(model.seeds) for model in predictions.models])[:-1]
-    point = redshift_metrics(predictions.z_spec, z_pred, threshold)
+    z_pred = np.stack([model.z_pred for model in predictions.models])  # (models, seeds, galaxies)
     resampled = bootstrap_metrics(
-        predictions.z_spec, z_pred, settings["bootstrap_samples"], settings["seed"], threshold
+        predictions.z_spec,
+        z_pred.reshape(-1, z_pred.shape[-1]),
+        settings["bootstrap_samples"],
+        settings["seed"],
+        threshold,
     )
     return Scores(
         models=tuple(model.model for model in predictions.models),
+        trained=tuple(model.group != CLASSICAL for model in predictions.models),
         interval=settings["interval"],
-        by_seed={metric: tuple(np.split(point[metric], ends)) for metric in METRICS},
-        resampled={
-            metric: np.stack(
-                [
-                    resampled_mean(runs, settings["seed"], model.model)
-                    for runs, model in zip(np.split(resampled[metric], ends), predictions.models, strict=True)
-                ]
-            )
-            for metric in METRICS
-        },
+        by_seed=redshift_metrics(predictions.z_spec, z_pred, threshold),
+        resampled={metric: resampled[metric].reshape(*z_pred.shape[:2], -1) for metric in METRICS},
     )

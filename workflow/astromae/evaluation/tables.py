@@ -31,9 +31,9 @@ def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.Dat
     -------
     DataFrame
         Columns `layout.COLUMNS`: for each metric the mean over seeds, its standard deviation over seeds (NaN for
-        one seed), the ends of the bootstrap interval of the mean, the published value (NaN where there
-        is none), and 1 where the value is the best and its paired differences from all others exclude
-        zero; then the numbers of labelled training galaxies, of test galaxies and of seeds. Rows in the
+        one seed), the ends of the interval of the mean, the published value (NaN where there
+        is none), and 1 where the value is the best and told apart from all others (`Scores.best`), which one
+        seed never is; then the numbers of labelled training galaxies, of test galaxies and of seeds. Rows in the
         published order, each group's unpublished models after it, and classical rows last.
     """
     published = published_table(name)
@@ -72,10 +72,18 @@ def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.Dat
 def tex_table(table: pd.DataFrame, interval: float) -> str:
     """Return a table as LaTeX (booktabs): intervals as sub- and superscripts, published values below."""
     count, width = int(table["n_test"].iloc[0]), len(METRICS) + 1
+    if table["n_seeds"].max() > 1:
+        seeds = [
+            "% interval over galaxies and seeds; in parentheses the standard deviation over seeds;",
+            "% bold: best value, told apart from all other rows together by paired differences (Holm's correction);",
+        ]
+    else:
+        seeds = [
+            "% interval over galaxies; one seed: differences between trained models are not judged, nothing is bold;",
+        ]
     lines = [
-        f"% {count} test galaxies; superscripts and subscripts lead to the ends of the {100 * interval:g} % bootstrap",
-        "% interval; in parentheses the standard deviation over seeds, where there are several;",
-        "% bold: best value, where paired differences from all other rows exclude zero;",
+        f"% {count} test galaxies; superscripts and subscripts lead to the ends of the {100 * interval:g} %",
+        *seeds,
         "% lines `published': the paper's values, of its own sample, not to be compared directly.",
         rf"\begin{{tabular}}{{l{'r' * len(METRICS)}}}",
         r"\toprule",

@@ -1,4 +1,4 @@
-"""The numbers that the paper quotes of an experiment, as text, and the orders that its galaxies support."""
+"""The numbers that the paper quotes of an experiment, as text, and the orders that its galaxies and seeds support."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -88,6 +88,7 @@ def write_experiment_values(
             "evaluation": {
                 "samples": grouped(evaluation["bootstrap_samples"]),
                 "interval": f"{100 * evaluation['interval']:g}",
+                "risk": f"{100 - 100 * evaluation['interval']:.3g}",
                 "outlier_threshold": f"{evaluation['outlier_threshold']:g}",
                 "seed": str(evaluation["seed"]),
             },
