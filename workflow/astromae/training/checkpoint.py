@@ -99,7 +99,8 @@ class Checkpoint:
         for path in sorted(self.folder.glob(f"{self.step}.*.checkpoint")):
             state = None if path == self.path else _read(path)
             if state is not None:
-                changed = [name for name, mark in self.marks.items() if state["marks"][name] != mark]
+                # A state of an earlier version may lack a mark.
+                changed = [name for name, mark in self.marks.items() if state.get("marks", {}).get(name) != mark]
                 log(f"starting anew, not continuing {path}: it was made with another {' and another '.join(changed)}")
 
     def save(self, state: dict[str, Any]) -> None:

@@ -168,7 +168,8 @@ def train_redshifts(
     label = f"{recipe['experiment']} {recipe['model']}"
     attempt = Attempt(label, checkpoint, deadline, Curves(curves if fabric.is_global_zero else None), cost)
     compile_if_wanted(network, recipe["runtime"])
-    rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
+    with deadline:
+        rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
 
     seen = len(train.objid) * settings["epochs"]
     record = provenance(recipe, seed, marks, seen, cost)
