@@ -52,10 +52,12 @@ class Deadline:
         self.terminated = False
 
     def __enter__(self) -> "Deadline":
+        """Catch SIGTERM from now on."""
         self.former = signal.signal(signal.SIGTERM, self._terminate)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Put the former handler back."""
         # None stands for a handler that Python did not install and cannot put back.
         signal.signal(signal.SIGTERM, signal.SIG_DFL if self.former is None else self.former)
 

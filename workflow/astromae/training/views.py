@@ -162,7 +162,7 @@ class Views:
     Attributes
     ----------
     stamps
-        Where the stamps come from; `source_size` pixels on a side.
+        Where the stamps come from; `source_size` pixels on a side. Views of `NoStamps` are None.
     scaling, augmentation, crop, noise_sigma
         How stamps become views; the noise is Gaussian, in scaled pixels.
     batch_size
@@ -191,12 +191,14 @@ class Views:
         order = torch.randperm(len(self.stamps), generator=generator(self.seed, "order", epoch))
         return [order[b.start : b.stop] for b in batches(len(order), self.batch_size)]
 
-    def view(self, stamps: Tensor, epoch: int, batch: int, n: int) -> Tensor:
+    def view(self, stamps: Tensor | None, epoch: int, batch: int, n: int) -> Tensor | None:
         """Return the augmented view (part, 5, crop, crop), float32, of this process's stamps of a batch of `n`.
 
         What resampling takes from the pixel noise is added back as Gaussian noise, so that networks are trained on
         stamps as noisy as those that they are tested on.
         """
+        if stamps is None:
+            return None
         random = generator(self.seed, "augment", epoch, batch, device=stamps.device)
         interpolation = self.augmentation["interpolation"]
         maps = random_maps(n, self.augmentation, random)[self.share.of(n)]
@@ -216,14 +218,14 @@ class Views:
         noise = torch.randn((n, *images.shape[1:]), generator=random, device=images.device)
         return images.add_(noise[part], alpha=sigma)
 
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         """Yield number, positions (on the CPU) and this process's view of every batch of an epoch from `first` on."""
         order = self.order(epoch)[first:]
         own = [positions[self.share.of(len(positions))] for positions in order]
         for batch, (positions, stamps) in enumerate(zip(order, self.stamps.batches(own), strict=True), first):
             yield batch, positions, self.view(stamps, epoch, batch, len(positions))
 
-    def plain(self, share: Share = WHOLE) -> Iterator[tuple[slice, int, Tensor]]:
+    def plain(self, share: Share = WHOLE) -> Iterator[tuple[slice, int, Tensor | None]]:
         """Yield stamps in order, batch by batch, cropped and scaled but not augmented.
 
         Parameters
@@ -240,4 +242,5 @@ class Views:
         parts = [batch[share.of(len(batch))] for batch in whole]
         order = [torch.arange(part.start, part.stop) for part in parts]
         for batch, part, stamps in zip(whole, parts, self.stamps.batches(order), strict=True):
-            yield slice(part.start, part.stop), len(batch), self.scaling.pixels(centre(stamps, self.crop))
+            images = None if stamps is None else self.scaling.pixels(centre(stamps, self.crop))
+            yield slice(part.start, part.stop), len(batch), images
