@@ -260,7 +260,7 @@ def test_training_without_galaxies_is_named(galaxies, tmp_path):
 
 def test_features_of_a_dead_encoder_are_not_written(galaxies, encoder, tmp_path):
     weights = load_file(encoder / "weights.safetensors")
-    dead = {name: torch.zeros_like(w) if name.startswith("encoder.norm") else w for name, w in weights.items()}
+    dead = {name: torch.zeros_like(w) if name.startswith("encoder.embed") else w for name, w in weights.items()}
     save_file(dead, tmp_path / "weights.safetensors")
     with pytest.raises(InputError, match="the encoder is dead"):
         run_features(galaxies, tmp_path, tmp_path / "features.h5")

@@ -637,7 +637,7 @@ def redshift(
     recipe: Recipe,
     seed: Seed,
     output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history and provenance.")],
-    stamps: Annotated[list[Path] | None, typer.Option(help="Each shard; none for a model that reads no pixels.")] = None,
+    stamps: Annotated[list[Path] | None, typer.Option(help="Every shard; none if no pixels are read.")] = None,
     encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
     features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
     checkpoints: Checkpoints = Path("results/checkpoints"),
