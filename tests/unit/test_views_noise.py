@@ -43,7 +43,7 @@ def test_views_are_as_noisy_as_evaluated_stamps(kind, interpolation):
 
 def test_noise_is_even_over_the_view():
     views = views_of(noise_of("white", 3000), rotation_deg=2.0)
-    noise = torch.cat([view for _, _, view in views.epoch(0)]).div(torch.tensor(NOISE)[:, None, None])
+    noise = 1e3 * torch.cat([view for _, _, view in views.epoch(0)]) / torch.tensor(NOISE)[:, None, None]
     blocks = noise.unflatten(2, (8, 4)).unflatten(4, (8, 4)).std(dim=(0, 1, 3, 5))
     torch.testing.assert_close(blocks, torch.ones(8, 8), atol=0.02, rtol=0)
 
