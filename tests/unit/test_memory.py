@@ -110,7 +110,7 @@ def own():
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
 before = own()
 source = open_stamps([Path(sys.argv[1])], np.load(sys.argv[2]), 64, cpu)
-for stamps in source.batches(torch.arange(len(source)).split(256)):
+for stamps in source.batches(torch.arange(len(source)).split(64)):
     assert stamps.isfinite().all()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -141,7 +141,7 @@ def test_four_processes_of_a_node_hold_the_stamps_once(tmp_path):
             reader.kill()
             reader.wait()
     assert sum(pages for _, pages in taken) == pytest.approx(n * of_stamp, rel=0.05), taken
-    # Of its own each has what the libraries take, and some batches of 10 MB; never all stamps.
+    # Of its own each has what the libraries take, and some batches of 3 MB; never all stamps.
     assert max(own for own, _ in taken) < n * of_stamp / 2, taken
 
 
