@@ -14,6 +14,7 @@ CALM = {
     "gpus": 0,
     "minutes": 1440,
     "galaxies": 10,
+    "features_mb": 1,
     "addresses": [],
     "latency_s": 10,
     "wait_s": 120,

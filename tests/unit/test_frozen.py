@@ -38,10 +38,20 @@ def test_packed_features_are_as_exact_as_autocast(kind, images):
         exact = model.features(images)
         with torch.autocast("cpu", torch.bfloat16):
             autocast, packed = model.features(images), frozen.features(images)
-    assert packed.dtype == torch.float32
+    assert packed.dtype == torch.float16
     error = (packed - exact).std()
     assert 0 < error < 1.2 * (autocast - exact).std()
     assert error < 0.01 * exact.std()
+
+
+@pytest.mark.parametrize("kind", ["plain", "padded", "3x3"])
+def test_float16_rounds_less_than_bfloat16_multiplies(kind, images):
+    model = encoder(kind)
+    with torch.no_grad():
+        exact = model.features(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            autocast = model.features(images)
+    assert (exact.half() - exact).std() < 0.2 * (autocast - exact).std()
 
 
 def test_a_padded_kernel_shrinks_to_its_centre(images):
@@ -60,7 +70,7 @@ def test_features_do_not_depend_on_the_batch(images):
 def test_in_float32_a_frozen_encoder_is_the_encoder_itself(images):
     model = encoder("plain")
     with torch.no_grad():
-        assert torch.equal(FrozenEncoder(model).features(images), model.features(images))
+        assert torch.equal(FrozenEncoder(model).features(images), model.features(images).half())
 
 
 def test_new_weights_are_noticed(images):
@@ -72,7 +82,7 @@ def test_new_weights_are_noticed(images):
         after = frozen.features(images)
     assert not torch.equal(before, after)
     with torch.no_grad():
-        torch.testing.assert_close(after, model.features(images), rtol=0, atol=0.05)
+        torch.testing.assert_close(after.float(), model.features(images), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -95,21 +95,44 @@ def test_positions_are_distinct_and_bounded():
 
 
 def test_plain_encoder_equals_timm():
-    encoder = randomise(build_encoder(BACKBONES["plain"], 32, "finetune")).eval()
-    reference = VisionTransformer(
-        img_size=32, patch_size=8, in_chans=5, embed_dim=192, depth=12, num_heads=3, num_classes=0
-    ).eval()
+    encoder = randomise(build_encoder(BACKBONES["plain"], 32, "pretrain")).eval()
+    reference = timms(encoder)
+    x = images().double()
+    encoder, reference = encoder.double(), reference.double()
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(patchify(x, 8)), reference.forward_features(x), atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("pretrained", [True, False], ids=["pretrained", "scratch"])
+def test_features_behind_the_adapter_s_norm_are_timms_global_pooling(pretrained):
+    """timm pools the tokens of a network without final norm and then normalises (`fc_norm`), as He et al. do."""
+    branches = {"encoder": "plain", "frozen": False, "inception": False, "magnitude": False}
+    model = randomise(RedshiftModel(branches, BACKBONES["plain"], 32)).eval()
+    if pretrained:
+        load_pretrained(model.encoder, randomise(build_encoder(BACKBONES["plain"], 32, "pretrain"), 1).state_dict())
+    reference = timms(model.encoder, norm=model.adapter[0], global_pool="avg").double()
+    x = images().double()
+    model.double()
+    with torch.no_grad():
+        expected = reference.forward_head(reference.forward_features(x), pre_logits=True)
+        torch.testing.assert_close(model.adapter[0](model.encode(x)), expected, atol=1e-9, rtol=1e-9)
+    assert not any(name.startswith("encoder.norm") for name in model.state_dict())
+
+
+def timms(encoder, norm=None, **options):
+    """Return timm's plain network with the weights of an encoder of ours; `norm` is that after its pooling."""
+    sizes = {"img_size": 32, "patch_size": 8, "in_chans": 5, "embed_dim": 192, "depth": 12, "num_heads": 3}
+    reference = VisionTransformer(**sizes, num_classes=0, **options).eval()
     own = encoder.state_dict()
     weights = {k: v for k, v in own.items() if k.startswith(("blocks.", "norm."))}
     kernel = own["embed.weight"].view(192, 8, 8, 5).permute(0, 3, 1, 2)
     weights |= {"patch_embed.proj.weight": kernel, "patch_embed.proj.bias": own["embed.bias"]}
     weights |= {"cls_token": own["class_token"]}
     weights["pos_embed"] = torch.cat([torch.zeros(1, 1, 192), encoder.positions[None]], dim=1)
+    if norm is not None:
+        weights |= {f"fc_norm.{name}": weight for name, weight in norm.state_dict().items()}
     reference.load_state_dict(weights)
-    x = images().double()
-    encoder, reference = encoder.double(), reference.double()
-    with torch.no_grad():
-        torch.testing.assert_close(encoder(patchify(x, 8)), reference.forward_features(x), atol=1e-9, rtol=1e-9)
+    return reference
 
 
 def test_written_out_attention_equals_fused():
@@ -142,6 +165,8 @@ def test_padded_kernels_compute_the_same():
     x = images()
     with torch.no_grad():
         torch.testing.assert_close(finetuned.features(x), pretrained.features(x), atol=1e-4, rtol=1e-4)
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*extra"):
+        load_pretrained(finetuned, pretrained.state_dict() | {"extra": torch.zeros(1)})
 
 
 def test_convolution_sees_neighbours_on_the_grid():

@@ -11,13 +11,14 @@ from astromae.models.inception import Inception
 from astromae.models.mae import MaskedAutoencoder
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import PCMBlock, build_encoder, patchify
-from astromae.training.pretrain import pretrain
+from astromae.training.optimiser import adamw
+from astromae.training.pretrain import build_autoencoder, pretrain
 from astromae.training.scaling import Scaling
 from astromae.training.schedule import learning_rate
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import Views, random_maps, source_size, turn
 from torch import nn
-from training_inputs import AUGMENTATION, PRETRAINING, pretraining_recipe, scaling_of
+from training_inputs import AUGMENTATION, PCM, PRETRAINING, pretraining_recipe, scaling_of
 
 CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
@@ -86,7 +87,7 @@ def test_features_leave_the_class_token_out():
     encoder = build_encoder(CONFIGURATION["backbones"]["plain"], 32, "finetune").eval()
     images = torch.randn(3, 5, 32, 32)
     with torch.no_grad():
-        tokens = encoder(patchify(images, 8))
+        tokens = encoder.tokens(patchify(images, 8))
         torch.testing.assert_close(encoder.features(images), tokens[:, 1:17].mean(dim=1))
 
 
@@ -114,13 +115,29 @@ def test_optimiser_and_learning_rate_are_the_configured_ones(galaxies, encoder, 
     (path,) = (tmp_path / "checkpoints").iterdir()
     with open(path, "rb") as file:
         file.seek(32)  # the checksum before the state
-        (group,) = torch.load(file, weights_only=True)["optimiser"]["param_groups"]
-    assert (tuple(group["betas"]), group["weight_decay"]) == ((0.9, 0.95), 0.05)
-    assert group["lr"] == learning_rate(1.2e-3, recipe["pretraining"]["schedule"], 0)
+        groups = torch.load(file, weights_only=True)["optimiser"]["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0, 0.05]
+    for group in groups:
+        assert tuple(group["betas"]) == (0.9, 0.95)
+        assert group["lr"] == learning_rate(1.2e-3, recipe["pretraining"]["schedule"], 0)
 
     history = pd.read_csv(encoder / "history.csv")
     base, schedule = PRETRAINING["optimiser"]["learning_rate"], PRETRAINING["schedule"]
     assert history.learning_rate.tolist() == pytest.approx([learning_rate(base, schedule, e) for e in history.epoch])
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "fine-tuning"])
+def test_only_matrices_and_kernels_decay(kind):
+    if kind == "pretraining":
+        model = build_autoencoder(pretraining_recipe())
+    else:
+        model = RedshiftModel(CONFIGURATION["models"]["scratch-pcm-vit"] | {"inception": True}, PCM, 32)
+    spared, decaying = adamw(model, CONFIGURATION["experiments"]["experiment1"]["finetuning"]["optimiser"]).param_groups
+    assert (spared["weight_decay"], decaying["weight_decay"]) == (0, 0.005)
+    layers = nn.Linear | nn.Conv2d
+    matrices = {id(module.weight) for module in model.modules() if isinstance(module, layers)}
+    assert {id(weight) for weight in decaying["params"]} == matrices
+    assert len(spared["params"]) + len(matrices) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.20])

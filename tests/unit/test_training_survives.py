@@ -1,5 +1,7 @@
 """Trainings that are killed, stopped, continued, or go wrong: the same bytes in the end, or a reason."""
 
+import hashlib
+import io
 import json
 import random
 import signal
@@ -16,6 +18,8 @@ from astromae.errors import InputError, Interrupted
 from astromae.training import checkpoint, trainer
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.pretrain import pretrain
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from safetensors.torch import load_file, save_file
 from training_inputs import (
     FINETUNING,
@@ -190,6 +194,59 @@ def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     assert checkpoint.load() is None
 
 
+def test_a_state_without_a_mark_is_another_one(tmp_path, capsys):
+    """States of earlier versions lack marks that were added since, or have none at all."""
+    Checkpoint(tmp_path, "step", {"recipe": "0", "code": "1"}).save({"epoch": 3, "batch": 1})
+    for state in (tmp_path / "step.old.checkpoint", tmp_path / "step.older.checkpoint"):
+        payload = io.BytesIO()
+        torch.save({"epoch": 1, "batch": 2} | ({"marks": {"recipe": "0"}} if "old." in state.name else {}), payload)
+        state.write_bytes(hashlib.sha256(payload.getvalue()).digest() + payload.getvalue())
+    new = Checkpoint(tmp_path, "step", {"recipe": "0", "code": "1", "numba": "2"})
+    assert new.load() is None
+    said = capsys.readouterr().err
+    assert "step.old.checkpoint: it was made with another code and another numba\n" in said
+    assert "step.older.checkpoint: it was made with another recipe and another code and another numba\n" in said
+    assert said.count("starting anew, not continuing") == 3
+
+
+@pytest.mark.parametrize("ending", ["whole", "stopped"])
+def test_the_handler_of_sigterm_does_not_outlive_the_training(galaxies, tmp_path, ending):
+    def own(number, frame):
+        raise AssertionError
+
+    former = signal.signal(signal.SIGTERM, own)
+    try:
+        if ending == "whole":
+            run_pretrain(galaxies, tmp_path, pretraining_recipe())
+        else:
+            with pytest.raises(Interrupted):
+                pretrain_within(galaxies, tmp_path, pretraining_recipe(), minutes=0.0)
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def test_the_scale_of_a_16_mixed_loss_is_continued(galaxies, tmp_path, monkeypatch):
+    """The scale starts so high that steps are skipped until it has fallen: without it a continued training differs."""
+
+    def fabric(_):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, growth_interval=2)
+        return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+
+    monkeypatch.setattr("astromae.training.pretrain.make_fabric", fabric)
+    recipe = pretraining_recipe(epochs=4)
+    run_pretrain(galaxies, tmp_path / "whole", recipe)
+    for _ in range(5):
+        with pytest.raises(Interrupted):
+            pretrain_within(galaxies, tmp_path / "run", recipe, minutes=0.0)
+    (path,) = (tmp_path / "run" / "checkpoints").glob("*.checkpoint")
+    scaler = checkpoint._read(path)["precision"]
+    assert scaler["scale"] != 2.0**24 and scaler["growth_interval"] == 2
+    run_pretrain(galaxies, tmp_path / "run", recipe)
+    for name in ("weights.safetensors", "history.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
 @pytest.mark.parametrize("changed", ["recipe", "data", "code"])
 def test_state_of_another_training_is_not_continued_and_says_so(galaxies, tmp_path, capsys, monkeypatch, changed):
     recipe, folder = pretraining_recipe(), galaxies
@@ -260,7 +317,7 @@ def test_training_without_galaxies_is_named(galaxies, tmp_path):
 
 def test_features_of_a_dead_encoder_are_not_written(galaxies, encoder, tmp_path):
     weights = load_file(encoder / "weights.safetensors")
-    dead = {name: torch.zeros_like(w) if name.startswith("encoder.norm") else w for name, w in weights.items()}
+    dead = {name: torch.zeros_like(w) if name.startswith("encoder.embed") else w for name, w in weights.items()}
     save_file(dead, tmp_path / "weights.safetensors")
     with pytest.raises(InputError, match="the encoder is dead"):
         run_features(galaxies, tmp_path, tmp_path / "features.h5")

@@ -679,12 +679,12 @@ def features(
 @app.command()
 def redshift(
     catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    stamps: Paths,
     split: Split,
     scaling: Scaling,
     recipe: Recipe,
     seed: Seed,
     output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history and provenance.")],
+    stamps: Annotated[list[Path] | None, typer.Option(help="Every shard; none if no pixels are read.")] = None,
     encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
     features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
     checkpoints: Checkpoints = Path("results/checkpoints"),
@@ -695,9 +695,8 @@ def redshift(
     from astromae.training.redshift import train_redshifts
 
     scale = json.loads(scaling.read_text())
-    train_redshifts(
-        catalog, stamps, split, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes, curves
-    )
+    files = (catalog, stamps or [], split)
+    train_redshifts(*files, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes, curves)
 
 
 @app.command()

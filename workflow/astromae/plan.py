@@ -23,7 +23,7 @@ from astromae.site import read_site
 SMALL_JOB_S = 25
 
 #: Rules whose jobs go on where the one before them stopped.
-CONTINUED = ("pretrain", "redshift")
+CONTINUED = ("pretrain", "features", "redshift")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Job:
         What it asks for: threads and GPUs over all its nodes, memory on each, the time limit of its first attempt.
     expected_s
         How long it is expected to take, over all attempts.
+    kept_mb
+        What it leaves on the disk, where its rule says.
     """
 
     rule: str
@@ -48,6 +50,7 @@ class Job:
     memory_mb: int
     minutes: int
     expected_s: float
+    kept_mb: float = 0
 
 
 class _Listener(logging.Filter):
@@ -79,6 +82,7 @@ def _job(said: logging.LogRecord) -> Job:
         asked.get("mem_mb", 0),
         asked.get("runtime", 0),
         asked.get("expected_s", SMALL_JOB_S),
+        asked.get("kept_mb", 0),
     )
 
 
@@ -165,6 +169,8 @@ def describe(jobs: Sequence[Job]) -> str:
         f"Longest chain: {' > '.join(job.rule for job in chain)}, "
         f"{sum(job.expected_s for job in chain) / 3600:,.1f} hours without waiting in the queue.",
     ]
+    if kept_gb := sum(job.kept_mb for job in jobs) * 2**20 / 1e9:
+        lines.append(f"Disk for the features of frozen encoders: {kept_gb:,.1f} GB.")
     for rule in (name for name in CONTINUED if name in rules):
         limits = max((math.ceil(job.expected_s / 60 / job.minutes) for job in rules[rule] if job.minutes), default=1)
         if limits > 1:

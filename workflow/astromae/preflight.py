@@ -24,8 +24,11 @@ from astromae.site import Site, read_site
 #: Time that an answer over the network may take, seconds.
 NETWORK_S = 20
 
-#: Bytes of a galaxy's stamp: five bands of 64 x 64 float16. Features, weights and logs are small beside stamps.
+#: Bytes of a galaxy's stamp: five bands of 64 x 64 float16.
 STAMP_BYTES = 5 * 64 * 64 * 2
+
+#: Disk that is wanted over what stamps and features take: weights, logs, predictions, files half made.
+DISK_MARGIN = 1.5
 
 #: Where the small jobs write, seen from the root of the project.
 FOLDER = Path("results/preflight")
@@ -38,9 +41,9 @@ def preflight(settings: Mapping[str, Any]) -> None:
     ----------
     settings
         `gpus` of a training; `minutes`, the longest time limit among rules with a GPU; `galaxies` that are
-        expected; `addresses` that jobs fetch from, folders or URLs; `latency_s`, the time until a file of a
-        node must be seen; `wait_s`, the time that a small job may stay in the queue; `status_command`, by
-        which Snakemake asks for the state of jobs.
+        expected; `features_mb`, the disk that frozen encoders' features are expected to take; `addresses` that jobs
+        fetch from, folders or URLs; `latency_s`, the time until a file of a node must be seen; `wait_s`, the time that
+        a small job may stay in the queue; `status_command`, by which Snakemake asks for the state of jobs.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def preflight(settings: Mapping[str, Any]) -> None:
         If anything would fail; the message counts the findings, which are printed one by one.
     """
     site = read_site()
-    findings = [*_disk(settings["galaxies"]), *_addresses(settings["addresses"], "here")]
+    findings = [*_disk(settings["galaxies"], settings["features_mb"]), *_addresses(settings["addresses"], "here")]
     if missing := [name for name in ("sbatch", "squeue", "sinfo", "scontrol") if shutil.which(name) is None]:
         findings.append(f"no {', '.join(missing)} here. Run on a login node of the cluster.")
     else:
@@ -75,9 +78,14 @@ def probe(addresses: list[str], output: Path) -> None:
     write_json(output, {"gpus": gpus, "cuda": built, "unreached": list(_addresses(addresses, "a node"))})
 
 
-def _disk(galaxies: int) -> Iterator[str]:
-    free, need = shutil.disk_usage("results").free, galaxies * STAMP_BYTES * 2
-    log(f"disk: {free / 1e9:.0f} GB free under results, {need / 1e9:.1f} GB wanted for {galaxies:,} galaxies")
+def _disk(galaxies: int, features_mb: float) -> Iterator[str]:
+    free = shutil.disk_usage("results").free
+    stamps, features = galaxies * STAMP_BYTES, features_mb * 2**20
+    need = DISK_MARGIN * (stamps + features)
+    log(
+        f"disk: {free / 1e9:.0f} GB free under results, {need / 1e9:.1f} GB wanted for {galaxies:,} galaxies: "
+        f"{stamps / 1e9:.1f} GB of stamps, {features / 1e9:.1f} GB of features, and half as much again"
+    )
     if free < need:
         yield (
             f"results has {free / 1e9:.0f} GB free, and {galaxies:,} galaxies want {need / 1e9:.0f} GB. "

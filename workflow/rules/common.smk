@@ -97,8 +97,8 @@ def as_json(value):
 
 
 def repeated(name):
-    """Return a parameter that gives every file of the input `name` as its own --name option."""
-    return lambda wildcards, input: " ".join(f"--{name.replace('_', '-')} {file}" for file in input[name])
+    """Return a parameter that gives every file of the input `name`, if there is one, as its own --name option."""
+    return lambda wildcards, input: " ".join(f"--{name.replace('_', '-')} {file}" for file in input.get(name, []))
 
 
 def named(option, names, each=1):
@@ -114,16 +114,28 @@ def untracked(value):
     return lambda wildcards, resources: value
 
 
-def memory_mb(base, per_input_mb=0):
-    """Return memory that grows to twice with the attempts, and with the inputs where they are held."""
-    if not per_input_mb:
-        return lambda wildcards, attempt: base * min(1 + attempt, 4) // 2
-    return lambda wildcards, input, attempt: math.ceil(base + per_input_mb * mb_of(input)) * min(1 + attempt, 4) // 2
+def memory_mb(base):
+    """Return memory that grows to twice with the attempts."""
+    return lambda wildcards, attempt: base * min(1 + attempt, 4) // 2
 
 
-def mb_of(files):
-    """Return the size of input files; of stamps that are still to be cut where some are missing."""
-    return files.size_mb if all(map(os.path.exists, files)) else GALAXIES * STAMP_MB
+def training_mb(processes):
+    """Return a training's memory, which grows to twice with the attempts.
+
+    Each process wants its 3 GB. On a CPU the stamps are held besides, where the inputs have any; with GPUs they go
+    there in blocks, and a quarter of them keeps those that do not fit at hand in the system's cache.
+    """
+    part = 0.25 if GPUS else 1.2
+    return lambda wildcards, input, attempt: (
+        math.ceil(3000 * processes + part * mb_of_stamps(input.get("stamps", []))) * min(1 + attempt, 4) // 2
+    )
+
+
+def mb_of_stamps(shards):
+    """Return the size of shards, or what is expected of them where some are still to be made."""
+    if all(map(os.path.exists, shards)):
+        return sum(map(os.path.getsize, shards)) / 2**20
+    return GALAXIES * STAMP_MB
 
 
 def minutes(first):
@@ -346,14 +358,21 @@ def redshift_recipe(wildcards):
     )
 
 
+def shares_features(model):
+    """Return whether a model reads a frozen encoder's features, computed once for all models, from a file."""
+    return model["pretrained"] and model["frozen"] and config["training"]["share_features"]
+
+
 def redshift_inputs(wildcards):
-    """Return catalogue and stamps, a model's pretrained encoder, and its features where models share them."""
-    large = {"catalog": CATALOG, "stamps": SHARDS}
+    """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
+    large = {"catalog": CATALOG}
     model = config["models"][wildcards.model]
+    if model["inception"] or (model["encoder"] and not shares_features(model)):
+        large["stamps"] = SHARDS
     if model["pretrained"]:
         folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
         large["encoder"] = f"{folder}/weights.safetensors"
-        if model["frozen"] and config["training"]["share_features"]:
+        if shares_features(model):
             large["features"] = f"{folder}/features.h5"
     return by_content(**large)
 

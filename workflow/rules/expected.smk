@@ -12,6 +12,9 @@ from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
 GALAXIES = config["embedded"]["galaxies"] if SURVEY == "embedded" else 659_857
 FIELDS = {"embedded": GALAXIES / config["embedded"]["galaxies_per_field"], "sdss": 250_000}
 
+# Of a stored feature: float16.
+FEATURE_BYTES = 2
+
 # MB of a galaxy's stamp in memory.
 STAMP_MB = math.prod(STAMP_SHAPE) * np.dtype(PIXEL_TYPE).itemsize / 2**20
 
@@ -100,6 +103,22 @@ def features_s(wildcards):
     """Return how long a frozen encoder's features are expected to take, in seconds."""
     views = finetuning_stamps(wildcards.experiment) + galaxies_in(wildcards.experiment, ["val", "test"])
     return training_s(views * CORE_S["features"][kind_of(wildcards.encoder)], min(GPUS, 1))
+
+
+def features_mb(wildcards):
+    """Return the disk that a frozen encoder's features are expected to take, in MB."""
+    views = finetuning_stamps(wildcards.experiment) + galaxies_in(wildcards.experiment, ["val", "test"])
+    return math.ceil(views * config["backbones"][wildcards.encoder]["width"] * FEATURE_BYTES / 2**20)
+
+
+def features_to_keep_mb():
+    """Return the disk that all features of a run are expected to take, in MB."""
+    kept = 0
+    for experiment in PRETRAINED:
+        models = [config["models"][name] for name in EXPERIMENTS[experiment]["models"]]
+        for encoder in {model["encoder"] for model in models if shares_features(model)}:
+            kept += len(SEEDS) * features_mb(Wildcards(fromdict={"experiment": experiment, "encoder": encoder}))
+    return kept
 
 
 def redshift_s(wildcards):

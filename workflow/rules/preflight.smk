@@ -13,6 +13,7 @@ rule preflight:
                 "gpus": config["training"]["gpus"],
                 "minutes": TRAINING_MINUTES,
                 "galaxies": GALAXIES,
+                "features_mb": features_to_keep_mb(),
                 "addresses": {
                     "embedded": [],
                     "cube": [config["cube"]["path"]],

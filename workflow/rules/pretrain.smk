@@ -57,7 +57,7 @@ rule pretrain:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=TRAINING_MINUTES, expected_s=pretraining_s),
+        **training_job(mem_mb=training_mb(max(1, GPUS)), runtime=TRAINING_MINUTES, expected_s=pretraining_s),
     params:
         launch=launcher(),
         stamps=repeated("stamps"),
@@ -117,9 +117,7 @@ rule features:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(
-            min(GPUS, 1), 1, mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=minutes(720), expected_s=features_s
-        ),
+        **training_job(min(GPUS, 1), 1, mem_mb=training_mb(1), runtime=720, expected_s=features_s, kept_mb=features_mb),
     params:
         encoder=subpath(input.weights, parent=True),
         stamps=repeated("stamps"),

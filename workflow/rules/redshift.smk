@@ -26,7 +26,7 @@ rule redshift:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=memory_mb(3000, per_input_mb=1.2), runtime=720, expected_s=redshift_s),
+        **training_job(mem_mb=training_mb(max(1, GPUS)), runtime=720, expected_s=redshift_s),
     params:
         launch=launcher(),
         stamps=repeated("stamps"),

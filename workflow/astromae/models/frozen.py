@@ -87,7 +87,10 @@ class _PackedBlock:
 
 
 class FrozenEncoder:
-    """The features of an encoder whose weights no longer change.
+    """The features of an encoder whose weights no longer change, as float16: what is stored of them.
+
+    float16 keeps eleven bits of a feature and bfloat16, in which a mixed-precision encoder multiplies, eight. Features
+    are rounded here, so that a model that runs its encoder sees the same numbers as one that reads them from a file.
 
     On a CPU under autocast to bfloat16 the weights are packed at the first call, and matrix products are
     in bfloat16, norms and sums of the residual stream in float32, as autocast has them. Elsewhere it is the
@@ -109,7 +112,10 @@ class FrozenEncoder:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Return the mean over patch tokens, shape (n, width), float32, of images (n, bands, side, side)."""
+        """Return the mean over patch tokens, shape (n, width), float16, of images (n, bands, side, side)."""
+        return self._mean(images).half()
+
+    def _mean(self, images: Tensor) -> Tensor:
         bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         if images.device.type != "cpu" or not bfloat16 or not torch.backends.mkldnn.is_available():
             return self.encoder.features(images)
@@ -122,4 +128,4 @@ class FrozenEncoder:
             x = torch.cat([encoder.class_token.expand(len(x), -1, -1), x], dim=1)
             for block in blocks:
                 x = block(x)
-            return encoder.norm(x)[:, 1:].mean(dim=1)
+            return x[:, 1:].mean(dim=1)

@@ -54,7 +54,8 @@ class RedshiftModel(nn.Module):
             self.encoder = build_encoder(backbone, side, "finetune").requires_grad_(not self.frozen)
             self.frozen_encoder = FrozenEncoder(self.encoder) if self.frozen else None
             width = self.encoder.width
-            self.adapter = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
+            # With the epsilon of He et al.'s and timm's norm after global pooling.
+            self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
             image_widths["encoder"] = width
         if branches["inception"]:
             self.inception = Inception()
@@ -83,7 +84,7 @@ class RedshiftModel(nn.Module):
         return self
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return the encoder's features (n, width), without gradients where it is frozen."""
+        """Return the encoder's features (n, width); where it is frozen, without gradients and as float16."""
         if self.frozen:
             return self.frozen_encoder.features(images)
         return self.encoder.features(images)
@@ -108,7 +109,7 @@ class RedshiftModel(nn.Module):
         parts = []
         if self.encoder is not None:
             features = self.encode(images) if features is None else features
-            parts.append(self.image_heads["encoder"](self.adapter(features)))
+            parts.append(self.image_heads["encoder"](self.adapter(features.to(self.output.weight.dtype))))
         if self.inception is not None:
             parts.append(self.image_heads["inception"](self.inception(images)))
         if self.magnitude is not None:

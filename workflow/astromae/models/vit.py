@@ -151,9 +151,22 @@ class Encoder(nn.Module):
         Patch size, embedding width, number of blocks and of attention heads.
     pcm
         None for plain blocks, else a mapping with `kernel` and `groups` of the parallel convolution.
+    norm
+        Whether a layer norm ends it. A masked autoencoder's has one, before the decoder. For fine-tuning He et al.
+        leave it out and normalise the mean of the tokens instead (timm's ``global_pool="avg"`` with its `fc_norm`);
+        so does AstroMAE's released network.
     """
 
-    def __init__(self, side: int, patch: int, width: int, depth: int, heads: int, pcm: dict[str, int] | None):
+    def __init__(
+        self,
+        side: int,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        pcm: dict[str, int] | None,
+        norm: bool = True,
+    ):
         super().__init__()
         self.patch, self.width = patch, width
         self.embed = nn.Linear(patch * patch * len(BANDS), width)
@@ -162,12 +175,12 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, **pcm) for _ in range(depth)
         )
-        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.norm = nn.LayerNorm(width, eps=1e-6) if norm else nn.Identity()
         self.apply(initialise)
         nn.init.normal_(self.class_token, std=0.02)
 
-    def forward(self, patches: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Encode all patches, or the visible ones.
+    def tokens(self, patches: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Run the blocks over all patches, or over the visible ones; the final norm is left out.
 
         Parameters
         ----------
@@ -190,11 +203,15 @@ class Encoder(nn.Module):
         x = torch.cat([self.class_token.expand(len(x), -1, -1).to(x.dtype), x], dim=1)
         for block in self.blocks:
             x = block(x)
-        return self.norm(x)
+        return x
+
+    def forward(self, patches: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Encode patches for a decoder: `tokens`, and then the final norm."""
+        return self.norm(self.tokens(patches, keep))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the mean over patch tokens, shape (n, width), of images (n, bands, side, side)."""
-        tokens = self(patchify(images, self.patch))[:, 1:]
+        """Return the mean over patch tokens before any final norm, (n, width), of images (n, bands, side, side)."""
+        tokens = self.tokens(patchify(images, self.patch))[:, 1:]
         return tokens.to(torch.promote_types(tokens.dtype, torch.float32)).mean(dim=1)
 
 
@@ -208,20 +225,21 @@ def build_encoder(backbone: dict[str, Any], side: int, phase: str) -> Encoder:
     side
         Pixels on a side of its images.
     phase
-        ``pretrain`` or ``finetune``: which kernel the parallel convolution has.
+        ``pretrain`` or ``finetune``: which kernel the parallel convolution has, and whether there is a final norm.
     """
     pcm = backbone["pcm"] and {
         "kernel": backbone["pcm"][f"{phase}_kernel"],
         "groups": backbone["pcm"]["groups"],
     }
-    return Encoder(side, backbone["patch"], backbone["width"], backbone["depth"], backbone["heads"], pcm)
+    sizes = (backbone[key] for key in ("patch", "width", "depth", "heads"))
+    return Encoder(side, *sizes, pcm, norm=phase == "pretrain")
 
 
 def load_pretrained(encoder: Encoder, weights: dict[str, Tensor]) -> None:
     """Load pretrained weights, zero-padding smaller convolution kernels to the encoder's.
 
     Wang et al. 2022 pad the 1x1 kernels of pretraining to 3x3 before fine-tuning; the padded encoder
-    computes the same function.
+    computes the same features. The final norm of pretraining is left out where the encoder has none.
 
     Raises
     ------
@@ -231,6 +249,8 @@ def load_pretrained(encoder: Encoder, weights: dict[str, Tensor]) -> None:
     own = encoder.state_dict()
     padded = {}
     for name, weight in weights.items():
+        if name.startswith("norm.") and isinstance(encoder.norm, nn.Identity):
+            continue
         if name in own and weight.ndim == 4 and weight.shape[-1] < own[name].shape[-1]:
             margin = (own[name].shape[-1] - weight.shape[-1]) // 2
             weight = F.pad(weight, (margin,) * 4)

@@ -16,6 +16,7 @@ from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import build_encoder, choose_attention
 from astromae.training.bench_eager import Eager
+from astromae.training.optimiser import adamw
 from astromae.training.provenance import device_name
 from astromae.training.runtime import choose_precision, make_fabric
 from astromae.training.scaling import Scaling
@@ -111,24 +112,24 @@ def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
     return {name: stamps * rounds / total for name, total in spent.items()}
 
 
-def _trained(fabric: Fabric, model: nn.Module) -> tuple[nn.Module, Any]:
-    """Return a model and its optimiser as training has them."""
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+def _trained(fabric: Fabric, model: nn.Module, settings: dict[str, Any]) -> tuple[nn.Module, Any]:
+    """Return a model and its optimiser as training has them; `settings` of its phase."""
+    optimiser = adamw(model, settings["optimiser"])
     choose_attention(model.train(), fabric.device)
     return fabric.setup(model, optimiser)
 
 
 def _pretraining(
-    fabric: Fabric, configuration: dict[str, Any], mask_ratio: float, name: str, views: Views
+    fabric: Fabric, configuration: dict[str, Any], settings: dict[str, Any], name: str, views: Views
 ) -> tuple[Timed, Timed, float]:
     """Return an epoch of bare steps on one batch, one of the loop with its views, and the MFLOP of a stamp."""
     encoder = build_encoder(configuration["backbones"][name], views.crop, "pretrain")
-    model, optimiser = _trained(fabric, MaskedAutoencoder(encoder, configuration["decoder"], False))
+    model, optimiser = _trained(fabric, MaskedAutoencoder(encoder, configuration["decoder"], False), settings)
     random = generator(0, "masks", device=fabric.device)
 
     def train(batches: Iterator[Tensor]) -> None:
         for images in batches:
-            masks = random_masks(len(images), len(encoder.positions), mask_ratio, random)
+            masks = random_masks(len(images), len(encoder.positions), settings["mask_ratio"], random)
             fabric.backward(model(images, *masks))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -144,10 +145,14 @@ def _pretraining(
 
 
 def _finetuning(
-    fabric: Fabric, model: RedshiftModel, batch: tuple[Tensor, Tensor, Tensor], features: Tensor | None = None
+    fabric: Fabric,
+    model: RedshiftModel,
+    settings: dict[str, Any],
+    batch: tuple[Tensor, Tensor, Tensor],
+    features: Tensor | None = None,
 ) -> Timed:
     """Return a step of a redshift model."""
-    wrapped, optimiser = _trained(fabric, model)
+    wrapped, optimiser = _trained(fabric, model, settings)
     images, magnitudes, redshifts = batch
 
     def step() -> None:
@@ -210,7 +215,7 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
     }
     for name in ("plain", "pcm"):
         step, loop, result[f"pretrain_{name}_mflop"] = _pretraining(
-            fabric, configuration, experiment["pretraining"]["mask_ratio"], name, views(0.0)
+            fabric, configuration, experiment["pretraining"], name, views(0.0)
         )
         rates = _rates(len(stamps), 2 * seconds, step=step, loop=loop)
         result |= {f"pretrain_{name}_{what}": rate for what, rate in rates.items()}
@@ -226,7 +231,8 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
         torch.rand(batch_size, generator=random).to(device),
     )
     alone = {f"finetune_{name}_step": RedshiftModel(chosen | off, backbone, crop) for name, off in BRANCHES.items()}
-    works = {name: _finetuning(fabric, model, batch) for name, model in alone.items()}
+    settings = experiment["finetuning"]
+    works = {name: _finetuning(fabric, model, settings, batch) for name, model in alone.items()}
     model, shared = (RedshiftModel(chosen, backbone, crop) for _ in range(2))
     features = shared.to(device).encode(batch[0])
     eager = Eager(chosen, backbone, tuple(part.cpu() for part in batch), str(device))
@@ -234,8 +240,8 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
         batch_size,
         3 * seconds,
         **works,
-        finetune_step=_finetuning(fabric, model, batch),
-        finetune_shared_step=_finetuning(fabric, shared, batch, features),
+        finetune_step=_finetuning(fabric, model, settings, batch),
+        finetune_shared_step=_finetuning(fabric, shared, settings, batch, features),
         finetune_eager=lambda: eager.seconds("finetune"),
     )
     result["finetune_over_eager"] = result["finetune_step"] / result["finetune_eager"]

@@ -54,6 +54,12 @@ def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarr
     }
 
 
+def refuse(path: Path, marks: dict[str, str], found: dict[str, str]) -> None:
+    """Say why a state with the marks `found` is not continued by a step with others; an old one may lack some."""
+    changed = [name for name, mark in marks.items() if found.get(name) != mark]
+    log(f"starting anew, not continuing {path}: it was made with another {' and another '.join(changed)}")
+
+
 class Checkpoint:
     """The latest two states of one training step, in a folder outside the workflow's outputs.
 
@@ -99,8 +105,7 @@ class Checkpoint:
         for path in sorted(self.folder.glob(f"{self.step}.*.checkpoint")):
             state = None if path == self.path else _read(path)
             if state is not None:
-                changed = [name for name, mark in self.marks.items() if state["marks"][name] != mark]
-                log(f"starting anew, not continuing {path}: it was made with another {' and another '.join(changed)}")
+                refuse(path, self.marks, state.get("marks", {}))
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a state, keeping the one before it."""

@@ -3,8 +3,13 @@
 A frozen encoder maps a view to the same features whichever model asks, and views depend on seed,
 epoch and batch alone (`astromae.training.views`). So one pass over every epoch's views serves all
 models of an experiment with that encoder, which then train without running it.
+
+The file grows epoch by epoch beside its place, with a note of the epochs that are on the disk, so that a step that was
+killed goes on after the last of them.
 """
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +22,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from astromae.errors import InputError
-from astromae.files import atomic_path, write_checksum
+from astromae.files import sha256, write_json, write_text
 from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
-from astromae.progress import Ticker
+from astromae.progress import Ticker, log
+from astromae.training.checkpoint import fingerprint, refuse
 from astromae.training.liveness import require_alive
 from astromae.training.parallel import WHOLE, Share
 from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
-from astromae.training.sources import open_stamps
+from astromae.training.sources import NoStamps, open_stamps
 from astromae.training.subsets import EVALUATED, members
 from astromae.training.views import Views, source_size
+
+#: Type of a stored feature (`astromae.models.frozen`).
+FEATURE_TYPE = np.dtype("<f2")
 
 
 def pretrained_encoder(folder: Path, backbone: dict[str, Any], side: int) -> Encoder:
@@ -49,7 +58,7 @@ def pretrained_encoder(folder: Path, backbone: dict[str, Any], side: int) -> Enc
 
 
 def finetuning_views(
-    stamps: Sequence[Path],
+    stamps: Sequence[Path] | None,
     split: Path,
     subset: str,
     scaling: dict[str, Any],
@@ -58,10 +67,13 @@ def finetuning_views(
     device: torch.device,
     share: Share = WHOLE,
 ) -> tuple[np.ndarray, Views]:
-    """Return object ids and views of one subset as fine-tuning sees them."""
+    """Return object ids and views of one subset as fine-tuning sees them; with no `stamps` views without pixels."""
     objid = members(split, [subset])
     crop = recipe["scaling"]["crop"]
-    source = open_stamps(stamps, objid, source_size(crop, recipe["augmentation"]), device)
+    if stamps is None:
+        source = NoStamps(len(objid), device)
+    else:
+        source = open_stamps(stamps, objid, source_size(crop, recipe["augmentation"]), device)
     settings = recipe["finetuning"]
     return objid, Views(
         source,
@@ -98,13 +110,13 @@ def write_features(
     seed
         Seed of order and augmentation, the same as the models'.
     output
-        HDF5 file to write: `train` (epochs, n, width) and `val`, `test` (n, width), float32, each
+        HDF5 file to write: `train` (epochs, n, width) and `val`, `test` (n, width), float16, each
         beside its `{subset}_objid`.
 
     Raises
     ------
     InputError
-        If the encoder is dead: its features do not differ between stamps.
+        If the encoder is dead: its features do not differ between stamps, or if they are no finite float16.
     """
     fabric = make_fabric(recipe["runtime"])
     model = pretrained_encoder(encoder, recipe["backbone"], recipe["scaling"]["crop"]).to(fabric.device).eval()
@@ -114,27 +126,102 @@ def write_features(
 
     def compute(images: Tensor) -> np.ndarray:
         with fabric.autocast():
-            return frozen.features(images).cpu().numpy()
+            features = frozen.features(images).cpu().numpy()
+        if not np.isfinite(features).all():
+            raise InputError(f"{encoder}: features that are no finite float16; pretrain with a lower learning rate")
+        return features
 
-    with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
-        for subset in EVALUATED:
-            objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, fabric.device)
-            file[f"{subset}_objid"] = objid
-            features = np.concatenate([compute(images) for _, _, images in views.plain()])
-            file[subset] = features
+    views = {
+        subset: finetuning_views(stamps, split, subset, scaling, recipe, seed, fabric.device)
+        for subset in ("train", *EVALUATED)
+    }
+    data = [part for objid, view in views.values() for part in (objid, view.stamps.identity())]
+    weights = [weight.cpu().numpy() for weight in model.state_dict().values()]
+    growing = _GrowingFile(output, fingerprint("features", recipe, seed, scaling, *data, *weights))
+    objid, training = views["train"]
+    if not growing.epochs:
+        evaluated = {
+            subset: np.concatenate([compute(images) for _, _, images in views[subset][1].plain()])
+            for subset in EVALUATED
+        }
+        for subset, features in evaluated.items():
             require_alive(torch.from_numpy(features), f"{encoder}, subset {subset}")
-        objid, views = finetuning_views(stamps, split, "train", scaling, recipe, seed, fabric.device)
-        file["train_objid"] = objid
-        train = file.create_dataset("train", (epochs, len(objid), model.width), "f4")
-        ticker = Ticker(f"features {recipe['name']}", epochs * len(views), "batches")
-        for epoch in range(epochs):
-            rows = np.empty(train.shape[1:], "f4")
-            for _, positions, images in views.epoch(epoch):
-                rows[positions.numpy()] = compute(images)
-                ticker.advance()
-            train[epoch] = rows
-        ticker.close()
-    write_checksum(output)
+        growing.lay_out(
+            {f"{subset}_objid": ids for subset, (ids, _) in views.items()} | evaluated,
+            (epochs, len(objid), model.width),
+        )
+    ticker = Ticker(f"features {recipe['name']}", epochs * len(training), "batches")
+    ticker.count = growing.epochs * len(training)
+    for epoch in range(growing.epochs, epochs):
+        rows = np.empty((len(objid), model.width), FEATURE_TYPE)
+        for _, positions, images in training.epoch(epoch):
+            rows[positions.numpy()] = compute(images)
+            ticker.advance()
+        growing.append(rows)
+    ticker.close()
+    growing.finish()
+
+
+class _GrowingFile:
+    """A file of features that is written epoch by epoch, and continued after its process was killed.
+
+    The HDF5 library lays the file out; the features of an epoch are then written to their place in it like those of
+    any other file, and counted in a note beside it once they are on the disk.
+
+    Parameters
+    ----------
+    output
+        The finished file.
+    marks
+        `fingerprint` of the step; a file with others is begun anew.
+
+    Attributes
+    ----------
+    epochs
+        Epochs that are written.
+    """
+
+    def __init__(self, output: Path, marks: dict[str, str]):
+        self.output, self.marks, self.epochs = output, marks, 0
+        self.path, self.note = (output.with_name(f".{output.name}.{part}") for part in ("partial", "epochs.json"))
+        if self.path.exists() and self.note.exists():
+            said = json.loads(self.note.read_text())
+            if said["marks"] != marks:
+                refuse(self.path, marks, said["marks"])
+            else:
+                self.epochs = said["epochs"]
+                log(f"continuing after epoch {self.epochs} in {self.path}")
+
+    def lay_out(self, arrays: dict[str, np.ndarray], shape: tuple[int, int, int]) -> None:
+        """Write everything but the training features, which have this shape."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.note.unlink(missing_ok=True)
+        with h5py.File(self.path, "w") as file:
+            for name, array in arrays.items():
+                file[name] = array
+            train = file.create_dataset("train", shape, FEATURE_TYPE, fill_time="never")
+            train[-1, -1, -1] = 0  # Gives all of it its place.
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write the features (n, width) of the next epoch."""
+        with h5py.File(self.path) as file:
+            start = file["train"].id.get_offset()
+        try:
+            with open(self.path, "r+b") as file:
+                file.seek(start + self.epochs * rows.nbytes)
+                file.write(rows.data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"{self.path}: {error.strerror}; the same command continues from there") from error
+        self.epochs += 1
+        write_json(self.note, {"marks": self.marks, "epochs": self.epochs})
+
+    def finish(self) -> None:
+        """Put the file in its place. Its checksum comes first: reading it all takes long, and may be repeated."""
+        write_text(self.output.with_name(f"{self.output.name}.sha256"), f"{sha256(self.path)}\n")
+        os.replace(self.path, self.output)
+        self.note.unlink()
 
 
 @dataclass
@@ -149,6 +236,10 @@ class FeatureBank:
 
     path: Path
 
+    def identity(self) -> dict[str, str]:
+        """Return the SHA-256 of the file, as the step that made it has written it down."""
+        return {"features": self.path.with_name(f"{self.path.name}.sha256").read_text().strip()}
+
     def _read(self, subset: str, objid: np.ndarray, index: Any) -> Tensor:
         with h5py.File(self.path) as file:
             if not np.array_equal(file[f"{subset}_objid"][:], objid):
@@ -158,9 +249,9 @@ class FeatureBank:
             return torch.from_numpy(file[subset][index])
 
     def epoch(self, objid: np.ndarray, epoch: int) -> Tensor:
-        """Return the training features of an epoch's views, (n, width), float32, in `objid`'s order."""
+        """Return the training features of an epoch's views, (n, width), float16, in `objid`'s order."""
         return self._read("train", objid, epoch)
 
     def subset(self, subset: str, objid: np.ndarray) -> Tensor:
-        """Return the features of the plain stamps of `val` or `test`, (n, width), float32."""
+        """Return the features of the plain stamps of `val` or `test`, (n, width), float16."""
         return self._read(subset, objid, slice(None))

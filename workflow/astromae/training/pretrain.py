@@ -126,7 +126,8 @@ def pretrain(
     label = f"pretrain {recipe['name']}"
     attempt = Attempt(label, checkpoint, deadline, Curves(curves if fabric.is_global_zero else None), cost)
     compile_if_wanted(autoencoder, recipe["runtime"])
-    rows = fit(fabric, autoencoder, losses, validate, settings, attempt, objid, len(views))
+    with deadline:
+        rows = fit(fabric, autoencoder, losses, validate, settings, attempt, objid, len(views))
     seen = len(objid) * settings["epochs"]
     record = provenance(recipe, seed, marks, seen, cost)
     if not fabric.is_global_zero:

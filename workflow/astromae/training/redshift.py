@@ -80,7 +80,7 @@ def train_redshifts(
     Parameters
     ----------
     catalog, stamps, split
-        Catalogue, shards and split of the experiment.
+        Catalogue, shards and split of the experiment. A model that reads features and no pixels opens no shard.
     scaling
         Content of its scaling file.
     recipe
@@ -117,9 +117,13 @@ def train_redshifts(
     cost = Cost(fabric)
     device, share = fabric.device, share_of(fabric)
     table = pd.read_parquet(catalog).set_index("objid")
+    bank = FeatureBank(features) if features else None
+    reads_pixels = branches["inception"] or (branches["encoder"] and not bank)
 
     def load(subset: str) -> Galaxies:
-        objid, views = finetuning_views(stamps, split, subset, scaling, recipe, seed, device, share)
+        objid, views = finetuning_views(
+            stamps if reads_pixels else None, split, subset, scaling, recipe, seed, device, share
+        )
         rows = table.loc[objid]
         require_finite(rows, ["z", *(MAGNITUDES if branches["magnitude"] else [])], catalog)
         magnitudes = Scaling(**scaling).magnitudes(rows[MAGNITUDES].to_numpy(np.float64))
@@ -135,26 +139,18 @@ def train_redshifts(
         network.encoder.load_state_dict(pretrained_encoder(encoder, recipe["backbone"], crop).state_dict())
     # Redshifts are positive and small; starting at their mean saves the epochs that would find it.
     nn.init.constant_(network.output.bias, scaling["redshift_mean"])
-    bank = FeatureBank(features) if features else None
     known = {s: bank.subset(s, g.objid) if bank else None for s, g in evaluated.items()}
-    reads_images = branches["inception"] or (branches["encoder"] and not bank)
 
     encoder_weights = [p.detach().numpy() for p in network.encoder.parameters()] if branches["pretrained"] else []
     labels = [g.redshifts.cpu().numpy() for g in (train, evaluated["val"])]
     data = (train.objid, train.magnitudes.cpu().numpy(), *labels, train.views.stamps.identity(), *encoder_weights)
-    marks = fingerprint("redshift", recipe, seed, scaling, *data)
+    marks = fingerprint("redshift", recipe, seed, scaling, *data, *([bank.identity()] if bank else []))
     step = f"redshift-{recipe['experiment']}-{recipe['model']}-seed{seed}"
     checkpoint = Checkpoint(checkpoints, step, marks)
 
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         of_epoch = bank.epoch(train.objid, epoch) if bank else None
-        if reads_images:
-            views = train.views.epoch(epoch, first)
-        else:
-            views = (
-                (batch, positions, None) for batch, positions in enumerate(train.views.order(epoch)[first:], first)
-            )
-        for _, positions, images in views:
+        for _, positions, images in train.views.epoch(epoch, first):
             own = positions[share.of(len(positions))]
             here = own.to(device)
             features = of_epoch[own].to(device) if bank else None
@@ -168,7 +164,8 @@ def train_redshifts(
     label = f"{recipe['experiment']} {recipe['model']}"
     attempt = Attempt(label, checkpoint, deadline, Curves(curves if fabric.is_global_zero else None), cost)
     compile_if_wanted(network, recipe["runtime"])
-    rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
+    with deadline:
+        rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
 
     seen = len(train.objid) * settings["epochs"]
     record = provenance(recipe, seed, marks, seen, cost)

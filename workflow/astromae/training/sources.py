@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
@@ -15,11 +15,13 @@ from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.progress import log, track
 from astromae.stamps.shards import StampSet
+from astromae.training.memory import free_memory
+from astromae.training.parallel import processes
 
 #: Part of the free memory that stamps may fill.
 MEMORY_FRACTION = 0.5
 
-#: Stamps that are hashed at a time.
+#: Stamps that are read, or hashed, at a time.
 BLOCK = 4096
 
 
@@ -31,11 +33,39 @@ class StampSource(Protocol):
     def __len__(self) -> int:
         """Return the number of stamps."""
 
-    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor | None]:
         """Yield the stamps (n, 5, size, size) at each of several lists of positions, on `device`."""
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels as 32 bytes: the same wherever the stamps are held."""
+
+
+@dataclass(frozen=True)
+class NoStamps:
+    """The stamps of galaxies whose pixels nobody reads: they are counted and dealt to batches, and None.
+
+    Attributes
+    ----------
+    count
+        Their number.
+    device
+        The training device.
+    """
+
+    count: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Return the number of stamps."""
+        return self.count
+
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[None]:
+        """Yield None for each of several lists of positions."""
+        return (None for _ in positions)
+
+    def identity(self) -> np.ndarray:
+        """Return no bytes."""
+        return np.empty(0, np.uint8)
 
 
 class ResidentStamps:
@@ -91,7 +121,8 @@ class MappedStamps:
         """Return the number of stamps."""
         return len(self.objid)
 
-    def _read(self, positions: Tensor) -> Tensor:
+    def read(self, positions: Tensor) -> Tensor:
+        """Read the stamps at some positions; raise InputError if a pixel is not finite."""
         objid = self.objid[positions.numpy()]
         images = torch.from_numpy(self.shards.read(objid, self.size))
         check_finite(images, objid)
@@ -102,7 +133,7 @@ class MappedStamps:
         with ThreadPoolExecutor(1) as reader:
             ahead = None
             for here in positions:
-                reading = reader.submit(self._read, here)
+                reading = reader.submit(self.read, here)
                 if ahead is not None:
                     yield ahead.result().to(self.device)
                 ahead = reading
@@ -112,7 +143,7 @@ class MappedStamps:
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels, which are read for it once."""
         starts = track(range(0, len(self), BLOCK), "stamps to identify", unit=f"blocks of {BLOCK}")
-        return _sha256(self._read(torch.arange(start, min(start + BLOCK, len(self)))) for start in starts)
+        return _sha256(self.read(torch.arange(start, min(start + BLOCK, len(self)))) for start in starts)
 
 
 def _sha256(blocks: Iterable[Tensor]) -> np.ndarray:
@@ -133,15 +164,11 @@ def check_finite(images: Tensor, objid: np.ndarray) -> None:
         )
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the free bytes of a device's memory."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
-
-
 def open_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: torch.device) -> StampSource:
     """Open the stamps of some galaxies: resident on the device where they fit, else mapped.
+
+    Every process of a training needs all of them, since batches are drawn at random. Each GPU has its own copy, which
+    goes there in blocks. Several processes on the CPU of one node map the shards, whose pages the system keeps once.
 
     Parameters
     ----------
@@ -162,10 +189,13 @@ def open_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: to
     needed = len(objid) * len(BANDS) * size * size * np.dtype(np.float16).itemsize
     free = free_memory(device)
     what = f"{len(objid)} stamps of {size} px, {needed / 1e9:.2f} GB; {free / 1e9:.1f} GB are free on {device}"
-    if needed > MEMORY_FRACTION * free:
+    mapped = MappedStamps(stamps, objid, size, device)
+    if needed > MEMORY_FRACTION * free or (device.type == "cpu" and processes()[0] > 1):
         log(f"reading from the shards, batch by batch: {what}")
-        return MappedStamps(stamps, objid, size, device)
+        return mapped
     log(f"held in memory: {what}")
-    images = torch.from_numpy(StampSet(stamps).read(objid, size))
-    check_finite(images, objid)
-    return ResidentStamps(images.to(device))
+    images = torch.empty(len(objid), len(BANDS), size, size, dtype=torch.float16, device=device)
+    for start in range(0, len(objid), BLOCK):
+        block = torch.arange(start, min(start + BLOCK, len(objid)))
+        images[block[0] : block[-1] + 1] = mapped.read(block)
+    return ResidentStamps(images)

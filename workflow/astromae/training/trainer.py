@@ -17,6 +17,7 @@ from astromae.models.vit import choose_attention
 from astromae.progress import Ticker
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.curves import Curves
+from astromae.training.optimiser import adamw
 from astromae.training.parallel import require_share, share_of, synchronise_batchnorm
 from astromae.training.provenance import Cost
 from astromae.training.schedule import learning_rate
@@ -34,6 +35,9 @@ MARGIN_S = 120.0
 class Deadline:
     """Knows when a step must stop: after SIGTERM, or shortly before its time limit.
 
+    SIGTERM is caught inside its ``with`` block, which is around `fit`. Before and after that there is no state to
+    save, and SIGTERM does what it did before.
+
     Parameters
     ----------
     minutes
@@ -46,7 +50,16 @@ class Deadline:
         if minutes is not None:
             self.end = time.monotonic() + 60 * minutes - min(3 * minutes, MARGIN_S)
         self.terminated = False
-        signal.signal(signal.SIGTERM, self._terminate)
+
+    def __enter__(self) -> "Deadline":
+        """Catch SIGTERM from now on."""
+        self.former = signal.signal(signal.SIGTERM, self._terminate)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the former handler back."""
+        # None stands for a handler that Python did not install and cannot put back.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if self.former is None else self.former)
 
     def _terminate(self, number: int, frame: object) -> None:
         self.terminated = True
@@ -132,15 +145,10 @@ def fit(
         require_share(share, len(objid) // batches)
         synchronise_batchnorm(model)
     chosen = settings["optimiser"]
-    optimiser = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad],
-        lr=chosen["learning_rate"],
-        betas=tuple(chosen["betas"]),
-        weight_decay=chosen["weight_decay"],
-        fused=True,
-    )
+    optimiser = adamw(model, chosen)
     bare = model
     model, optimiser = fabric.setup(model, optimiser)
+    precision = fabric.strategy.precision  # with 16-mixed it scales the loss, by a factor that it learns
     state = fabric.broadcast(checkpoint.load() if fabric.is_global_zero else None)
     if state is None:
         state = {"epoch": 0, "batch": 0, "total": 0.0, "rows": []}
@@ -148,6 +156,7 @@ def fit(
     else:
         bare.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
+        precision.load_state_dict(state["precision"])
         cost.resume(state["cost"])
         last_good = _last_good(checkpoint, state)
     rows, first, total = state["rows"], state["batch"], state["total"]
@@ -192,7 +201,8 @@ def fit(
                     )
                 state = {"epoch": epoch, "batch": batch, "total": total, "rows": rows, "cost": cost.spent()}
                 if fabric.is_global_zero:
-                    checkpoint.save(state | {"model": bare.state_dict(), "optimiser": optimiser.state_dict()})
+                    of_training = {"model": bare, "optimiser": optimiser, "precision": precision}
+                    checkpoint.save(state | {name: part.state_dict() for name, part in of_training.items()})
                 fabric.barrier()
                 saved, last_good = time.monotonic(), _last_good(checkpoint, state)
             if stop:

@@ -17,6 +17,13 @@ from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 from astromae.training.sources import StampSource
 
+#: Standard deviation of a normal distribution over the median of its absolute values.
+NORMAL_MAD = 1.4826
+
+#: Coefficients of u^2 and u^3 in the sum of the squares of the bicubic kernel's four weights, where u = t (1 - t) for a
+#: position t between two pixels: exact for Keys' kernel with torch's parameter, -3/4.
+KEYS_SQUARES = -27 / 8, -17 / 4
+
 #: Whole pixels that a resampling kernel reads beyond the two that enclose a position.
 KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
 
@@ -86,6 +93,52 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
     return F.grid_sample(images.float(), grid, interpolation, "zeros", align_corners=False)
 
 
+def pixel_noise(images: Tensor) -> Tensor:
+    """Estimate the white part of the pixel noise of stamps (n, 5, size, size): standard deviations (n, 5), float32.
+
+    From the differences between the outermost pixels and their inner neighbours, which galaxies hardly reach; the
+    median passes over companions.
+    """
+    x = images.float()
+    steps = [x[..., a, :] - x[..., b, :] for a, b in ((0, 1), (-1, -2))]
+    steps += [x[..., a] - x[..., b] for a, b in ((0, 1), (-1, -2))]
+    return torch.cat(steps, dim=-1).abs().median(dim=-1).values * (NORMAL_MAD / math.sqrt(2))
+
+
+def lost_variance(maps: Tensor, crop: int, size: int, interpolation: str) -> Tensor:
+    """Return the fraction of white noise's variance that resampling takes from each pixel of a view.
+
+    A pixel is a sum of pixels with weights that add up to one; their squares add up to less, by how much depends on
+    where between the pixels it lies. Neighbours that are correlated keep more: `pixel_noise` then finds less noise,
+    and the product of the two is right to first order in their correlation.
+
+    Parameters
+    ----------
+    maps, crop, interpolation
+        As for `turn`.
+    size
+        Pixels on a side of the stamps.
+
+    Returns
+    -------
+    Tensor
+        Shape (n, crop, crop); zero where a view shows nothing of its stamp.
+    """
+    axis = torch.arange(crop, device=maps.device, dtype=torch.float32) - (crop - 1) / 2
+    # Positions in the stamp, (n, x or y, crop, crop).
+    at = maps[:, :, :1, None] * axis + maps[:, :, 1:, None] * axis[:, None] + (size - 1) / 2
+    t = at - at.floor()
+    if interpolation == "bilinear":
+        kept = t.square() + (1 - t).square()
+    elif interpolation == "bicubic":
+        u = t * (1 - t)
+        kept = 1 + u.square() * (KEYS_SQUARES[0] + KEYS_SQUARES[1] * u)
+    else:
+        kept = torch.ones_like(t)
+    inside = ((at >= 0) & (at <= size - 1)).all(dim=1)
+    return (1 - kept[:, 0] * kept[:, 1]).clamp_(min=0) * inside
+
+
 def centre(images: Tensor, crop: int) -> Tensor:
     """Return the central `crop` pixels of images (n, 5, size, size)."""
     start = (images.shape[-1] - crop) // 2
@@ -109,7 +162,7 @@ class Views:
     Attributes
     ----------
     stamps
-        Where the stamps come from; `source_size` pixels on a side.
+        Where the stamps come from; `source_size` pixels on a side. Views of `NoStamps` are None.
     scaling, augmentation, crop, noise_sigma
         How stamps become views; the noise is Gaussian, in scaled pixels.
     batch_size
@@ -138,27 +191,41 @@ class Views:
         order = torch.randperm(len(self.stamps), generator=generator(self.seed, "order", epoch))
         return [order[b.start : b.stop] for b in batches(len(order), self.batch_size)]
 
-    def view(self, stamps: Tensor, epoch: int, batch: int, n: int) -> Tensor:
-        """Return the augmented view (part, 5, crop, crop), float32, of this process's stamps of a batch of `n`."""
-        random = generator(self.seed, "augment", epoch, batch, device=stamps.device)
-        part = self.share.of(n)
-        maps = random_maps(n, self.augmentation, random)[part]
-        scaled = self.scaling.pixels(turn(stamps, maps, self.crop, self.augmentation["interpolation"]))
-        if self.noise_sigma and scaled.device.type == "cpu":
-            add_noise(scaled, self.noise_sigma, torch.randint(2**32, (n, 2), generator=random)[part])
-        elif self.noise_sigma:
-            noise = torch.randn((n, *scaled.shape[1:]), generator=random, device=stamps.device)
-            scaled.add_(noise[part], alpha=self.noise_sigma)
-        return scaled
+    def view(self, stamps: Tensor | None, epoch: int, batch: int, n: int) -> Tensor | None:
+        """Return the augmented view (part, 5, crop, crop), float32, of this process's stamps of a batch of `n`.
 
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor]]:
+        What resampling takes from the pixel noise is added back as Gaussian noise, so that networks are trained on
+        stamps as noisy as those that they are tested on.
+        """
+        if stamps is None:
+            return None
+        random = generator(self.seed, "augment", epoch, batch, device=stamps.device)
+        interpolation = self.augmentation["interpolation"]
+        maps = random_maps(n, self.augmentation, random)[self.share.of(n)]
+        view = turn(stamps, maps, self.crop, interpolation)
+        lost = lost_variance(maps, self.crop, stamps.shape[-1], interpolation).sqrt_()
+        noise = self._add_noise(torch.zeros_like(view), 1.0, n, random).mul_(lost[:, None])
+        view.addcmul_(noise, pixel_noise(stamps)[:, :, None, None])
+        scaled = self.scaling.pixels(view)
+        return self._add_noise(scaled, self.noise_sigma, n, random) if self.noise_sigma else scaled
+
+    def _add_noise(self, images: Tensor, sigma: float, n: int, random: torch.Generator) -> Tensor:
+        """Add Gaussian noise to this process's images of a batch of `n`, in place."""
+        part = self.share.of(n)
+        if images.device.type == "cpu":
+            add_noise(images, sigma, torch.randint(2**32, (n, 2), generator=random)[part])
+            return images
+        noise = torch.randn((n, *images.shape[1:]), generator=random, device=images.device)
+        return images.add_(noise[part], alpha=sigma)
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         """Yield number, positions (on the CPU) and this process's view of every batch of an epoch from `first` on."""
         order = self.order(epoch)[first:]
         own = [positions[self.share.of(len(positions))] for positions in order]
         for batch, (positions, stamps) in enumerate(zip(order, self.stamps.batches(own), strict=True), first):
             yield batch, positions, self.view(stamps, epoch, batch, len(positions))
 
-    def plain(self, share: Share = WHOLE) -> Iterator[tuple[slice, int, Tensor]]:
+    def plain(self, share: Share = WHOLE) -> Iterator[tuple[slice, int, Tensor | None]]:
         """Yield stamps in order, batch by batch, cropped and scaled but not augmented.
 
         Parameters
@@ -175,4 +242,5 @@ class Views:
         parts = [batch[share.of(len(batch))] for batch in whole]
         order = [torch.arange(part.start, part.stop) for part in parts]
         for batch, part, stamps in zip(whole, parts, self.stamps.batches(order), strict=True):
-            yield slice(part.start, part.stop), len(batch), self.scaling.pixels(centre(stamps, self.crop))
+            images = None if stamps is None else self.scaling.pixels(centre(stamps, self.crop))
+            yield slice(part.start, part.stop), len(batch), images
