@@ -117,7 +117,7 @@ report: paper
 
 # Whatever else ARGS names, nothing but `downloads` is run.
 plan: preset env
-	@$(BIN)/snakemake downloads --until downloads --quiet all --cores 1 $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+	@$(BIN)/snakemake downloads $(ARGS) --until downloads --quiet host reason progress rules --cores 1 $(if $(PRESET),--configfile $(PRESET_FILE))
 	$(BIN)/astromae plan --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
 cluster-check: env preset
