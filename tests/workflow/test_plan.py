@@ -201,20 +201,20 @@ def test_a_plan_follows_from_skyservers_counts(project):
 
 
 @pytest.mark.parametrize("target", [(), ("stamps",)])
-def test_the_corner_says_what_it_downloads_and_starts_nothing_else(project, target):
+def test_the_corner_says_what_it_downloads_and_starts_nothing_else(fresh_project, target):
     """As `make plan PRESET=corner` calls it; nobody listens at the server's address."""
     preset = ("--configfile", "workflow/presets/corner.yaml", "--config", "sdss={server: http://127.0.0.1:9}")
-    recipe = re.search(r"snakemake downloads \$\(ARGS\) (.*?) \$\(if", (project.folder / "Makefile").read_text())[
+    recipe = re.search(r"snakemake downloads \$\(ARGS\) (.*?) \$\(if", (fresh_project.folder / "Makefile").read_text())[
         1
     ].split()
-    ran = project.snakemake("downloads", *target, *recipe, *preset)
+    ran = fresh_project.snakemake("downloads", *target, *recipe, *preset)
     assert ran.returncode == 0, ran.stdout
     said = {line[:14].strip(): line[14:].strip() for line in ran.stdout.splitlines()}
     assert said["galaxies"] == "2,070   on 810 fields, by sdss.expected of the configuration, not yet counted"
     assert (said["to download"][:7], said["requests"][:5]) == ("10.1 GB", "4,050")
     assert "SkyServer gave no counts: http://127.0.0.1:9/dr17: no connection" in ran.stdout
-    assert not (project.folder / "results/catalog/counts.json").exists()
-    assert not list(project.folder.glob("results/**/*.parquet"))
+    assert not (fresh_project.folder / "results/catalog/counts.json").exists()
+    assert not list(fresh_project.folder.glob("results/**/*.parquet"))
 
 
 def test_make_plan_says_what_a_run_takes(project):
