@@ -115,8 +115,10 @@ report: paper
 	done
 	ls results/report/index.html results/report/snakemake.*
 
+# Whatever else ARGS names, nothing but `downloads` is run.
 plan: preset env
-	@$(BIN)/astromae plan --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+	@$(BIN)/snakemake downloads $(ARGS) --until downloads --quiet host reason progress rules --cores 1 $(if $(PRESET),--configfile $(PRESET_FILE))
+	$(BIN)/astromae plan --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
 
 cluster-check: env preset
 	@$(BIN)/snakemake preflight --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))

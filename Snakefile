@@ -26,6 +26,7 @@ else:
 
     include: "workflow/rules/expected.smk"
     include: "workflow/rules/survey.smk"
+    include: "workflow/rules/downloads.smk"
     include: "workflow/rules/stamps.smk"
     include: "workflow/rules/pretrain.smk"
     include: "workflow/rules/redshift.smk"

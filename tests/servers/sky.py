@@ -49,6 +49,7 @@ def small_sky(galaxies: int = 240, seed: int = 3) -> dict[str, dict[str, list]]:
             "rerun": 301,
             "camcol": camcol,
             "field": field,
+            "fieldID": int(encode_objid(run, camcol, field, 0)),
             "clean": 1,
             "mode": 1,
             "insideMask": 0,
@@ -93,7 +94,20 @@ def small_sky(galaxies: int = 240, seed: int = 3) -> dict[str, dict[str, list]]:
 
 SPEC_COLUMNS = ("specObjID", "bestObjID", "ra", "dec", "z", "zErr", "class", "zWarning", "targetType", "survey")
 PHOTO_COLUMNS = (
-    *("objID", "ra", "dec", "run", "rerun", "camcol", "field", "clean", "mode", "insideMask", "calibStatus_r"),
+    *(
+        "objID",
+        "ra",
+        "dec",
+        "run",
+        "rerun",
+        "camcol",
+        "field",
+        "fieldID",
+        "clean",
+        "mode",
+        "insideMask",
+        "calibStatus_r",
+    ),
     *(f"modelMag_{band}" for band in BANDS),
     *(f"extinction_{band}" for band in BANDS),
     "petroMag_r",

@@ -13,6 +13,9 @@ import pytest
 import yaml
 from astromae.survey.archive import frame_address
 from astromae.survey.catalog import deal_fields
+from astromae.survey.counts import ask_counts
+from servers.sdss import Server
+from servers.sky import small_sky
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
 TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper", "results_page"]
@@ -180,6 +183,43 @@ def test_a_chunk_gets_time_by_its_fields(project, tmp_path):
         shutil.rmtree(catalog.parent)
     assert after.pop(0) == 880
     assert set(after.values()) == {20}
+
+
+def test_a_plan_follows_from_skyservers_counts(project):
+    """Before they are known it reckons with the preset's 250,000 fields; the small sky's fit into one a chunk."""
+    arguments = (*PAPER, "--config", "survey=sdss")
+
+    def limits():
+        ran = project.snakemake("--dry-run", "stamps", *arguments)
+        return set(re.findall(r"^rule cut:.*?\bruntime=(\d+)", ran.stdout, re.M | re.S))
+
+    assert limits() == {"230"}
+    counted = project.folder / "results/catalog/counts.json"
+    http = {"queries_per_minute": 60, "timeout_s": 5, "tries": 1, "backoff_s": 1}
+    try:
+        with Server(tables=small_sky()) as server:
+            selection = {"server": server.skyserver, "release": 17, "selection": "spectroscopic", "cuts": {}}
+            assert ask_counts(selection, http, counted).fields < 1000
+        assert limits() == {"20"}
+    finally:
+        shutil.rmtree(counted.parent)
+
+
+@pytest.mark.parametrize("target", [(), ("stamps",)])
+def test_the_corner_says_what_it_downloads_and_starts_nothing_else(fresh_project, target):
+    """As `make plan PRESET=corner` calls it; nobody listens at the server's address."""
+    preset = ("--configfile", "workflow/presets/corner.yaml", "--config", "sdss={server: http://127.0.0.1:9}")
+    recipe = re.search(r"snakemake downloads \$\(ARGS\) (.*?) \$\(if", (fresh_project.folder / "Makefile").read_text())[
+        1
+    ].split()
+    ran = fresh_project.snakemake("downloads", *target, *recipe, *preset)
+    assert ran.returncode == 0, ran.stdout
+    said = {line[:14].strip(): line[14:].strip() for line in ran.stdout.splitlines()}
+    assert said["galaxies"] == "2,070   on 810 fields, by sdss.expected of the configuration, not yet counted"
+    assert (said["to download"][:7], said["requests"][:5]) == ("10.1 GB", "4,050")
+    assert "SkyServer gave no counts: http://127.0.0.1:9/dr17: no connection" in ran.stdout
+    assert not (fresh_project.folder / "results/catalog/counts.json").exists()
+    assert not list(fresh_project.folder.glob("results/**/*.parquet"))
 
 
 def test_make_plan_says_what_a_run_takes(project):

@@ -121,6 +121,20 @@ def user_catalog(
     write_user_catalog(table, settings, http, chunks, output)
 
 
+@app.command("downloads")
+def downloads(
+    settings: Annotated[
+        Any, typer.Option(parser=_json, metavar="JSON", help="The survey, and what it is asked and fetched from.")
+    ],
+    catalog: Annotated[Path, typer.Option(help="Catalogue of the run, which need not exist yet.")],
+    counted: Annotated[Path, typer.Option(help="SkyServer's counts (JSON), written where they are not known yet.")],
+) -> None:
+    """Count the configured galaxies and fields on SkyServer, and say what a run downloads."""
+    from astromae.survey.downloads import say_downloads
+
+    print(say_downloads(settings, catalog, counted))
+
+
 @app.command("cut")
 def cut_stamps(
     catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],

@@ -6,11 +6,32 @@ import numpy as np
 
 from astromae.stamps.fields import fields_of_chunks
 from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
+from astromae.survey.counts import Counts, expected_counts, known_counts, listed_counts
 
-# Galaxies and fields of the catalogue. Of the real survey, whose catalogue is not known before it is fetched, the
-# published sample's; cuts make it less.
-GALAXIES = config["embedded"]["galaxies"] if SURVEY == "embedded" else 659_857
-FIELDS = {"embedded": GALAXIES / config["embedded"]["galaxies_per_field"], "sdss": 250_000}
+# SkyServer's counts of the configured selection, which `make plan` asks for.
+COUNTED = "results/catalog/counts.json"
+
+
+def reckoned_counts():
+    """Return the galaxies and fields to reckon with: those of the catalogue or SkyServer's counts once they are
+    known, a list's rows, or what the configuration expects."""
+    if SURVEY == "embedded":
+        embedded = config["embedded"]
+        fields = math.ceil(embedded["galaxies"] / embedded["galaxies_per_field"])
+        return Counts(embedded["galaxies"], fields, "embedded.galaxies of the configuration")
+    if SURVEY == "cube":
+        return Counts(659_857, 0, "the published cube")
+    if config["sdss"]["table"] is not None:
+        return listed_counts(config["sdss"]["table"]) or expected_counts(config["sdss"]["expected"])
+    try:
+        known = known_counts(SDSS_SELECTION, CATALOG, COUNTED)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return known or expected_counts(config["sdss"]["expected"])
+
+
+RECKONED = reckoned_counts()
+GALAXIES = RECKONED.galaxies
 
 # Of a stored feature: float16.
 FEATURE_BYTES = 2
@@ -44,7 +65,7 @@ def counted_fields(changed):
 
 def fields_of_chunk(wildcards):
     """Return how many fields a chunk has: as the catalogue says, or as expected where it does not yet."""
-    expected = math.ceil(FIELDS[SURVEY] / len(CHUNKS))
+    expected = math.ceil(RECKONED.fields / len(CHUNKS))
     if not os.path.exists(CATALOG):
         return expected
     return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), expected)

@@ -36,6 +36,12 @@ SPECTROSCOPY: Mapping[str, type] = MappingProxyType({"s.specObjID": np.uint64, "
 #: Name of the only column of a counting query.
 COUNT = "galaxies"
 
+#: Columns of a query that sizes up a selection before it is fetched, and their SQL: rows, of which an object with
+#: two spectra has two; objects; and the fields that they lie on, five frames each.
+TOTALS: Mapping[str, str] = MappingProxyType(
+    {"spectra": "COUNT(*)", "galaxies": "COUNT(DISTINCT p.objID)", "fields": "COUNT(DISTINCT p.fieldID)"}
+)
+
 # The names that the configuration gives to cuts, and their SQL. Positions are the fibre's, as in the
 # partitions: SpecObjAll is a thousand times smaller than PhotoObjAll, so the server finds a range in it sooner.
 _CUTS = {
@@ -66,31 +72,39 @@ class Selection:
     cuts: Mapping[str, Any]
 
 
-_SPECTRA = "SpecObjAll AS s JOIN PhotoObjAll AS p ON p.objID = s.bestObjID"
+# The joins belong to the selections: a galaxy that has no row in Photoz or galSpecInfo is left out.
+_TABLES = (
+    "SpecObjAll AS s JOIN PhotoObjAll AS p ON p.objID = s.bestObjID "
+    "JOIN Photoz AS q ON q.objID = p.objID JOIN galSpecInfo AS g ON g.specObjID = s.specObjID"
+)
+
+# Good redshifts of galaxies that SDSS-I and II took spectra of, with clean photometry outside the masks.
+_GOOD = (
+    "s.class = 'GALAXY'",
+    "s.zWarning = 0",
+    "s.targetType = 'SCIENCE'",
+    "s.survey = 'sdss'",
+    "p.clean = 1",
+    "p.insideMask = 0",
+)
 
 SELECTIONS: Mapping[str, Selection] = MappingProxyType(
     {
-        # Pasquet et al. 2019, section 2: the Main Galaxy Sample. The joins belong to the selection, since a
-        # galaxy that has no row in Photoz or galSpecInfo is left out. With release 12 it is their query.
+        # Pasquet et al. 2019, section 2: the Main Galaxy Sample, targets from bit 6 (64) on. With release 12 it is
+        # their query.
         "pasquet2019": Selection(
-            f"{_SPECTRA} JOIN Photoz AS q ON q.objID = p.objID JOIN galSpecInfo AS g ON g.specObjID = s.specObjID",
-            (
-                "s.class = 'GALAXY'",
-                "s.zWarning = 0",
-                "s.targetType = 'SCIENCE'",
-                "s.survey = 'sdss'",
-                "g.primtarget >= 64",
-                "p.clean = 1",
-                "p.insideMask = 0",
-            ),
+            _TABLES,
+            (*_GOOD, "g.primtarget >= 64"),
             {"z_min": 0.0, "z_max": 0.4, "petro_r_max": 17.8, "ra": None, "dec": None},
         ),
-        # Every galaxy with a good redshift, good photometry (clean, calibrated under photometric conditions)
-        # and a primary detection; reaches z ~ 0.65 and beyond with the luminous red galaxies of BOSS.
+        # The published cube, as nearly as its labels tell: the query above without its three cuts on target,
+        # redshift and magnitude, by which users of the cube arrive at the Main Galaxy Sample. No document states
+        # how it was selected; 0.65 is where the redshifts end in figures 9 to 11 of the AstroMAE paper.
+        # docs/real-sdss.md says what of this is known and what is a guess.
         "spectroscopic": Selection(
-            _SPECTRA,
-            ("s.class = 'GALAXY'", "s.zWarning = 0", "p.clean = 1", "p.mode = 1", "(p.calibStatus_r & 1) != 0"),
-            {"z_min": 0.0, "z_max": None, "petro_r_max": None, "ra": None, "dec": None},
+            _TABLES,
+            _GOOD,
+            {"z_min": 0.0, "z_max": 0.65, "petro_r_max": None, "ra": None, "dec": None},
         ),
     }
 )
@@ -139,6 +153,11 @@ def count_sql(selection: str, cuts: Mapping[str, Any], ra_deg: tuple[float, floa
 def rows_sql(selection: str, cuts: Mapping[str, Any], ra_deg: tuple[float, float]) -> str:
     """Return the query for the `PHOTOMETRY` and `SPECTROSCOPY` of the galaxies that `count_sql` counts."""
     return _sql(", ".join([*PHOTOMETRY, *SPECTROSCOPY]), selection, {**cuts, "ra": ra_deg})
+
+
+def totals_sql(selection: str, cuts: Mapping[str, Any]) -> str:
+    """Return the query for the `TOTALS` of a whole selection."""
+    return _sql(", ".join(f"{sql} AS {name}" for name, sql in TOTALS.items()), selection, cuts)
 
 
 def _sql(columns: str, name: str, cuts: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ data, and a query that it rejects must not be asked again.
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 import numpy as np
@@ -115,12 +115,17 @@ class SkyServer:
 
     def count(self, sql: str) -> int:
         """Return the number that a counting query answers with; raise as `ask` does."""
+        return self.totals(sql, [COUNT])[COUNT]
 
-        def once() -> int:
-            numbers = self._ask_once(sql, {COUNT: np.int64})[COUNT]
-            if len(numbers) != 1:
-                raise Transient(f"{self.name}: {len(numbers)} rows answer a question for one; query: {sql}")
-            return int(numbers[0])
+    def totals(self, sql: str, columns: Sequence[str]) -> dict[str, int]:
+        """Return the one row of integers that a query of aggregates answers with, by column; raise as `ask` does."""
+
+        def once() -> dict[str, int]:
+            table = self._ask_once(sql, dict.fromkeys(columns, np.int64))
+            rows = len(table[columns[0]])
+            if rows != 1:
+                raise Transient(f"{self.name}: {rows} rows answer a question for one; query: {sql}")
+            return {name: int(values[0]) for name, values in table.items()}
 
         return retrying(once, self.settings)
 

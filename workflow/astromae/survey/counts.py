@@ -1,0 +1,159 @@
+"""How many galaxies a selection has, and on how many fields: asked of SkyServer before anything is fetched."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from astromae.catalog import read_provenance
+from astromae.errors import InputError
+from astromae.files import write_json
+from astromae.survey.http import FetchError
+from astromae.survey.sdss import connect
+from astromae.survey.selections import TOTALS, cuts_of, totals_sql
+
+#: How long a plan waits for SkyServer's counts, seconds; a run itself is more patient.
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The size of a sample.
+
+    Attributes
+    ----------
+    galaxies, fields
+        Galaxies, and fields that they lie on, five frames each.
+    source
+        Where the numbers come from, in words.
+    """
+
+    galaxies: int
+    fields: int
+    source: str
+
+
+def known_counts(settings: Mapping[str, Any], catalog: Path, counted: Path) -> Counts | None:
+    """Return the counts of a selection that were made already, or None.
+
+    Parameters
+    ----------
+    settings
+        server, release, selection and cuts of the configuration's section `sdss`.
+    catalog
+        Catalogue of a run, which counts if it is of the same release, selection and cuts.
+    counted
+        What `ask_counts` wrote, which counts if it was asked about the same.
+    """
+    wanted = _identity(settings)
+    try:
+        made = read_provenance(catalog)
+        if {key: made.get(key) for key in wanted} == wanted:
+            return Counts(made["counts"]["galaxies"], made["counts"]["fields"], f"the catalogue {catalog}")
+    except (InputError, OSError):
+        pass  # There is no catalogue yet, or a damaged one, which the step names that reads it.
+    try:
+        found = json.loads(Path(counted).read_text())
+        if found["selection"] == wanted:
+            return Counts(**found["counts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # Nothing was counted yet, or what was written is of another version.
+    return None
+
+
+def ask_counts(settings: Mapping[str, Any], http: Mapping[str, Any], output: Path) -> Counts:
+    """Ask SkyServer for the counts of a selection, in one query, and write them.
+
+    The server has `PATIENCE_S` for one answer and is asked once: the numbers serve a plan.
+
+    Parameters
+    ----------
+    settings
+        server, release, selection and cuts of the configuration's section `sdss`.
+    http
+        queries_per_minute, timeout_s, tries and backoff_s of the same.
+    output
+        File to write (JSON).
+
+    Raises
+    ------
+    InputError
+        If the settings are wrong.
+    FetchError
+        If SkyServer does not answer, or with something else than counts.
+    """
+    hasty = {**http, "timeout_s": min(PATIENCE_S, http["timeout_s"]), "tries": 1}
+    sky = connect(settings, hasty, Path(output).parent)
+    sql = totals_sql(settings["selection"], cuts_of(settings["selection"], settings["cuts"]))
+    totals = sky.totals(sql, list(TOTALS))
+    counts = Counts(totals["galaxies"], totals["fields"], f"a count by {sky.name}")
+    write_json(output, {"selection": _identity(settings), "counts": asdict(counts), "totals": totals, "sql": sql})
+    return counts
+
+
+def find_counts(
+    settings: Mapping[str, Any], http: Mapping[str, Any], expected: Mapping[str, int], catalog: Path, counted: Path
+) -> tuple[Counts, str | None]:
+    """Return the counts of a selection, and why SkyServer gave none where they are only expected.
+
+    They are those of the catalogue, or of an earlier count, or SkyServer's, or `expected`: the first that there is.
+
+    Parameters
+    ----------
+    settings, http
+        As `ask_counts` takes them.
+    expected
+        galaxies and fields that the configuration states.
+    catalog, counted
+        As `known_counts` takes them; a new count is written to `counted`.
+
+    Raises
+    ------
+    InputError
+        If the settings are wrong.
+    """
+    known = known_counts(settings, catalog, counted)
+    if known is not None:
+        return known, None
+    try:
+        return ask_counts(settings, http, counted), None
+    except FetchError as fault:
+        return expected_counts(expected), str(fault).partition("; query:")[0]
+
+
+def expected_counts(expected: Mapping[str, int]) -> Counts:
+    """Return the counts that the configuration states."""
+    return Counts(expected["galaxies"], expected["fields"], "sdss.expected of the configuration, not yet counted")
+
+
+def listed_counts(table: Path) -> Counts | None:
+    """Return how many galaxies a user's list has, at most each on a field of its own; None if there is no such file.
+
+    A look at the number of rows only: whether they can be used, the step says that reads them.
+    """
+    table = Path(table)
+    try:
+        if table.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq
+
+            rows = pq.read_metadata(table).num_rows
+        elif table.suffix.lower() in (".fits", ".fit"):
+            from astropy.io import fits
+
+            with fits.open(table) as units:
+                rows = max((unit.header["NAXIS2"] for unit in units[1:] if unit.header["NAXIS"] == 2), default=0)
+        else:
+            rows = max(sum(1 for line in open(table, "rb") if line.strip()) - 1, 0)
+    except (OSError, ValueError):
+        return None
+    return Counts(rows, rows, f"the rows of {table}")
+
+
+def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a selection's galaxies depend on, as a catalogue's provenance has it."""
+    return {
+        "release": settings["release"],
+        "selection": settings["selection"],
+        "cuts": cuts_of(settings["selection"], settings["cuts"]),
+    }

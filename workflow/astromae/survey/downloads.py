@@ -1,0 +1,103 @@
+"""What a run fetches from the real survey, said before it starts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from astromae.constants import BANDS
+from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
+from astromae.survey.address import is_remote
+from astromae.survey.counts import Counts, find_counts, listed_counts
+
+#: Mean size of a frame's file, MB: of 15 frames of the archive, three fields in five bands, 2.9 to 3.7 MB.
+FRAME_MB = 3.25
+
+#: What is read of a frame for one galaxy somewhere on it: `bytes_fraction` of `astromae bench stamps`.
+ONE_GALAXY_FRACTION = 0.58
+
+#: MB of a frame's file that a core decodes in a second (x86-64).
+DECODED_MB_S = 10.0
+
+#: Download speed for which the time is stated besides the archive's limit, MB/s: a line of 80 Mbit/s.
+LINE_MB_S = 10.0
+
+#: GB above which the archive asks to be told.
+TELL_GB = 1000.0
+
+
+def bytes_fraction(galaxies_per_field: float) -> float:
+    """Return the part of a frame that is read, on average.
+
+    Reading stops after the rows of the last galaxy. Of n galaxies strewn at random the last one leaves 1 / (n + 1)
+    of a frame unread, less the margins of its stamp and of bzip2's blocks, which are in `ONE_GALAXY_FRACTION`.
+    """
+    return 1 - (1 - ONE_GALAXY_FRACTION) * 2 / (1 + max(galaxies_per_field, 1.0))
+
+
+def say_downloads(settings: Mapping[str, Any], catalog: Path, counted: Path) -> str:
+    """Size up the configured sample, asking SkyServer where nobody did, and say what a run of it fetches.
+
+    Parameters
+    ----------
+    settings
+        `survey`; `selection` and `http` as `counts.find_counts` takes them; `expected`, `table`, `archive`,
+        `partitions` and `download` of the configuration's section `sdss`.
+    catalog, counted
+        Catalogue of the run and the file of its counts, whether or not they exist.
+
+    Raises
+    ------
+    InputError
+        If the settings are wrong.
+    """
+    if settings["survey"] != "sdss":
+        return f"survey: {settings['survey']} downloads nothing."
+    unanswered = None
+    if settings["table"] is None:
+        counts, unanswered = find_counts(
+            settings["selection"], settings["http"], settings["expected"], catalog, counted
+        )
+    else:
+        counts = listed_counts(settings["table"]) or Counts(0, 0, f"{settings['table']}, which is not there")
+    lines = [f"SkyServer gave no counts: {unanswered}"] if unanswered else []
+    return "\n".join([*lines, *_lines(counts, settings)])
+
+
+def _lines(counts: Counts, settings: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the report."""
+    frames = counts.fields * len(BANDS)
+    fraction = bytes_fraction(counts.galaxies / counts.fields) if counts.fields else 0.0
+    read_gb = frames * FRAME_MB * fraction / 1e3
+    kept_gb = counts.galaxies * STAMP_SHAPE[0] * STAMP_SHAPE[1] * STAMP_SHAPE[2] * PIXEL_TYPE.itemsize / 1e9
+    remote, rate = is_remote(settings["archive"]), settings["download"]["requests_per_second"]
+    rows = [
+        ("galaxies", f"{counts.galaxies:,}", f"on {counts.fields:,} fields, by {counts.source}"),
+        ("frames", f"{frames:,}", f"of {len(BANDS)} bands, {frames * FRAME_MB / 1e3:,.1f} GB if read whole"),
+        ("to download" if remote else "to read", f"{read_gb:,.1f} GB", f"{fraction:.2f} of them, to the last galaxy"),
+    ]
+    if settings["table"] is None:
+        queries = 2 * settings["partitions"]
+        per_minute = settings["http"]["queries_per_minute"]
+        rows.append(
+            ("queries", f"{queries:,}", f"to SkyServer, {queries / per_minute:,.1f} min at {per_minute:g} a minute")
+        )
+    if remote:
+        limit_min = frames / rate / 60
+        rows += [
+            ("requests", f"{frames:,}", f"to the archive, {limit_min:,.0f} min at {rate} a second"),
+            (
+                "download",
+                f"{max(limit_min, read_gb * 1e3 / LINE_MB_S / 60):,.0f} min",
+                f"on a line of {LINE_MB_S:g} MB/s; the limit allows {read_gb * 1e3 / limit_min / 60:,.0f} MB/s"
+                if frames
+                else "",
+            ),
+        ]
+    rows += [
+        ("decoding", f"{read_gb * 1e3 / DECODED_MB_S / 3600:,.1f} h", "of one core"),
+        ("disk", f"{kept_gb:,.1f} GB", "of stamps are kept, and no frame"),
+    ]
+    lines = [f"{name:<14}{value:>12}   {words}" for name, value, words in rows]
+    if remote and read_gb > TELL_GB:
+        lines.append("Above 1 TB the archive asks to be told: write to the SDSS help desk before you start.")
+    return lines
