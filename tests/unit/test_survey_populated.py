@@ -15,6 +15,7 @@ from astromae.survey.gaussians import add_galaxies, add_round, psf_components
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import TRUNCATION
 from astromae.survey.neighbours import add_objects, draw_objects
+from astromae.survey.psf import point_spread_function
 from astropy.io import fits
 from census import census
 
