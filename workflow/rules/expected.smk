@@ -9,8 +9,11 @@ from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
 
 # Galaxies and fields of the catalogue. Of the real survey, whose catalogue is not known before it is fetched, the
 # published sample's; cuts make it less.
-GALAXIES = config["embedded"]["galaxies"] if SURVEY == "embedded" else 659_857
-FIELDS = {"embedded": GALAXIES / config["embedded"]["galaxies_per_field"], "sdss": 250_000}
+GALAXIES = config["embedded"]["galaxies"] if SURVEY == "embedded" else len(LISTED.galaxies) if LISTED else 659_857
+FIELDS = {
+    "embedded": GALAXIES / config["embedded"]["galaxies_per_field"],
+    "sdss": LISTED.fields if LISTED else 250_000,
+}
 
 # MB of a galaxy's stamp in memory.
 STAMP_MB = math.prod(STAMP_SHAPE) * np.dtype(PIXEL_TYPE).itemsize / 2**20
@@ -44,7 +47,7 @@ def fields_of_chunk(wildcards):
     expected = math.ceil(FIELDS[SURVEY] / len(CHUNKS))
     if not os.path.exists(CATALOG):
         return expected
-    return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), expected)
+    return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), 0)
 
 
 def cutting_s(wildcards, threads):

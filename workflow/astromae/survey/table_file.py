@@ -35,6 +35,9 @@ _SEPARATORS = ("\t", ";", "|", ",", r"\s+")
 # A line under the header that rules it off, as in Markdown and in tables of fixed width.
 _RULE = re.compile(r"[-+=|:,; \t]*[-=]{2}[-+=|:,; \t]*")
 
+# Stands behind the last cell of every row of text.
+_END = "\x1e"
+
 # Types in the second line of the header of an IPAC table (IRSA).
 _IPAC_TYPES = {"int", "long", "double", "float", "real", "char", "date", "i", "l", "d", "f", "r", "c"}
 
@@ -147,6 +150,9 @@ def _of_text(path: Path, lines: list[str], needed: Collection[str]) -> list[tupl
         found = next(filter(None, (_header(line, needed, rows[:1]) for line in comments)), None)
     if not found:
         line = rows[0] if rows else lines[-1].lstrip("# \t")
+        if first and re.fullmatch(r"[-+.\deE,;|\s]*", line):
+            # Nothing but numbers: whatever is a header stands in the comment before them.
+            line = lines[first - 1].lstrip("# \t")
         return [(name, Column(np.empty(0))) for name in max((_cells(line, sep) for sep in _SEPARATORS), key=len)]
     separator, names = found
     if rows and _RULE.fullmatch(rows[0]):
@@ -171,16 +177,19 @@ def _header(line: str, needed: Collection[str], rows: Iterable[str] = ()) -> tup
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    try:
-        cells = _parse([line], separator).iloc[0]
-    except (ValueError, IndexError):
-        return []
-    return cells.fillna("").tolist()
+    return _parse([line], separator).iloc[0, :-1].tolist()
 
 
 def _parse(lines: list[str], separator: str) -> pd.DataFrame:
+    """Return cells as text; behind each row's last one stands `_END`, since pandas fills up short rows in silence."""
+    end = (" " if separator == r"\s+" else separator) + _END
+    inside = False
+    ended = []
+    for line in lines:
+        inside ^= line.count('"') % 2 == 1
+        ended.append(line.strip(" ") + ("" if inside else end))
     return pd.read_csv(
-        io.StringIO("\n".join(line.strip(" ") for line in lines) + "\n"),
+        io.StringIO("\n".join(ended) + "\n"),
         sep=separator,
         header=None,
         dtype=str,
@@ -198,16 +207,20 @@ def _parsed(path: Path, rows: list[str], separator: str, count: int) -> pd.DataF
         uneven = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if not uneven:
             raise
+        cells, usual = int(uneven[3]) - 1, int(uneven[1]) - 1
         raise InputError(
-            f"{path}: row {uneven[2]} has {uneven[3]} cells, but those before it have {uneven[1]}"
+            f"{path}: row {uneven[2]} has {cells} cells, but those before it have {usual}"
         ) from error
-    width = table.shape[1]
+    ends = (table == _END).to_numpy()
+    cells = np.where(ends.any(axis=1), ends.argmax(axis=1), 0)
+    width = table.shape[1] - 1
     while width > count and (table[width - 1] == "").all():
+        # Every line ends with a separator.
         width -= 1
-    cells = table.iloc[:, :width].notna().sum(axis=1)
-    uneven = cells != count
-    if uneven.any():
-        row = int(uneven.to_numpy().argmax())
+        cells -= 1
+    uneven_rows = cells != count
+    if uneven_rows.any():
+        row = int(uneven_rows.argmax())
         raise InputError(f"{path}: row {row + 1} has {cells[row]} cells, but the header has {count}")
     return table
 
