@@ -154,9 +154,18 @@ def test_the_nearest_of_several_is_taken(tmp_path):
         ("ra,dec\n,5\n", "row 1: ra is nan; every galaxy needs a position"),
         ("ra,dec,run,camcol,field,z\n1,2,94,1,11,17.7\n", "row 1: z is 17.7.*not a magnitude"),
         ("ra,dec,run,camcol,field\n1,2,94,7,11\n", "row 1: camcol is 7; use from 1 to 6"),
-        ("ra,dec,run,camcol,field,objid\n1,2,94,1,11,1.2e18\n", "row 1: objid is '1.2e18'; a number that lost its last digits"),
-        ("ra,dec,run,camcol,field,objid\n1,2,94,1,11,9223372036854775808\n", "row 1: objid is '9223372036854775808'; use a positive whole number"),
-        ("ra,dec,run,camcol,field,objid\n1,2,94,1,11,5\n3,2,94,1,12,5\n", "row 2: objid 5 is also that of row 1, at another place"),
+        (
+            "ra,dec,run,camcol,field,objid\n1,2,94,1,11,1.2e18\n",
+            "row 1: objid is '1.2e18'; a number that lost",
+        ),
+        (
+            "ra,dec,run,camcol,field,objid\n1,2,94,1,11,9223372036854775808\n",
+            "objid is '9223372036854775808'; use a",
+        ),
+        (
+            "ra,dec,run,camcol,field,objid\n1,2,94,1,11,5\n3,2,94,1,12,5\n",
+            "row 2: objid 5 is also that of row 1",
+        ),
     ],
 )
 def test_wrong_lists_are_named(tmp_path, text, message):

@@ -91,7 +91,7 @@ def check_pixels(images: NDArray, source: object) -> None:
         pixels = images[:, index]
         finite = pixels[np.isfinite(pixels)]
         if not len(finite) or finite.min() == finite.max():
-            held = f"{finite[0]:g}" if len(finite) else "no number"
+            held = f"{finite[0] + 0.0:g}" if len(finite) else "no number"
             raise InputError(
                 f"{source}: band {band} holds {held} in every pixel of {len(images)} stamps: it is missing, or lies "
                 "elsewhere along the axis of bands (u, g, r, i, z); pixels in maggies also become 0"

@@ -47,7 +47,6 @@ outlive = "trap : TERM; tee() { trap '' TERM; command tee \"$@\"; }; "
 shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))
 
 
-
 def listed_galaxies():
     """Return the user's own list of galaxies; None where the survey or a bundle decides."""
     if config["survey"] != "sdss" or config["sdss"]["table"] is None or config["bundle"]:

@@ -80,9 +80,9 @@ def exact_identifiers(cells: ArrayLike, name: str, otherwise: str = "", empty_bi
     InputError
         If one is no positive whole number below 2**63, or may have lost digits: names the row, from 1.
     """
-    right = " ".join(filter(None, ["use a positive whole number below 2^63,", otherwise])).rstrip(",")
-    rounded = " ".join(filter(None, ["a number that lost its last digits; store it as an integer or as text,", otherwise]))
-    rounded = rounded.rstrip(",")
+    otherwise = otherwise and f", {otherwise}"
+    right = f"use a positive whole number below 2^63{otherwise}"
+    rounded = f"a number that lost its last digits; store it as an integer or as text{otherwise}"
     values = one_a_row(cells, name)
     if values.dtype.kind in "iu":
         wrong = values <= 0

@@ -22,8 +22,11 @@ SDSS_NULL = -9999.0
 
 #: Text that stands for a missing value, in lower case.
 MISSING_WORDS = frozenset(
-    ("", "-", "--", "---", ".", "...", "?", "\\n", "null", "none", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>")
-    + ("nil", "nd", "undef", "missing", "masked", "1.#ind", "-1.#ind", "1.#qnan", "1.#inf", "-1.#inf", "no value")
+    [
+        "",
+        *"- -- --- . ... ? null none nil nan -nan na n/a #n/a #na <na> nd undef missing masked".split(),
+        *r"\n 1.#ind -1.#ind 1.#qnan 1.#inf -1.#inf".split(),
+    ]
 )
 
 
@@ -185,5 +188,5 @@ def _text(value: Any) -> str:
 def not_right(name: str, row: int, value: Any, right: str) -> InputError:
     """Return the error that a cell is wrong; `name` is the file and column, `row` counts from 0."""
     source, _, column = name.rpartition(": ")
-    shown = _text(value) if isinstance(value, bytes) else value
+    shown = _text(value) if isinstance(value, bytes | str) else value
     return InputError(f"{source}: row {row + 1}: {column} is {shown!r}; {right}")

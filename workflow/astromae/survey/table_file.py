@@ -153,7 +153,8 @@ def _of_text(path: Path, lines: list[str], needed: Collection[str]) -> list[tupl
         if first and re.fullmatch(r"[-+.\deE,;|\s]*", line):
             # Nothing but numbers: whatever is a header stands in the comment before them.
             line = lines[first - 1].lstrip("# \t")
-        return [(name, Column(np.empty(0))) for name in max((_cells(line, sep) for sep in _SEPARATORS), key=len)]
+        divided = (_cells(line, separator) for separator in _SEPARATORS)
+        return [(name, Column(np.empty(0))) for name in next((names for names in divided if len(names) > 1), [line])]
     separator, names = found
     if rows and _RULE.fullmatch(rows[0]):
         del rows[0]
@@ -208,9 +209,7 @@ def _parsed(path: Path, rows: list[str], separator: str, count: int) -> pd.DataF
         if not uneven:
             raise
         cells, usual = int(uneven[3]) - 1, int(uneven[1]) - 1
-        raise InputError(
-            f"{path}: row {uneven[2]} has {cells} cells, but those before it have {usual}"
-        ) from error
+        raise InputError(f"{path}: row {uneven[2]} has {cells} cells, but those before it have {usual}") from error
     ends = (table == _END).to_numpy()
     cells = np.where(ends.any(axis=1), ends.argmax(axis=1), 0)
     width = table.shape[1] - 1
