@@ -87,7 +87,7 @@ def check_pixels(images: NDArray, source: object) -> None:
     """
     if not len(images):
         return
-    for index, (band, noise) in enumerate(zip(BANDS, border_noise(images), strict=True)):
+    for index, band in enumerate(BANDS):
         pixels = images[:, index]
         finite = pixels[np.isfinite(pixels)]
         if not len(finite) or finite.min() == finite.max():
@@ -96,6 +96,7 @@ def check_pixels(images: NDArray, source: object) -> None:
                 f"{source}: band {band} holds {held} in every pixel of {len(images)} stamps: it is missing, or lies "
                 "elsewhere along the axis of bands (u, g, r, i, z); pixels in maggies also become 0"
             )
+    for band, noise in zip(BANDS, border_noise(images), strict=True):
         if noise < LEAST_NOISE_NMGY:
             raise InputError(
                 f"{source}: the sky in band {band} has a noise of {noise:.2g}, where some 0.02 nanomaggies a pixel are "

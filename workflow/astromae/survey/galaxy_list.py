@@ -1,5 +1,6 @@
 """A user's own list of galaxies, read and checked without asking anybody."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from astromae.constants import BANDS
+from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
 from astromae.survey.archive import RERUN
 from astromae.survey.catalog import COLUMNS, FIELD, RANGES
@@ -19,6 +20,9 @@ from astromae.survey.twins import without_twins
 
 #: Columns that a list must have.
 POSITION = ("ra", "dec")
+
+#: Side of a square with the area of a field, 2048 x 1489 px, deg.
+FIELD_SIDE_DEG = math.sqrt(FRAME_COLUMNS * FRAME_ROWS) * PIXEL_SCALE_ARCSEC / 3600
 
 # Columns that SkyServer's replace where it is asked for the field.
 _REPLACED = ("objid", "rerun", *(f"{kind}_{band}" for kind in ("mag", "extinction") for band in BANDS), "petro_r")
@@ -63,8 +67,12 @@ class GalaxyList:
 
     @property
     def fields(self) -> int:
-        """Number of fields that the galaxies lie on; at most, where the list does not say."""
-        return len(self.galaxies[FIELD].drop_duplicates()) if self.has_fields else len(self.galaxies)
+        """Number of fields that the galaxies lie on; about as many, by their positions, where the list does not say."""
+        if self.has_fields:
+            return len(self.galaxies[FIELD].drop_duplicates())
+        ra, dec = (self.galaxies[name].to_numpy() for name in POSITION)
+        cells = np.column_stack([ra * np.cos(np.radians(dec)), dec]) // FIELD_SIDE_DEG
+        return len(np.unique(cells, axis=0))
 
 
 def read_list(path: Path) -> GalaxyList:
