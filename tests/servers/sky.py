@@ -15,6 +15,7 @@ def small_sky(galaxies: int = 240, seed: int = 3) -> dict[str, dict[str, list]]:
     twelfth there is a second spectrum. Behind them stands one object for each cut, which fails that cut alone.
     """
     random = np.random.default_rng(seed)
+    colours = np.random.default_rng([seed, 1])
     spoilers = [
         {"class": "STAR"},
         {"zWarning": 4},
@@ -37,7 +38,8 @@ def small_sky(galaxies: int = 240, seed: int = 3) -> dict[str, dict[str, list]]:
         spoiler = spoilers[number - galaxies] if number >= galaxies else {}
         run, camcol, field = 1000 + int(random.integers(4)), int(random.integers(1, 7)), 100 + int(random.integers(5))
         # As SkyServer writes them: a real has seven digits, a position fifteen.
-        magnitudes = np.round(random.uniform(15.0, 17.5) + np.array([1.9, 0.9, 0.2, -0.1, -0.3]), 5)
+        magnitudes = random.uniform(15.0, 17.5) + np.array([1.9, 0.9, 0.2, -0.1, -0.3])
+        magnitudes = np.round(magnitudes + colours.normal(0, 0.1, len(BANDS)), 5)
         extinction = np.round(random.uniform(0.01, 0.2) * np.array([5.155, 3.793, 2.751, 2.086, 1.479]), 7)
         objid = int(encode_objid(run, camcol, field, number + 1))
         ra, dec = float(np.round(random.uniform(0, 360), 10)), float(np.round(random.uniform(-5, 60), 10))

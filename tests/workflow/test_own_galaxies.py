@@ -65,8 +65,8 @@ def test_positions_become_a_catalogue_and_stamps(fresh_project, server, galaxies
     pd.testing.assert_series_equal(both["z"], both["z_listed"], check_names=False, check_dtype=False)
     for band in BANDS:
         assert (both[f"mag_{band}"] - both[f"mag_{band}_listed"]).abs().max() < 1e-4
-    unmatched = pd.read_csv(results / "catalog/galaxies.unmatched.csv")
-    assert unmatched["row"].tolist() == [1] and "within 2.0 arcsec" in unmatched["reason"][0]
+    left_out = pd.read_csv(results / "catalog/galaxies.left_out.csv")
+    assert left_out["row"].tolist() == [1] and "within 2.0 arcsec" in left_out["reason"][0]
     missing = pd.read_csv(results / "stamps/0000.missing.csv")
     assert len(stamps.objid) + len(missing) == len(catalog) and len(stamps.objid) > 30
 

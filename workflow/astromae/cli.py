@@ -107,7 +107,7 @@ def sdss_merge(
 
 @app.command("user-catalog")
 def user_catalog(
-    table: Annotated[Path, typer.Option(help="List of galaxies (CSV, FITS or Parquet) with ra and dec in degrees.")],
+    table: Annotated[Path, typer.Option(help="List of galaxies (text, FITS, Parquet or VOTable) with ra and dec.")],
     settings: Annotated[
         Any, typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release.")
     ],

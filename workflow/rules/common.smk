@@ -46,13 +46,30 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
 outlive = "trap : TERM; tee() { trap '' TERM; command tee \"$@\"; }; "
 shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))
 
+
+def listed_galaxies():
+    """Return the user's own list of galaxies; None where the survey or a bundle decides."""
+    if config["survey"] != "sdss" or config["sdss"]["table"] is None or config["bundle"]:
+        return None
+    from astromae.survey.galaxy_list import read_list
+
+    try:
+        return read_list(config["sdss"]["table"])
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
 EXPERIMENTS = config["experiments"]
 SEEDS = config["seeds"]
 SURVEY = config["survey"]
 
 # Runs and camera columns of the embedded survey: chunk k of the catalogue is the k-th of them.
 STRIPS = list(itertools.product(config["embedded"]["runs"], config["embedded"]["camcols"]))
-CHUNKS = range(len(STRIPS) if SURVEY == "embedded" else config[SURVEY]["chunks"])
+# A user's own list; it is read at once, so that a wrong one stops the run here, and has no more chunks than fields.
+LISTED = listed_galaxies()
+CHUNKS = range(
+    len(STRIPS) if SURVEY == "embedded" else min(config[SURVEY]["chunks"], LISTED.fields if LISTED else sys.maxsize)
+)
 
 # What is drawn, without what is only shown beside it.
 EMBEDDED = {key: value for key, value in config["embedded"].items() if key != "real_stamps"}

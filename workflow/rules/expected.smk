@@ -6,7 +6,7 @@ import numpy as np
 
 from astromae.stamps.fields import fields_of_chunks
 from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
-from astromae.survey.counts import Counts, expected_counts, known_counts, listed_counts
+from astromae.survey.counts import Counts, expected_counts, known_counts
 
 # SkyServer's counts of the configured selection, which `make plan` asks for.
 COUNTED = "results/catalog/counts.json"
@@ -14,15 +14,15 @@ COUNTED = "results/catalog/counts.json"
 
 def reckoned_counts():
     """Return the galaxies and fields to reckon with: those of the catalogue or SkyServer's counts once they are
-    known, a list's rows, or what the configuration expects."""
+    known, those of a list, or what the configuration expects."""
     if SURVEY == "embedded":
         embedded = config["embedded"]
         fields = math.ceil(embedded["galaxies"] / embedded["galaxies_per_field"])
         return Counts(embedded["galaxies"], fields, "embedded.galaxies of the configuration")
     if SURVEY == "cube":
         return Counts(659_857, 0, "the published cube")
-    if config["sdss"]["table"] is not None:
-        return listed_counts(config["sdss"]["table"]) or expected_counts(config["sdss"]["expected"])
+    if LISTED:
+        return Counts(len(LISTED.galaxies), LISTED.fields, "your list")
     try:
         known = known_counts(SDSS_SELECTION, CATALOG, COUNTED)
     except InputError as error:
@@ -68,7 +68,7 @@ def fields_of_chunk(wildcards):
     expected = math.ceil(RECKONED.fields / len(CHUNKS))
     if not os.path.exists(CATALOG):
         return expected
-    return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), expected)
+    return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), 0)
 
 
 def cutting_s(wildcards, threads):

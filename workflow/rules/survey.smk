@@ -112,7 +112,7 @@ elif SURVEY == "sdss":
         params:
             settings=as_json(SDSS_SELECTION),
             http=untracked(as_json(SDSS_HTTP)),
-            chunks=config["sdss"]["chunks"],
+            chunks=len(CHUNKS),
         shell:
             "python -m astromae user-catalog --table {input.table} --settings {params.settings:q} "
             "--http {params.http:q} --chunks {params.chunks} --output {output.catalog} 2>&1 | tee {log}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.files import atomic_path, write_checksum
+from astromae.photometry_checks import check_magnitudes
 from astromae.progress import log
 
 #: The columns that every catalogue has, in order; `chunk` is added when it is written.
@@ -44,8 +45,8 @@ _UNITS = {
     "chunk": "stamps job that cuts the galaxy: the fields in order of run, camcol, field, dealt to equal shares",
 }
 
-# First and last value that can be: the identifiers' bits bound run and field (SDSS "Photometric ObjIDs").
-_RANGES = {
+#: First and last value that can be: the identifiers' bits bound run and field (SDSS "Photometric ObjIDs").
+RANGES = {
     "ra": (0.0, 360.0),
     "dec": (-90.0, 90.0),
     "run": (1, 65535),
@@ -58,7 +59,8 @@ _RANGES = {
 def deal_fields(fields: pd.DataFrame, chunks: int) -> NDArray[np.int32]:
     """Deal galaxies to chunks by their field, so that every field is read by one job only.
 
-    The fields, sorted by run, camcol and field, are cut into `chunks` runs of equal length (to one field).
+    The fields, sorted by run, camcol and field, are cut into `chunks` runs of equal length (to one field). Chunks
+    beyond the number of fields stay empty.
 
     Parameters
     ----------
@@ -75,12 +77,12 @@ def deal_fields(fields: pd.DataFrame, chunks: int) -> NDArray[np.int32]:
     Raises
     ------
     InputError
-        If there are fewer fields than chunks.
+        If `chunks` is not positive.
     """
     codes = fields.groupby(FIELD, sort=True).ngroup().to_numpy()
     count = int(codes.max()) + 1 if len(codes) else 0
-    if not 1 <= chunks <= count:
-        raise InputError(f"chunks: {chunks} for a catalogue on {count} fields; use 1 to {count}")
+    if chunks < 1:
+        raise InputError(f"chunks: {chunks}; use 1 or more")
     # The first (count modulo chunks) chunks have one field more, as numpy.array_split deals them.
     sizes = np.full(chunks, count // chunks) + (np.arange(chunks) < count % chunks)
     return np.repeat(np.arange(chunks, dtype=np.int32), sizes)[codes]
@@ -107,11 +109,11 @@ def write_catalog(
     Raises
     ------
     InputError
-        If a galaxy occurs twice, a value is out of its range, or there are fewer fields than chunks.
+        If a galaxy occurs twice, a value is out of its range, or magnitudes cannot be measured ones.
     """
     further = [name for name in catalog.columns if name not in COLUMNS]
     catalog = catalog[[*COLUMNS, *further]].sort_values([*FIELD, "objid"], kind="stable", ignore_index=True)
-    for name, (low, high) in _RANGES.items():
+    for name, (low, high) in RANGES.items():
         wrong = catalog[~catalog[name].between(low, high)]
         if len(wrong):
             raise InputError(
@@ -122,6 +124,7 @@ def write_catalog(
     if len(twice):
         raise InputError(f"{output}: {len(twice)} galaxies occur more than once, the first of them {twice.iloc[0]}")
     catalog = catalog.astype(dict(COLUMNS))
+    check_magnitudes(catalog[[f"mag_{band}" for band in BANDS]].to_numpy(), provenance.get("source", output))
     catalog.insert(len(COLUMNS), "chunk", deal_fields(catalog[FIELD], chunks))
     fields = len(catalog[FIELD].drop_duplicates())
     metadata = {
@@ -130,7 +133,28 @@ def write_catalog(
         "units": {**_UNITS, **units},
     }
     write_table(output, catalog, metadata)
-    log(f"{output}: {len(catalog)} galaxies on {fields} fields in {chunks} chunks")
+    log(f"{output}: {len(catalog)} galaxies on {fields} fields in {min(chunks, fields)} chunks")
+    say_missing(output, catalog)
+
+
+def say_missing(output: Path, catalog: pd.DataFrame) -> None:
+    """Print which columns of a catalogue lack values, and in how many rows."""
+    lacking = catalog.isna().sum()
+    if lacking.any():
+        words = ", ".join(f"{name} {count}" for name, count in lacking.items() if count)
+        log(f"{output}: galaxies without a value: {words}")
+
+
+def write_left_out(output: Path, left_out: pd.DataFrame) -> None:
+    """Write the rows of a catalogue's source that are left out, with the reason, beside the catalogue.
+
+    The file has the catalogue's name with the suffix ``.left_out.csv``.
+    """
+    path = Path(output).with_suffix(".left_out.csv")
+    with atomic_path(path) as temporary:
+        left_out.to_csv(temporary, index=False)
+    if len(left_out):
+        log(f"{output}: {len(left_out)} rows are left out, with the reason in {path.name}")
 
 
 def write_table(output: Path, table: pd.DataFrame, metadata: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from astromae.catalog import read_provenance
 from astromae.errors import InputError
 from astromae.files import write_json
+from astromae.survey.galaxy_list import read_list
 from astromae.survey.http import FetchError
 from astromae.survey.sdss import connect
 from astromae.survey.selections import TOTALS, cuts_of, totals_sql
@@ -127,27 +128,10 @@ def expected_counts(expected: Mapping[str, int]) -> Counts:
     return Counts(expected["galaxies"], expected["fields"], "sdss.expected of the configuration, not yet counted")
 
 
-def listed_counts(table: Path) -> Counts | None:
-    """Return how many galaxies a user's list has, at most each on a field of its own; None if there is no such file.
-
-    A look at the number of rows only: whether they can be used, the step says that reads them.
-    """
-    table = Path(table)
-    try:
-        if table.suffix.lower() == ".parquet":
-            import pyarrow.parquet as pq
-
-            rows = pq.read_metadata(table).num_rows
-        elif table.suffix.lower() in (".fits", ".fit"):
-            from astropy.io import fits
-
-            with fits.open(table) as units:
-                rows = max((unit.header["NAXIS2"] for unit in units[1:] if unit.header["NAXIS"] == 2), default=0)
-        else:
-            rows = max(sum(1 for line in open(table, "rb") if line.strip()) - 1, 0)
-    except (OSError, ValueError):
-        return None
-    return Counts(rows, rows, f"the rows of {table}")
+def listed_counts(table: Path) -> Counts:
+    """Return the counts of a user's list; raises as `read_list` does."""
+    listed = read_list(table)
+    return Counts(len(listed.galaxies), listed.fields, f"your list {table}")
 
 
 def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,18 +5,25 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from astromae.catalog import read_catalog
+from astromae.constants import BANDS
 from astromae.errors import InputError
+from astromae.photometry_checks import check_magnitudes, check_pixels
 from astromae.progress import Ticker, log
 from astromae.stamps.collector import Collector
 from astromae.stamps.shards import shard_attributes
-from astromae.survey.catalog import COLUMNS, write_table
+from astromae.survey.catalog import COLUMNS, RANGES, say_missing, write_left_out, write_table
 from astromae.survey.cube_hayat import HayatCube
 from astromae.survey.cube_pasquet import PasquetCube
+from astromae.survey.sentinels import Sentinels
+from astromae.survey.twins import without_twins
 
 #: Stamps in memory at once: 21 MB as float32.
 _BLOCK = 256
+
+_MAGNITUDES = [f"mag_{band}" for band in BANDS]
 
 _UNITS = {
     "objid": "SDSS object identifier",
@@ -57,26 +64,33 @@ def open_cube(path: str | Path) -> PasquetCube | HayatCube:
 def write_cube_catalog(path: str | Path, chunks: int, output: Path) -> None:
     """Write a cube's labels as the catalogue.
 
-    An object that comes again keeps its first row.
+    An object that comes again, by its identifier or within 1 arcsec, keeps its first row. The others are written
+    with the reason beside the catalogue, with the suffix ``.left_out.csv``.
 
     Parameters
     ----------
     path
         The cube.
     chunks
-        Shards that the cube is to be streamed into, each a range of its rows.
+        Shards that the cube is to be streamed into, each a range of its rows; with fewer rows some stay empty.
     output
         Catalogue to write (Parquet). It has the further column cube_row.
 
     Raises
     ------
     InputError
-        If the cube cannot be read, or has fewer stamps than there are chunks.
+        If the cube cannot be read or has no stamps, a label is wrong, or magnitudes or pixels cannot be measured ones.
     """
     cube = open_cube(path)
-    if not 1 <= chunks <= cube.count:
-        raise InputError(f"cube.chunks: {chunks} for a cube of {cube.count} stamps; use 1 to {cube.count}")
-    catalog = cube.labels()
+    if chunks < 1:
+        raise InputError(f"cube.chunks: {chunks}; use 1 or more")
+    if not cube.count:
+        raise InputError(f"{path}: holds no stamps")
+    sentinels = Sentinels(path)
+    catalog = cube.labels(sentinels)
+    _check_positions(path, catalog)
+    check_magnitudes(catalog.reindex(columns=_MAGNITUDES).to_numpy(np.float64), path)
+    check_pixels(next(cube.stamps(0, min(cube.count, _BLOCK), _BLOCK)), path)
     for name, kind in COLUMNS.items():
         if name not in catalog:
             catalog[name] = np.nan if kind is np.float64 else 0
@@ -85,12 +99,14 @@ def write_cube_catalog(path: str | Path, chunks: int, output: Path) -> None:
     rows = np.arange(cube.count)
     catalog["chunk"] = (rows * chunks // cube.count).astype(np.int32)
     catalog["cube_row"] = rows
-    catalog = catalog[~catalog["objid"].duplicated()]
+    catalog, left_out = without_twins(catalog.assign(row=rows + 1), "row", path)
+    catalog = catalog.drop(columns="row")
     missing = catalog.isna().sum()
     counts = {
         "rows": cube.count,
-        "duplicates": cube.count - len(catalog),
+        "duplicates": len(left_out),
         "galaxies": len(catalog),
+        "sentinels": sentinels.counts,
         "missing": {name: int(count) for name, count in missing.items() if count},
     }
     metadata = {
@@ -101,8 +117,24 @@ def write_cube_catalog(path: str | Path, chunks: int, output: Path) -> None:
         "counts": counts,
         "units": {**_UNITS, **cube.units()},
     }
+    sentinels.say(cube.count)
     write_table(output, catalog, metadata)
-    log(f"{output}: {len(catalog)} galaxies in {chunks} chunks, {counts['duplicates']} rows that came again left out")
+    log(f"{output}: {len(catalog)} galaxies in {min(chunks, cube.count)} chunks")
+    say_missing(output, catalog)
+    write_left_out(output, left_out)
+
+
+def _check_positions(path: str | Path, catalog: pd.DataFrame) -> None:
+    for name in ("ra", "dec"):
+        low, high = RANGES[name]
+        wrong = ~catalog[name].between(low, high)
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise InputError(
+                f"{path}: row {row + 1}: {name} is {catalog[name][row]:.10g}; use {low:g} to {high:g} degrees"
+            )
+    if len(catalog) > 1 and len(catalog[["ra", "dec"]].drop_duplicates()) == 1:
+        raise InputError(f"{path}: all {len(catalog)} rows have one position; ra and dec are those of each galaxy")
 
 
 def write_cube_shard(path: str | Path, catalog: Path, chunk: int, output: Path, missing: Path) -> None:

@@ -10,7 +10,8 @@ import pandas as pd
 from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.stamps.shards import STAMP_SIZE
-from astromae.survey.objid import decode_objid
+from astromae.survey.objid import decode_objid, exact_identifiers
+from astromae.survey.sentinels import Sentinels, numbers
 
 _FIELD = ("run", "rerun", "camcol", "field")
 _NEEDED = ("ObjID", "ra", "dec", "specz_redshift", "specz_redshift_err", "e_bv")
@@ -44,9 +45,9 @@ class HayatCube:
         self.path = path
         try:
             with h5py.File(path, "r") as file:
-                absent = [name for name in ("images", *_NEEDED) if name not in file]
+                absent = [name for name in ("images", *_NEEDED) if not isinstance(file.get(name), h5py.Dataset)]
                 shape = () if absent else file["images"].shape
-                lengths = {} if absent else {name: len(file[name]) for name in _NEEDED}
+                lengths = {} if absent else {name: (*file[name].shape, 1)[0] for name in _NEEDED}
         except OSError as error:
             raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
         if absent:
@@ -73,22 +74,40 @@ class HayatCube:
         except OSError as error:
             raise InputError(f"{self.path}: `images` is damaged ({error}); fetch it again") from error
 
-    def labels(self) -> pd.DataFrame:
-        """Return the labels under the catalogue's names, in the order of the cube. There are no magnitudes."""
+    def labels(self, sentinels: Sentinels) -> pd.DataFrame:
+        """Return the labels under the catalogue's names, in the order of the cube. There are no magnitudes.
+
+        Parameters
+        ----------
+        sentinels
+            Counts what is taken for a missing value.
+
+        Raises
+        ------
+        InputError
+            If a dataset has another shape or type than it should, or a value is wrong: names the row, from 1.
+        """
         with h5py.File(self.path, "r") as file:
-            extinction = file["e_bv"][:]
-            if extinction.shape != (self.count, len(BANDS)):
-                raise InputError(f"{self.path}: `e_bv` is {extinction.shape}; it should be {(self.count, len(BANDS))}")
-            labels = {
-                "objid": file["ObjID"][:].astype(np.int64),
-                "ra": file["ra"][:],
-                "dec": file["dec"][:],
-                "z": file["specz_redshift"][:],
-                "z_err": file["specz_redshift_err"][:],
-            }
+            read = {name: file[name][:] for name in _NEEDED}
+        extinction = read["e_bv"]
+        if extinction.shape != (self.count, len(BANDS)):
+            raise InputError(f"{self.path}: `e_bv` is {extinction.shape}; it should be {(self.count, len(BANDS))}")
+
+        def number(name: str) -> np.ndarray:
+            return numbers(read[name], f"{self.path}: {name}")
+
+        labels = {
+            "objid": exact_identifiers(read["ObjID"], f"{self.path}: ObjID"),
+            "ra": number("ra"),
+            "dec": number("dec"),
+            "z": sentinels.clean("z", number("specz_redshift")),
+            "z_err": sentinels.clean("z_err", number("specz_redshift_err")),
+        }
         parts = decode_objid(labels["objid"])
         labels |= {name: parts[name] for name in _FIELD}
-        labels |= {f"extinction_{band}": extinction[:, index] for index, band in enumerate(BANDS)}
+        for index, band in enumerate(BANDS):
+            name = f"extinction_{band}"
+            labels[name] = sentinels.clean(name, numbers(extinction[:, index], f"{self.path}: e_bv"))
         return pd.DataFrame(labels)
 
     def units(self) -> Mapping[str, str]:

@@ -10,10 +10,8 @@ from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.stamps.shards import STAMP_SIZE
 from astromae.survey.npz import NpzArray
-from astromae.survey.objid import decode_objid
-
-#: Marks a missing value in SDSS tables.
-_MISSING = -9999
+from astromae.survey.objid import SPECOBJID_EMPTY_BITS, decode_objid, exact_identifiers
+from astromae.survey.sentinels import Sentinels, numbers
 
 _FIELD = ("run", "rerun", "camcol", "field")
 
@@ -60,13 +58,18 @@ class PasquetCube:
         for images in self._cube.blocks(start, stop, block):
             yield np.moveaxis(images, 3, 1)
 
-    def labels(self) -> pd.DataFrame:
+    def labels(self, sentinels: Sentinels) -> pd.DataFrame:
         """Return the labels under the catalogue's names, as far as there are any, in the order of the cube.
+
+        Parameters
+        ----------
+        sentinels
+            Counts what is taken for a missing value.
 
         Raises
         ------
         InputError
-            If labels are missing or there is not one row a stamp.
+            If labels are missing, there is not one row a stamp, or a value is wrong: names the row, from 1.
         """
         table = _read_labels(self.path)
         if len(table) != self.count:
@@ -79,62 +82,38 @@ class PasquetCube:
             raise InputError(f"{self.path}: the labels have no column {', '.join(absent)}")
 
         def number(name: str) -> np.ndarray:
-            values = np.asarray(table[names[name.lower()]], dtype=np.float64)
-            return np.where(values == _MISSING, np.nan, values)
+            return numbers(table[names[name.lower()]], f"{self.path}: {name}")
+
+        def measured(column: str, name: str) -> np.ndarray:
+            return sentinels.clean(column, number(name))
 
         identifier = identifiers[0]
-        objid = exact_identifiers(table[names[identifier.lower()]], f"{self.path}: {identifier}")
+        objid = exact_identifiers(
+            table[names[identifier.lower()]],
+            f"{self.path}: {identifier}",
+            empty_bits=SPECOBJID_EMPTY_BITS if identifier == "specObjID" else 0,
+        )
         labels = {"objid": objid}
         if identifier == "objID":
             parts = decode_objid(objid)
             labels |= {name: parts[name] for name in _FIELD}
-        labels |= {name: number(name) for name in ("ra", "dec", "z")}
-        labels |= {
-            name: np.asarray(table[names[name]]) for name in ("run", "rerun", "camcol", "field") if name in names
-        }
+        # A field that is not known is 0.
+        labels |= {name: np.maximum(np.nan_to_num(number(name)), 0) for name in _FIELD if name in names}
+        labels |= {"ra": number("ra"), "dec": number("dec"), "z": measured("z", "z")}
         if "zerr" in names:
-            labels["z_err"] = number("zErr")
+            labels["z_err"] = measured("z_err", "zErr")
         for band in BANDS:
-            labels[f"extinction_{band}"] = number(f"extinction_{band}")
-            labels[f"mag_{band}"] = number(f"modelMag_{band}") - labels[f"extinction_{band}"]
+            labels[f"extinction_{band}"] = measured(f"extinction_{band}", f"extinction_{band}")
+            labels[f"mag_{band}"] = measured(f"mag_{band}", f"modelMag_{band}") - labels[f"extinction_{band}"]
         if "dered_petro_r" in names:
-            labels["petro_r"] = number("dered_petro_r")
+            labels["petro_r"] = measured("petro_r", "dered_petro_r")
         elif "petromag_r" in names:
-            labels["petro_r"] = number("petroMag_r") - labels["extinction_r"]
+            labels["petro_r"] = measured("petro_r", "petroMag_r") - labels["extinction_r"]
         return pd.DataFrame(labels)
 
     def units(self) -> Mapping[str, str]:
         """Return what is unusual about the columns of `labels`."""
         return {"objid": "SDSS objID where the labels have it, else specObjID"}
-
-
-def exact_identifiers(values: np.ndarray, source: str) -> np.ndarray:
-    """Return 64-bit identifiers from whole numbers, however they are stored, without losing a digit.
-
-    Raises
-    ------
-    InputError
-        If a value is no positive whole number below 2**63, or two would not be told apart because they were stored
-        as floating-point numbers.
-    """
-    values = np.asarray(values)
-    try:
-        if values.dtype.kind in "SU":
-            exact = np.array([int(value) for value in values.tolist()], dtype=np.int64)
-        else:
-            with np.errstate(invalid="ignore"):
-                exact = values.astype(np.int64)
-            if not np.array_equal(exact.astype(values.dtype), values):
-                raise OverflowError
-        if (exact <= 0).any():
-            raise OverflowError
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{source} holds something else than positive whole numbers below 2^63") from error
-    if values.dtype.kind == "f":
-        rounded = exact >= 1 << (np.finfo(values.dtype).nmant + 1)
-        if rounded.any() and len(np.unique(exact)) != len(exact):
-            raise InputError(f"{source} is stored as {values.dtype}, which cannot tell 64-bit identifiers apart")
-    return exact
 
 
 def _read_labels(path: Path) -> np.ndarray:

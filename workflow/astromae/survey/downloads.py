@@ -58,7 +58,7 @@ def say_downloads(settings: Mapping[str, Any], catalog: Path, counted: Path) -> 
             settings["selection"], settings["http"], settings["expected"], catalog, counted
         )
     else:
-        counts = listed_counts(settings["table"]) or Counts(0, 0, f"{settings['table']}, which is not there")
+        counts = listed_counts(settings["table"])
     lines = [f"SkyServer gave no counts: {unanswered}"] if unanswered else []
     return "\n".join([*lines, *_lines(counts, settings)])
 

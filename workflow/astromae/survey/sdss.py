@@ -5,18 +5,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.files import write_text
 from astromae.progress import log
-from astromae.survey.catalog import COLUMNS, write_catalog, write_table
+from astromae.survey.catalog import COLUMNS, write_catalog, write_left_out, write_table
 from astromae.survey.http import HttpSettings
 from astromae.survey.ratelimit import RateLimit
 from astromae.survey.selections import PHOTOMETRY, SPECTROSCOPY, count_sql, cuts_of, rows_sql
+from astromae.survey.sentinels import Sentinels
 from astromae.survey.skyserver import ROW_LIMIT, SkyServer
+from astromae.survey.twins import without_twins
 
 #: Of several spectra of one object the catalogue keeps this one.
 DUPLICATES = (
@@ -163,7 +167,9 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> N
     """Merge all partitions into the catalogue.
 
     Magnitudes are dereddened (model and Petrosian magnitude minus the band's extinction), and each object is kept
-    once, by the rule of `DUPLICATES`. The exact SQL is written beside the catalogue, with the suffix ``.sql``.
+    once, by the rule of `DUPLICATES`; so is the first of several objects within 1 arcsec. Sentinels, and values that
+    no galaxy can have, are missing. The exact SQL is written beside the catalogue, with the suffix ``.sql``, and what
+    is left out with ``.left_out.csv``.
 
     Parameters
     ----------
@@ -177,8 +183,7 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> N
     Raises
     ------
     InputError
-        If a partition is missing, doubled, incomplete or of another selection, or there are no galaxies, or fewer
-        fields than chunks.
+        If a partition is missing, doubled, incomplete or of another selection, or there are no galaxies.
     """
     tables, parts = _read_partitions(partitions)
     rows = pd.concat(tables, ignore_index=True)
@@ -187,24 +192,51 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> N
     # The spectroscopic pipeline marks a fit without an error by a value of 0 or below.
     rows["z_err"] = rows["zerr"].where(rows["zerr"] > 0)
     rows = rows.sort_values(["objid", "z_err", "specobjid"], na_position="last", kind="stable")
-    galaxies = rows.drop_duplicates("objid")
+    sentinels = Sentinels(output)
+    galaxies, left_out = without_twins(
+        rows.drop_duplicates("objid").reset_index(drop=True).assign(row=lambda table: table.index + 1), "row", output
+    )
     catalog = pd.DataFrame({name: galaxies[name] for name in COLUMNS if name in galaxies})
-    for band in BANDS:
-        catalog[f"mag_{band}"] = galaxies[f"modelmag_{band}"] - galaxies[f"extinction_{band}"]
-    catalog["petro_r"] = galaxies["petromag_r"] - galaxies["extinction_r"]
+    for name in ("z", "z_err"):
+        catalog[name] = sentinels.clean(name, catalog[name], refuse=False)
+    catalog = catalog.assign(**dereddened(galaxies, sentinels))
     catalog["specobjid"] = galaxies["specobjid"]
+    sentinels.say(len(catalog))
     missing = catalog.isna().sum()
     provenance = {
         **{key: parts[0][key] for key in _COMMON},
         "counts": {
             "rows": len(rows),
-            "duplicates": len(rows) - len(galaxies),
+            "duplicates": len(rows) - len(galaxies) - len(left_out),
+            "left_out": len(left_out),
+            "sentinels": sentinels.counts,
             "missing": {name: int(number) for name, number in missing.items() if number},
         },
         "duplicates": DUPLICATES,
     }
     write_catalog(output, catalog, chunks, provenance, {"specobjid": "SDSS spectrum identifier (unsigned)"})
+    write_left_out(output, left_out.drop(columns="row"))
     write_text(Path(output).with_suffix(".sql"), _sql_text(parts, len(rows), len(galaxies)))
+
+
+def dereddened(objects: pd.DataFrame, sentinels: Sentinels) -> dict[str, NDArray[np.float64]]:
+    """Return extinctions and dereddened magnitudes under the catalogue's names, from SkyServer's columns.
+
+    Parameters
+    ----------
+    objects
+        The columns of `PHOTOMETRY`, as SkyServer's client returns them.
+    sentinels
+        Counts what was taken for missing.
+    """
+    photometry = {}
+    for band in BANDS:
+        name = f"extinction_{band}"
+        photometry[name] = sentinels.clean(name, objects[name], refuse=False)
+        model = sentinels.clean(f"mag_{band}", objects[f"modelmag_{band}"], refuse=False)
+        photometry[f"mag_{band}"] = model - photometry[name]
+    petrosian = sentinels.clean("petro_r", objects["petromag_r"], refuse=False)
+    return photometry | {"petro_r": petrosian - photometry["extinction_r"]}
 
 
 def _read_partitions(paths: Sequence[Path]) -> tuple[list[pd.DataFrame], list[dict[str, Any]]]:

@@ -18,15 +18,13 @@ from astromae.errors import InputError
 from astromae.survey.http import FetchError, HttpSettings, Refused, Transient, open_stream, retrying
 from astromae.survey.ratelimit import RateLimit
 from astromae.survey.selections import COUNT, RELEASES
+from astromae.survey.sentinels import SDSS_NULL
 
 #: Rows after which SkyServer ends a table without a word.
 ROW_LIMIT = 500_000
 
 #: Longest address that every server of its kind takes: the default of its query strings is 2,048 characters.
 LONGEST_ADDRESS = 2_000
-
-#: What a missing value looks like, besides an empty cell.
-MISSING = -9999.0
 
 # Statuses at which it is the load of the server that speaks, whatever the body says.
 _BUSY_STATUSES = frozenset({408, 429, 502, 503, 504})
@@ -232,7 +230,7 @@ def _values(cells: list[str], kind: type) -> NDArray:
         except OverflowError as error:
             raise ValueError(f"a value does not fit in {np.dtype(kind)} ({error})") from error
     values = np.array([float(cell) if cell.strip() else np.nan for cell in cells], dtype=kind)
-    values[values == MISSING] = np.nan
+    values[values == SDSS_NULL] = np.nan
     return values
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from astromae.constants import BANDS
 from astromae.files import write_json
+from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
 from astromae.stamps.shards import StampSet
 from astromae.training.compiled import scale
 from astromae.training.subsets import MAGNITUDES
@@ -81,14 +82,10 @@ def fit_pixels(images: np.ndarray, softening_sigma: float) -> tuple[np.ndarray, 
     images
         Stamps (n, 5, h, w), nanomaggies a pixel.
     softening_sigma
-        Softening in units of the sky noise, which is 1.4826 times the median absolute deviation of
-        the pixels along the stamps' borders, where there is least galaxy.
+        Softening in units of the sky noise, `border_noise`.
     """
     x = images.astype(np.float32)
-    border = np.concatenate([x[..., 0, :], x[..., -1, :], x[..., :, 0], x[..., :, -1]], axis=-1)
-    border = border.transpose(1, 0, 2).reshape(len(BANDS), -1)
-    centred = border - np.median(border, axis=1, keepdims=True)
-    softening = softening_sigma * 1.4826 * np.median(np.abs(centred), axis=1)
+    softening = softening_sigma * border_noise(x)
     scaled = np.arcsinh(x / softening[None, :, None, None], dtype=np.float64)
     return softening, scaled.mean(axis=(0, 2, 3)), scaled.std(axis=(0, 2, 3))
 
@@ -129,16 +126,24 @@ def write_scaling(
         The configuration's section `scaling`.
     output
         File to write.
+
+    Raises
+    ------
+    InputError
+        If a band of the stamps is empty or in another unit, or the magnitudes of one band tell nothing.
     """
     subsets = pd.read_parquet(split)
     galaxies = pd.read_parquet(catalog).set_index("objid")
     fitted_on = subsets.objid[subsets.subset.isin({*pretrain_on, "train"})].to_numpy()
     step = -(-len(fitted_on) // FIT_STAMPS)
     images = StampSet(stamps).read(fitted_on[::step], settings["crop"])
+    check_pixels(images, Path(stamps[0]).parent)
     softening, pixel_mean, pixel_std = fit_pixels(images, settings["softening_sigma"])
 
     train = galaxies.loc[subsets.objid[subsets.subset == "train"]]
-    magnitude_mean, components = fit_magnitudes(train[MAGNITUDES].to_numpy(np.float64))
+    magnitudes = train[MAGNITUDES].to_numpy(np.float64)
+    check_magnitudes(magnitudes, catalog)
+    magnitude_mean, components = fit_magnitudes(magnitudes)
     scaling = Scaling(
         softening=softening.tolist(),
         pixel_mean=pixel_mean.tolist(),
