@@ -90,7 +90,9 @@ def test_files_and_folders_exist():
 def test_keys_of_the_configuration_exist():
     # docs/configuration.md is made from the schema, keys without a default included.
     written = {code for name, code in CODE if name != "configuration.md"}
-    named = {code for code in written if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", code) and not code.endswith(".json")}
+    named = {
+        code for code in written if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", code) and not code.endswith((".json", ".npz"))
+    }
     keys = {key for key in named if key.partition(".")[0] in CONFIG}
     assert keys
     for key in keys:

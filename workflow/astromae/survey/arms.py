@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC
 from astromae.seeds import generator
-from astromae.survey.gaussians import add_round, psf_components
+from astromae.survey.gaussians import add_cluster, psf_components
 from astromae.survey.geometry import Astrometry
 from astromae.survey.morphology import DISC_HALF_LIGHT, TRUNCATION
 
 # Share of the disc's light in r that the arms hold, from S0 to Sc and later; our choice, such that drawn galaxies are
 # as asymmetric as real ones.
-_TYPES, _SHARES = (-1.0, 1.0, 3.0, 5.0), (0.0, 0.20, 0.30, 0.35)
+_TYPES, _SHARES = (-3.5, 0.0, 3.0, 5.0), (0.05, 0.20, 0.30, 0.35)
 # Colours of arms minus those of the disc around them, against r: arms are bluer, by a few tenths of a magnitude in g-r.
 _ARM_COLOURS = {"u": -0.40, "g": -0.20, "r": 0.0, "i": 0.08, "z": 0.12}
 # No band gives the arms more than this share of its disc.
@@ -24,7 +24,7 @@ _LARGEST_SHARE = 0.6
 
 # Knots a galaxy, their standard deviation in disc scale lengths, and the scatter of their azimuths about the arms,
 # radians. Pitch angles grow along the Hubble sequence: Kennicutt 1981, AJ 86, 1847, figure 7.
-_KNOTS, _KNOT_SIGMA, _AZIMUTH_SCATTER = 60, 0.22, 0.35
+_KNOTS, _KNOT_SIGMA, _AZIMUTH_SCATTER = 36, 0.22, 0.35
 _PITCH_TYPES, _PITCH_DEG = (1.0, 3.0, 5.0), (8.0, 13.0, 18.0)
 
 
@@ -127,6 +127,8 @@ def add_arms(
     knots = [draw_knots(*values) for values in galaxies[[*columns, "position_angle_deg"]].itertuples(index=False)]
     offset, sigma = np.stack([offset for offset, _ in knots]), np.array([sigma for _, sigma in knots])
     place = centre[:, None] + offset @ np.linalg.inv(astrometry.cd * 3600).T  # (n, knots, 2)
-    for share, width in psf_components(psf, PIXEL_SCALE_ARCSEC):
-        blurred = np.hypot(sigma / PIXEL_SCALE_ARCSEC, width)
-        add_round(pixels, *place.reshape(-1, 2).T, np.repeat(blurred, _KNOTS), np.repeat(share * arms / _KNOTS, _KNOTS))
+    shares, widths = np.array(psf_components(psf, PIXEL_SCALE_ARCSEC)).T
+    blurred = np.hypot(sigma[:, None] / PIXEL_SCALE_ARCSEC, widths)  # (n, Gaussians)
+    for of_galaxy, own_sigma, flux_of_knot in zip(place, blurred, arms / _KNOTS, strict=True):
+        column, row = np.repeat(of_galaxy, len(shares), axis=0).T
+        add_cluster(pixels, column, row, np.tile(own_sigma, _KNOTS), np.tile(shares * flux_of_knot, _KNOTS))

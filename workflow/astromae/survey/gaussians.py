@@ -87,6 +87,29 @@ def add_round(
             _add(pixels, x, y, vertical[:, None] * horizontal)
 
 
+def add_cluster(
+    pixels: NDArray[np.float32],
+    column: NDArray[np.float64],
+    row: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    flux: NDArray[np.float64],
+) -> None:
+    """Add round Gaussians that lie close together, all of them by one matrix product; parameters as of `add_round`.
+
+    Instead of integrating over each pixel, the variance grows by that of a pixel, 1/12: no pixel is off by more than a
+    thousandth of the peak where the standard deviation is a pixel or more.
+    """
+    reach = REACH * sigma.max()
+    left, low = math.floor(column.min() - reach), math.floor(row.min() - reach)
+    right, high = math.ceil(column.max() + reach), math.ceil(row.max() + reach)
+    variance = (sigma[:, None] ** 2 + 1 / 12).astype(np.float32)
+    from_column = (np.arange(left, right + 1) - column[:, None]).astype(np.float32)
+    from_row = (np.arange(low, high + 1) - row[:, None]).astype(np.float32)
+    across = np.exp(-0.5 * from_column**2 / variance)
+    along = np.exp(-0.5 * from_row**2 / variance) * (flux[:, None] / (2 * np.pi * variance)).astype(np.float32)
+    _add(pixels, left, low, along.T @ across)
+
+
 def add_galaxies(
     pixels: NDArray[np.float32],
     column: NDArray[np.float64],
