@@ -95,12 +95,18 @@ def as_json(value):
 
 def repeated(name):
     """Return a parameter that gives every file of the input `name` as its own --name option."""
-    return lambda wildcards, input: " ".join(f"--{name.replace('_', '-')} {file}" for file in input[name])
+    option = f"--{name.replace('_', '-')}"
+    return lambda wildcards, input: shlex.join(word for file in input[name] for word in (option, file))
 
 
 def named(option, names, each=1):
     """Return every name as its own --option, `each` times in a row."""
-    return " ".join(f"--{option} {name}" for name in names for _ in range(each))
+    return shlex.join(word for name in names for _ in range(each) for word in (f"--{option}", name))
+
+
+def verbatim(text):
+    """Return a parameter that is a text as it stands: in a plain one Snakemake takes braces for wildcards."""
+    return lambda wildcards: text
 
 
 def untracked(value):
@@ -358,8 +364,8 @@ def redshift_inputs(wildcards):
 def pretrained_options(wildcards, input):
     """Return the options that name a model's pretrained encoder and its features."""
     encoder, features = input.get("encoder"), input.get("features")
-    options = [f"--encoder-dir {os.path.dirname(encoder)}"] if encoder else []
-    return " ".join([*options, *([f"--features {features}"] if features else [])])
+    options = ["--encoder-dir", os.path.dirname(encoder)] if encoder else []
+    return shlex.join([*options, *(["--features", features] if features else [])])
 
 
 # --- figures ---
