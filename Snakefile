@@ -54,4 +54,9 @@ rule all:
 
 
 onerror:
-    print(last_words(Path(log).read_text(errors="replace")), file=sys.stderr)
+    # Snakemake gives the files of its log, of which there are none without --logger-... file logging.
+    if workflow.is_main_process:
+        say_last(last_words("".join(Path(file).read_text(errors="replace") for file in log)))
+
+
+continue_killed_run()

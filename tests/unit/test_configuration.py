@@ -179,7 +179,7 @@ def test_every_key_of_config_yaml_is_explained():
         ("backbones.pcm.pcm.pretrain_kernel", 2, ["1, 3, 5"]),
         ("backbones.pcm.pcm.pretrain_kernel", 5, ["at most finetune_kernel (3)"]),
         ("backbones.Big", {}, ["backbones.Big", "lower-case"]),
-        ("scaling.crop", 48, ["at most 43"]),
+        ("scaling.crop", 48, ["an even number, at most 44"]),
         ("scaling.crop", 40, ["32 while a model has inception: true"]),
         ("training.gpus", -1, ["at least 0"]),
         ("training.precision", "16-mixed", ["training.gpus is 0"]),

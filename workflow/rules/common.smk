@@ -18,7 +18,8 @@ from astromae.code_state import code_state, in_words
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
 from astromae.evaluation.captions import GENERAL, caption_file, caption_title
-from astromae.failures import last_words
+from astromae.failures import last_words, say_last
+from astromae.lock import release_killed_lock
 from astromae.site import read_site
 from astromae.sources import command_sources
 from astromae.survey.address import is_remote

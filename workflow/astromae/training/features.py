@@ -21,13 +21,14 @@ from astromae.files import atomic_path, write_checksum
 from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker
+from astromae.sizes import source_size
 from astromae.training.liveness import require_alive
 from astromae.training.parallel import WHOLE, Share
 from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.sources import open_stamps
 from astromae.training.subsets import EVALUATED, members
-from astromae.training.views import Views, source_size
+from astromae.training.views import Views
 
 
 def pretrained_encoder(folder: Path, backbone: dict[str, Any], side: int) -> Encoder:
