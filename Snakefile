@@ -54,9 +54,11 @@ rule all:
 
 
 onerror:
-    # Snakemake gives the files of its log, of which there are none without --logger-... file logging.
+    # Not in the jobs of a cluster, each a Snakemake of its own. `log` lists the files of Snakemake's log.
     if workflow.is_main_process:
         say_last(last_words("".join(Path(file).read_text(errors="replace") for file in log)))
 
 
-continue_killed_run()
+# Last, since a bundle has a working directory of its own.
+if workflow.is_main_process:
+    release_killed_lock()

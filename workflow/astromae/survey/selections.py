@@ -126,8 +126,8 @@ def cuts_of(selection: str, cuts: Mapping[str, Any]) -> dict[str, Any]:
             whole = isinstance(value, list | tuple) and len(value) == 2
             if name == "ra" and not (whole and 0 <= value[0] < 360 and 0 <= value[1] <= 360 and value[0] != value[1]):
                 raise InputError(
-                    f"sdss.cuts.ra: {value} is no range; use [from, to] with 0 <= from < 360 and 0 <= to <= 360 degrees, "
-                    "to above from, or below it for a range that leads through 0"
+                    f"sdss.cuts.ra: {value} is no range; use [from, to] in degrees with 0 <= from < 360 and "
+                    "0 <= to <= 360, to above from, or below it for a range that leads through 0"
                 )
             if name == "dec" and not (whole and -90 <= value[0] < value[1] <= 90):
                 raise InputError(
