@@ -10,7 +10,7 @@ KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
 
 def source_size(crop: int, augmentation: Mapping[str, Any]) -> int:
     """Return how many pixels on a side a stamp must have so that no corner of a rotated crop is empty."""
-    if not augmentation["rotate_before_crop"]:
+    if not augmentation["rotate_before_crop"] or augmentation["rotation_deg"] == 0:
         return crop
     angle = math.radians(min(augmentation["rotation_deg"], 45.0))
     # The centre of a corner pixel comes this far out, and the kernel reads pixels beyond it.
