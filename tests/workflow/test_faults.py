@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from preset import PRESET
+from project import ROOT
 
 pytestmark = pytest.mark.workflow
 
@@ -120,15 +121,46 @@ def test_the_lock_of_another_host_is_left_alone(fresh_project, tmp_path):
     assert ran.returncode == 0 and "a run on another.cluster goes on or was killed" in ran.stdout
 
 
-@pytest.mark.parametrize("file", ["missing.yaml", "empty.yaml", "list.yaml"])
-def test_snakemake_says_what_is_wrong_with_a_configuration_file(project, tmp_path, file):
-    (tmp_path / "empty.yaml").write_text("")
-    (tmp_path / "list.yaml").write_text("- survey\n")
-    ran = project.snakemake("--dry-run", "--configfile", str(tmp_path / file))
-    print(ran.stdout[-1500:])
+DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
+WITH_INCEPTION = [name for name, model in DEFAULTS["models"].items() if model["inception"]]
+
+
+def test_a_configuration_file_without_keys(project, tmp_path):
+    for content in ("", "- survey\n"):
+        (tmp_path / "odd.yaml").write_text(content)
+        ran = project.snakemake("--dry-run", "--configfile", str(tmp_path / "odd.yaml"))
+        assert ran.returncode and "keys at top level" in ran.stdout, ran.stdout
+        assert "Traceback" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ("survey: sdss\nsdss: {cuts: {z_min: 0.4, z_max: 0.1}}", "no redshift is above z_min = 0.4 and at most"),
+        ("survey: sdss\nsdss: {cuts: {dec: [10, -10]}}", "sdss.cuts.dec: [10, -10] is no range"),
+        ("embedded: {runs: [70000], camcols: [1]}", "embedded.runs.0 is 70000; allowed: an integer at least 1 and at"),
+        (
+            yaml.safe_dump(
+                {
+                    "backbones": {"pcm": {"patch": 5}, "plain": {"patch": 5}},
+                    "scaling": {"crop": 35},
+                    "models": {name: {"inception": False, "magnitude": True} for name in WITH_INCEPTION},
+                }
+            ),
+            "scaling.crop is 35; allowed: an even number, at most 44",
+        ),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_once(project, tmp_path, settings, line):
+    (tmp_path / "settings.yaml").write_text(settings)
+    ran = project.snakemake("--dry-run", "--configfile", str(tmp_path / "settings.yaml"))
+    assert ran.returncode and line in ran.stdout, ran.stdout[-2000:]
     assert "Traceback" not in ran.stdout
-    if file != "empty.yaml":
-        assert ran.returncode
+
+
+def test_a_range_of_right_ascension_may_lead_through_0(project, tmp_path):
+    (tmp_path / "wrap.yaml").write_text("survey: sdss\nsdss: {cuts: {ra: [350, 10]}}\n")
+    assert project.plan("catalog", "--configfile", str(tmp_path / "wrap.yaml"))["sdss_partition"] == 72
 
 
 MODELS_CASES = {
