@@ -31,11 +31,20 @@ BUNDLE ?=
 ARGS ?=
 TORCH_INDEX ?=
 
+# What a user names reaches the shell through its environment, where no character of it means anything.
+override BUNDLE := $(value BUNDLE)
+override PRESET := $(value PRESET)
+override TORCH_INDEX := $(value TORCH_INDEX)
+PRESET_FILE := $(if $(PRESET),workflow/presets/$(PRESET).yaml)
+export BUNDLE PRESET PRESET_FILE TORCH_INDEX PYTHON
+ifneq ($(words $(VENV)),1)
+$(error VENV=$(VENV): make knows no paths with spaces; name another folder)
+endif
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PRESET_FILE := $(if $(PRESET),workflow/presets/$(PRESET).yaml)
 # The target comes first: --configfile would take one after it for another file.
-SNAKEMAKE = $(BIN)/snakemake $(TARGET) --quiet host reason --cores all $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+SNAKEMAKE = $(BIN)/snakemake $(TARGET) --quiet host reason --cores all $(ARGS) $(if $(PRESET),--configfile "$$PRESET_FILE")
 
 # Without the whole environment, figures get a small one: what their rules import, and Snakemake.
 FIGURES_VENV := $(if $(wildcard $(INSTALLED)),$(VENV),$(VENV)-figures)
@@ -47,20 +56,20 @@ FIGURES_INSTALLED := $(FIGURES_VENV)/.installed
 env: $(INSTALLED)
 
 define MAKE_VENV
-	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-		echo "error: $(PYTHON) is missing or older than 3.11; name another: make env PYTHON=/path/to/python3.11" >&2
+	@if ! "$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+		echo "error: $$PYTHON is missing or older than 3.11; name another: make env PYTHON=/path/to/python3.11" >&2
 		exit 1
 	fi
-	if ! $(PYTHON) -m venv $(@D); then
-		echo "error: $(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2
+	if ! "$$PYTHON" -m venv $(@D); then
+		echo "error: $$PYTHON cannot make virtual environments; on Debian: apt-get install python3-venv" >&2
 		exit 1
 	fi
 endef
 
 $(INSTALLED): envs/requirements.lock pyproject.toml
 	$(MAKE_VENV)
-	if [ -n "$(TORCH_INDEX)" ]; then
-		$(BIN)/pip install --index-url "$(TORCH_INDEX)" $$(grep -E '^torch(vision)?==' envs/requirements.lock)
+	if [ -n "$$TORCH_INDEX" ]; then
+		$(BIN)/pip install --index-url "$$TORCH_INDEX" $$(grep -E '^torch(vision)?==' envs/requirements.lock)
 	fi
 	$(BIN)/pip install --requirement envs/requirements.lock
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
@@ -73,8 +82,8 @@ $(VENV)-figures/.installed: envs/requirements.lock envs/evaluation.yaml envs/pap
 	touch $@
 
 preset:
-	@if [ -n "$(PRESET)" ] && [ ! -f "$(PRESET_FILE)" ]; then
-		echo "error: PRESET=$(PRESET): there is no $(PRESET_FILE); presets:" \
+	@if [ -n "$$PRESET" ] && [ ! -f "$$PRESET_FILE" ]; then
+		echo "error: PRESET=$$PRESET: there is no $$PRESET_FILE; presets:" \
 			$(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)) >&2
 		exit 1
 	fi
@@ -91,14 +100,14 @@ bundle: preset env
 	echo results/bundle.tar
 
 named-bundle:
-	@if [ ! -f "$(BUNDLE)" ]; then
-		echo "error: $(if $(BUNDLE),BUNDLE=$(BUNDLE): there is no such file; )name a bundle, as \`make bundle\` writes it:" \
+	@if [ ! -f "$$BUNDLE" ]; then
+		echo "error: $(if $(BUNDLE),BUNDLE=$$BUNDLE: there is no such file; )name a bundle, as \`make bundle\` writes it:" \
 			"make figures BUNDLE=results/bundle.tar" >&2
 		exit 1
 	fi
 
 figures: named-bundle $(FIGURES_INSTALLED)
-	@$(FIGURES_VENV)/bin/snakemake --quiet host reason --cores all $(ARGS) --config bundle="$(BUNDLE)"
+	@$(FIGURES_VENV)/bin/snakemake --quiet host reason --cores all $(ARGS) --config bundle="$$BUNDLE"
 
 test: env
 	@$(BIN)/python -m pytest $(ARGS)
@@ -117,17 +126,17 @@ report: paper
 
 # Whatever else ARGS names, nothing but `downloads` is run.
 plan: preset env
-	@$(BIN)/snakemake downloads $(ARGS) --until downloads --quiet host reason progress rules --cores 1 $(if $(PRESET),--configfile $(PRESET_FILE))
-	$(BIN)/astromae plan --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+	@$(BIN)/snakemake downloads $(ARGS) --until downloads --quiet host reason progress rules --cores 1 $(if $(PRESET),--configfile "$$PRESET_FILE")
+	$(BIN)/astromae plan --profile slurm $(ARGS) $(if $(PRESET),--configfile "$$PRESET_FILE")
 
 cluster-check: env preset
-	@$(BIN)/snakemake preflight --profile slurm $(ARGS) $(if $(PRESET),--configfile $(PRESET_FILE))
+	@$(BIN)/snakemake preflight --profile slurm $(ARGS) $(if $(PRESET),--configfile "$$PRESET_FILE")
 
 # The lock leaves out what torch pins itself, the CUDA packages, so that one lock serves every build of it.
 lock:
 	@fresh=$$(mktemp -d)
 	trap 'rm -rf "$$fresh"' EXIT
-	$(PYTHON) -m venv "$$fresh"
+	"$$PYTHON" -m venv "$$fresh"
 	"$$fresh/bin/pip" install --requirement envs/requirements.in
 	"$$fresh/bin/pip" freeze --all | grep -viE '^(pip|nvidia-.*|triton|cuda-.*)==' > "$$fresh/lock"
 	cp "$$fresh/lock" envs/requirements.lock

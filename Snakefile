@@ -55,4 +55,11 @@ rule all:
 
 
 onerror:
-    print(last_words(Path(log).read_text(errors="replace")), file=sys.stderr)
+    # Not in the jobs of a cluster, each a Snakemake of its own. `log` lists the files of Snakemake's log.
+    if workflow.is_main_process:
+        say_last(last_words("".join(Path(file).read_text(errors="replace") for file in log)))
+
+
+# Last, since a bundle has a working directory of its own.
+if workflow.is_main_process:
+    release_killed_lock()

@@ -4,7 +4,9 @@ import dataclasses
 import io
 import json
 import shutil
+import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -147,7 +149,7 @@ def test_what_is_no_bundle(bundle, tmp_path):
     with pytest.raises(InputError, match=r"text\.tar: not a readable bundle"):
         read_manifest(tmp_path / "text.tar")
     repack(bundle, lambda members: members[1:])
-    with pytest.raises(InputError, match=r"its first member is not manifest\.json"):
+    with pytest.raises(InputError, match=r"it holds no manifest\.json"):
         read_manifest(bundle)
 
 
@@ -160,7 +162,7 @@ def test_another_format_is_named(bundle):
 
 def test_a_damaged_manifest(bundle):
     repack(bundle, lambda members: [(members[0][0], b"{"), *members[1:]])
-    with pytest.raises(InputError, match=rf"{MANIFEST} is damaged"):
+    with pytest.raises(InputError, match=rf"its {MANIFEST} is no JSON"):
         read_manifest(bundle)
 
 
@@ -229,3 +231,72 @@ def test_only_files_of_the_working_directory_are_packed(tmp_path, monkeypatch):
     for path in (Path("absent"), tmp_path / "absolute", Path("../outside")):
         with pytest.raises(InputError, match="no file below the working directory"):
             write_bundle([path], {}, tmp_path / "bundle.tar")
+
+
+@pytest.mark.parametrize("options", [["-cf"], ["-czf"], ["-cjf"], ["-cJf"]], ids=lambda options: options[0])
+@pytest.mark.parametrize("start", [".", "manifest.json"])
+def test_a_bundle_that_was_unpacked_and_packed_again_is_read(bundle, tmp_path, options, start):
+    """By people's own tar: compressed, with ./ before the names, the manifest anywhere."""
+    folder = tmp_path / "by hand"
+    folder.mkdir()
+    subprocess.run(["tar", "-xf", bundle, "-C", folder], check=True)
+    members = ["."] if start == "." else ["results", "manifest.json"]
+    again = tmp_path / "again.tgz"
+    subprocess.run(["tar", *options, again, "-C", folder, *members], check=True)
+    assert read_manifest(again) == read_manifest(bundle)
+    unpack(again, tmp_path / "there")
+    for name, content in FILES.items():
+        assert (tmp_path / "there" / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("part", [0.3, 0.95])
+def test_a_compressed_bundle_that_is_cut_off(bundle, tmp_path, mode, part):
+    packed = tmp_path / "bundle.tar.packed"
+    with tarfile.open(bundle) as archive, tarfile.open(packed, mode) as copy:
+        for member in archive:
+            copy.addfile(member, archive.extractfile(member))
+    packed.write_bytes(packed.read_bytes()[: int(packed.stat().st_size * part)])
+    with pytest.raises(InputError, match=r"bundle\.tar\.packed: .*(copy it again|lists it)") as refused:
+        unpack(packed, tmp_path / "there")
+    assert "\n" not in str(refused.value) and not (tmp_path / "there/results").exists()
+
+
+def test_a_zip_is_named(bundle, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        archive.write(bundle, "bundle.tar")
+    with pytest.raises(InputError, match=r"bundle\.zip: a zip archive.*unzip it first"):
+        read_manifest(tmp_path / "bundle.zip")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        *(
+            (lambda content, key=key: content.pop(key), f"'{key}' is a required property")
+            for key in ("format", "code", "configuration", "files")
+        ),
+        (lambda content: content["code"].pop("version"), "'version' is a required property at code"),
+        (lambda content: content.update(files=[]), "is not of type 'object' at files"),
+        (lambda content: content.update(configuration=None), "is not of type 'object' at configuration"),
+        (lambda content: content["files"]["results/a.csv"].pop("size"), r"'size' .* at files\.results/a\.csv"),
+        (lambda content: content.update(colour="red"), "'colour' was unexpected"),
+    ],
+)
+def test_a_manifest_that_someone_changed(bundle, change, words):
+    def edit(members):
+        content = json.loads(members[0][1])
+        change(content)
+        return [(members[0][0], json.dumps(content).encode()), *members[1:]]
+
+    repack(bundle, edit)
+    with pytest.raises(InputError, match=rf"bundle\.tar: its manifest\.json was changed.*{words}") as refused:
+        read_manifest(bundle)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"3", b"null", b'"x"'])
+def test_a_manifest_of_another_kind(bundle, content):
+    repack(bundle, lambda members: [(members[0][0], content), *members[1:]])
+    with pytest.raises(InputError, match=r"its manifest\.json was changed after it was made"):
+        read_manifest(bundle)

@@ -161,6 +161,23 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment2.pretrain_on", ["pretrain"], ["fraction above 0: train, val, test"]),
         ("experiments.experiment2.validate_on", ["train"], ["not in", "pretrain_on"]),
         ("experiments.experiment2.table", "table4", ["experiment1"]),
+        ("embedded.runs", [70000], ["70000", "at most 65535"]),
+        ("embedded.galaxies_per_field", 729, ["at most 728"]),
+        ("embedded.galaxies_per_field", 0, ["at least 1"]),
+        ("embedded.galaxies", 5, ["12 strips", "at most 5"]),
+        ("embedded.camcols", [1, 1], ["different"]),
+        ("embedded.runs", list(range(1, 1700)), ["10194 strips", "at most 9999"]),
+        ("sdss.cuts", {"z_min": 0.4, "z_max": 0.1}, ["z_min = 0.4"]),
+        ("sdss.cuts", {"dec": [10, -10]}, ["sdss.cuts.dec"]),
+        ("sdss.server", "skyserver.sdss.org", ["https://"]),
+        ("experiments.experiment1.fractions.test", 1e-5, ["at least 0.0001", "one of embedded.galaxies (10000)"]),
+        ("experiments.experiment1.fractions.pretrain_val", 1e-5, ["0, or at least 0.0001"]),
+        ("experiments.experiment1.models", ["henghes", "henghes"], ["different"]),
+        ("experiments.experiment1.table", "cost", ["cost names no table", "rename it"]),
+        ("experiments.experiment1.seed", -1, ["at least 0"]),
+        ("scaling.crop", 0, ["at least 1"]),
+        ("experiments.experiment1.pretraining.mask_ratio", 0.02, ["at least one of the 16 patches"]),
+        ("experiments.experiment1.pretraining.mask_ratio", 0.97, ["at least one of the 16 patches"]),
         ("experiments.experiment1.pretraining.mask_ratio", 0.99, ["at least one of the 16 patches"]),
         ("experiments.experiment1.pretraining.epochs", 500, ["period_epochs", "at least"]),
         ("experiments.experiment1.finetuning.optimiser.learning_rate", "1e-4", ["a number", "1.0e-3"]),
@@ -179,7 +196,7 @@ def test_every_key_of_config_yaml_is_explained():
         ("backbones.pcm.pcm.pretrain_kernel", 2, ["1, 3, 5"]),
         ("backbones.pcm.pcm.pretrain_kernel", 5, ["at most finetune_kernel (3)"]),
         ("backbones.Big", {}, ["backbones.Big", "lower-case"]),
-        ("scaling.crop", 48, ["at most 43"]),
+        ("scaling.crop", 48, ["an even number, at most 44"]),
         ("scaling.crop", 40, ["32 while a model has inception: true"]),
         ("training.gpus", -1, ["at least 0"]),
         ("training.precision", "16-mixed", ["training.gpus is 0"]),
@@ -245,3 +262,88 @@ def test_the_paper_preset_holds_what_the_paper_states():
     assert config["augmentation"]["rotation_deg"] == 45
     assert len(first["models"]) == 14
     assert second["models"] == ["henghes", "pcm-astromae"]
+
+
+@pytest.mark.parametrize(
+    ("section", "old", "name", "word"),
+    [
+        ("experiments", "experiment2", "survey", "results/values/survey.json"),
+        ("experiments", "experiment2", "experiment1-scratch", "would share figures with experiments.experiment1"),
+        ("models", "henghes", "hgb-magnitudes", "the classical method"),
+    ],
+)
+def test_names_that_would_share_a_file(section, old, name, word):
+    config = default()
+    config[section][name] = config[section][old]
+    if section == "experiments":
+        del config[section][old]
+    message = complaint(config)
+    assert word in message and "rename it" in message
+
+
+@pytest.mark.parametrize("phase", ["pretraining", "finetuning"])
+def test_a_batch_has_a_stamp_for_each_process(phase):
+    config = changed(f"experiments.experiment1.{phase}.batch_size", 7)
+    config["training"] |= {"gpus": 4, "nodes": 2}
+    assert f"{phase}.batch_size is 7; allowed: at least 8" in complaint(config)
+
+
+@pytest.mark.parametrize("ratio", [0.04, 0.5, 0.95])
+def test_a_mask_that_the_check_allows_hides_and_shows_patches(ratio):
+    """The check and the autoencoder count alike, at both ends."""
+    import torch
+    from astromae.models.mae import random_masks
+
+    check_configuration(changed("experiments.experiment1.pretraining.mask_ratio", ratio))
+    visible, masked = random_masks(3, 16, ratio, torch.Generator().manual_seed(1))
+    assert visible.shape[1] > 0 and masked.shape[1] > 0 and visible.shape[1] + masked.shape[1] == 16
+
+
+def test_the_masks_that_the_check_refuses_hide_or_show_nothing():
+    import torch
+    from astromae.models.mae import random_masks
+
+    for ratio, empty in ((0.02, 1), (0.97, 0)):
+        assert random_masks(3, 16, ratio, torch.Generator().manual_seed(1))[empty].shape[1] == 0
+
+
+def test_as_many_galaxies_as_a_field_may_have_do_fit():
+    import numpy as np
+    from astromae.survey.embedded import place_galaxies
+
+    most = yaml.safe_load(SCHEMA_PATH.read_text())["properties"]["embedded"]["properties"]["galaxies_per_field"]
+    random = np.random.default_rng(1)
+    for number in range(1, most["maximum"] + 1):
+        place_galaxies(1, number, random)
+    with pytest.raises(InputError, match="do not fit"):
+        place_galaxies(1, most["maximum"] + 1, random)
+
+
+@pytest.mark.parametrize("rotation_deg", [0, 10, 45, 180])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_deg, interpolation):
+    import torch
+    from astromae.sizes import source_size
+    from astromae.training.views import random_maps, turn
+
+    config = default()
+    config["augmentation"] |= {"rotation_deg": rotation_deg, "interpolation": interpolation}
+    for model in config["models"].values():
+        model |= {"inception": False, "magnitude": True}
+    allowed = []
+    for crop in range(1, 65):
+        config["scaling"]["crop"] = crop
+        for backbone in config["backbones"].values():
+            backbone["patch"] = max(1, crop // 4) if crop % 4 == 0 else 1
+        try:
+            check_configuration(config)
+        except InputError:
+            continue
+        allowed.append(crop)
+    largest = allowed[-1]
+    assert allowed == list(range(2, largest + 1, 2)) and source_size(largest, config["augmentation"]) <= 64
+    assert source_size(largest + 2, config["augmentation"]) > 64
+    size = source_size(largest, config["augmentation"])
+    stamps = torch.ones(50, 5, size, size, dtype=torch.float16)
+    maps = random_maps(50, config["augmentation"], torch.Generator().manual_seed(1))
+    assert torch.allclose(turn(stamps, maps, largest, interpolation), torch.tensor(1.0), atol=1e-3)

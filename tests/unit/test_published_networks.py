@@ -11,12 +11,13 @@ from astromae.models.inception import Inception
 from astromae.models.mae import MaskedAutoencoder
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import PCMBlock, build_encoder, patchify
+from astromae.sizes import source_size
 from astromae.training.optimiser import adamw
 from astromae.training.pretrain import build_autoencoder, pretrain
 from astromae.training.scaling import Scaling
 from astromae.training.schedule import learning_rate
 from astromae.training.sources import ResidentStamps
-from astromae.training.views import Views, random_maps, source_size, turn
+from astromae.training.views import Views, random_maps, turn
 from torch import nn
 from training_inputs import AUGMENTATION, PCM, PRETRAINING, pretraining_recipe, scaling_of
 

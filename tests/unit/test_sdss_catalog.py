@@ -1,7 +1,9 @@
 """The real survey's catalogue: nothing lost, nothing invented, whatever the server does."""
 
+import contextlib
 import itertools
 import json
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,8 @@ from astromae.cli import app
 from astromae.constants import BANDS
 from astromae.errors import InputError
 from astromae.survey.catalog import deal_fields
-from astromae.survey.sdss import fetch_partition, merge_partitions, partition_range
+from astromae.survey.sdss import fetch_partition, merge_partitions, partition_range, ra_width
+from astromae.survey.selections import count_sql
 from servers.sdss import (
     Server,
     drop,
@@ -303,3 +306,25 @@ def test_missing_settings_are_named(server, tmp_path):
     del settings["release"]
     with pytest.raises(InputError, match=r"sdss\.release is missing"):
         fetch_partition(0, 1, settings, HTTP, tmp_path / "0.parquet")
+
+
+@pytest.mark.parametrize(
+    ("cut", "width"), [([350.1, 10.3], 20.2), ([350, 0], 10), ([200, 100], 260), ([0.2, 0.1], 359.9)]
+)
+@pytest.mark.parametrize("partitions", [1, 2, 7, 72])
+def test_a_cut_through_right_ascension_0_is_covered_once(cut, width, partitions):
+    """By the very conditions of the queries: each right ascension of the cut in one part, no other in any."""
+    parts = [partition_range({"ra": cut}, number, partitions) for number in range(partitions)]
+    assert parts[0][0] == cut[0] and parts[-1][1] in (cut[1], 360.0)
+    assert all((before[1] % 360) == after[0] for before, after in itertools.pairwise(parts))
+    assert sum(map(ra_width, parts)) == pytest.approx(width)
+    ra = np.arange(0, 360, 0.13)
+    with contextlib.closing(sqlite3.connect(":memory:")) as sky:
+        sky.execute("CREATE TABLE s (ra REAL)")
+        sky.executemany("INSERT INTO s VALUES (?)", ra[:, None].tolist())
+        held = []
+        for part in parts:
+            condition = count_sql("spectroscopic", {}, part).rpartition(" != 0 AND ")[2]
+            assert condition.lstrip("(").startswith("s.ra >= ")
+            held += [row[0] for row in sky.execute(f"SELECT ra FROM s WHERE {condition}")]
+    assert sorted(held) == ra[(ra >= cut[0]) | (ra < cut[1])].tolist()

@@ -202,7 +202,12 @@ def test_queries_are_of_the_kind_that_skyserver_takes(selection):
     [
         ("pasquet", {}, "sdss.selection: 'pasquet'.*pasquet2019, spectroscopic"),
         ("pasquet2019", {"zmax": 1}, "sdss.cuts.zmax.*z_max"),
-        ("pasquet2019", {"ra": [20, 10]}, r"sdss.cuts.ra: \[20, 10\]"),
+        ("pasquet2019", {"ra": [20, 20]}, r"sdss.cuts.ra: \[20, 20\]"),
+        ("pasquet2019", {"ra": [360, 10]}, r"sdss.cuts.ra: \[360, 10\].*from < 360"),
+        ("pasquet2019", {"ra": [-10, 10]}, r"sdss.cuts.ra: \[-10, 10\].*leads through 0"),
+        ("pasquet2019", {"dec": [10, -10]}, r"sdss.cuts.dec: \[10, -10\].*from < to"),
+        ("pasquet2019", {"z_min": 0.4, "z_max": 0.1}, "no redshift is above z_min = 0.4 and at most z_max = 0.1"),
+        ("pasquet2019", {"z_min": 0.5}, "z_max = 0.4.*which is 0.4 in the selection pasquet2019"),
         ("pasquet2019", {"dec": [-100, 10]}, "sdss.cuts.dec.*-90"),
         ("pasquet2019", {"z_max": "0.3"}, "sdss.cuts.z_max: '0.3'"),
     ],

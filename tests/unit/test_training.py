@@ -12,6 +12,7 @@ import torch
 from astromae.errors import InputError
 from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import choose_attention
+from astromae.sizes import source_size
 from astromae.training.boosting import boost
 from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder
 from astromae.training.reconstruct import reconstruct
@@ -20,7 +21,7 @@ from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write
 from astromae.training.schedule import learning_rate
 from astromae.training.sources import MappedStamps, ResidentStamps, check_finite, open_stamps
 from astromae.training.subsets import members
-from astromae.training.views import Views, batches, centre, random_maps, source_size, turn
+from astromae.training.views import Views, batches, centre, random_maps, turn
 from safetensors.torch import load_file
 from training_inputs import (
     AUGMENTATION,

@@ -92,7 +92,8 @@ sys.meta_path.insert(0, Absent())
     environment = os.environ | {"PYTHONPATH": str(folder)}
     ran = subprocess.run([sys.executable, "-c", "import torch"], env=environment, capture_output=True, text=True)
     assert "torch is not installed here" in ran.stderr
-    return SmallEnvironment(clone(folder / "clone").folder, environment)
+    # In a folder that a shell would make something else of.
+    return SmallEnvironment(clone(folder / "my clone; of $HOME").folder, environment)
 
 
 @pytest.fixture(scope="module")

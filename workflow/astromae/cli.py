@@ -578,12 +578,11 @@ def docs_configuration(
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
 ) -> None:
     """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
-    import yaml
-
+    from astromae.configuration import read_yaml
     from astromae.configuration_reference import reference
     from astromae.files import write_text
 
-    write_text(output, reference(yaml.safe_load(config.read_text(encoding="utf-8"))))
+    write_text(output, reference(read_yaml(config)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -727,23 +726,30 @@ def boost(
     run(catalog, split, recipe, seed, output_dir)
 
 
+ConfigFile = Annotated[
+    Path | None, typer.Option(help="Preset or configuration of your own, laid over config.yaml as Snakemake does.")
+]
+
+
 @app.command()
 def models(
-    config: Annotated[Path, typer.Option(help="Configuration with `models`, `backbones` and `scaling`.")] = Path(
-        "config.yaml"
-    ),
+    config: ConfigFile = None,
+    settings: Annotated[
+        Any,
+        typer.Option(parser=_json, metavar="JSON", help="Instead, of a configuration: models, backbones, scaling."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """List every configured redshift model: its branches and parameters."""
-    import yaml
-
+    from astromae.configuration import read_configuration
     from astromae.files import write_text
+
+    configuration = read_configuration(config) if settings is None else settings
+
     from astromae.models.redshift import describe_models
 
-    if not config.exists():
-        raise InputError(f"{config}: no such configuration; run from the project's root or give --config")
-    rows = describe_models(yaml.safe_load(config.read_text()))
+    rows = describe_models(configuration)
     text = json.dumps(rows, indent=2) if as_json else _model_table(rows)
     if output is not None:
         write_text(output, text + "\n")
@@ -753,16 +759,17 @@ def models(
 
 @app.command()
 def networks(
-    config: Annotated[Path, typer.Option(help="Configuration with `models`, `backbones`, `decoder` and `scaling`.")],
+    settings: Annotated[
+        Any,
+        typer.Option(parser=_json, metavar="JSON", help="Of the configuration: models, backbones, decoder, scaling."),
+    ],
     output: Annotated[Path, typer.Option(help="Description to write (JSON).")],
 ) -> None:
     """Describe every configured network, read off the network itself: shapes, widths, parameters."""
-    import yaml
-
     from astromae.files import write_json
     from astromae.models.networks import describe_networks
 
-    write_json(output, describe_networks(yaml.safe_load(config.read_text())))
+    write_json(output, describe_networks(settings))
 
 
 def _model_table(rows: list[dict[str, Any]]) -> str:
@@ -806,17 +813,19 @@ def bench_cutting(
 
 @bench.command("train")
 def bench_train(
-    config: Annotated[Path, typer.Option(help="Configuration with the networks and `training`.")] = Path("config.yaml"),
+    config: ConfigFile = None,
     batch_size: Annotated[int, typer.Option(min=8, help="Stamps of a batch.")] = 512,
     seconds: Annotated[float, typer.Option(min=0.1, help="About how long each measurement takes.")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
-    import yaml
+    from astromae.configuration import read_configuration
+
+    configuration = read_configuration(config)
 
     from astromae.training.bench import bench_training
 
-    result = bench_training(yaml.safe_load(config.read_text()), batch_size, seconds)
+    result = bench_training(configuration, batch_size, seconds)
     if as_json:
         print(json.dumps(result, indent=2))
     else:

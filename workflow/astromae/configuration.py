@@ -9,6 +9,7 @@ import difflib
 import functools
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,15 @@ import jsonschema
 import yaml
 
 from astromae.errors import InputError
+from astromae.sizes import source_size, visible_patches
 from astromae.survey.archive import check_archive
+from astromae.survey.selections import cuts_of
 
 #: The schema, beside the package in the repository.
 SCHEMA_PATH = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+
+#: The defaults, in the root of the repository.
+DEFAULTS_PATH = Path(__file__).resolve().parents[2] / "config.yaml"
 
 _TYPES = {
     "array": "a list",
@@ -42,6 +48,17 @@ _BOUNDS = {
 
 # The Inception branch pools 32 pixels to 4, which its 192 features take for granted (figure 3 of the paper).
 _INCEPTION_SIDE = 32
+
+# Names of files beside those that carry the name of an experiment, a table or a model.
+_TAKEN = {
+    "experiment": {"survey": "results/values/survey.json holds the survey's numbers"},
+    "table": {"cost": "results/tables/cost.csv is the table of cost"},
+    "model": {"hgb-magnitudes": "it is the classical method"},
+}
+
+# Bits of an object identifier: fields of a strip are numbered from 11 and stay below 2^12. Files of chunks are
+# numbered with four digits.
+_MOST_FIELDS, _MOST_STRIPS = 2**12 - 11, 9999
 
 # JSON Schema counts 3.0 as an integer; Python's range() and the command line do not.
 _Validator = jsonschema.validators.extend(
@@ -65,16 +82,20 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     InputError
         At the first thing that is wrong: one line with the key, its value and what is allowed.
     """
-    _check_finite(config, [])
+    _check_values(config, [])
     errors = sorted(_Validator(read_schema()).iter_errors(config), key=_order)
     if errors:
         raise InputError(_line(errors[0]))
+    if config["survey"] == "embedded":
+        _check_embedded(config["embedded"], config["experiments"])
+    _check_sdss(config["sdss"])
     _check_networks(config)
     for name, model in config["models"].items():
         _check_model(f"models.{name}", model, config["backbones"])
     for name, experiment in config["experiments"].items():
         _check_experiment(f"experiments.{name}", experiment, config["models"])
-    _check_tables(config["experiments"])
+    _check_names(config)
+    _check_batches(config)
     if config["training"]["precision"] == "16-mixed" and config["training"]["gpus"] == 0:
         raise _wrong("training.precision", "16-mixed", "auto, 32-true or bf16-mixed while training.gpus is 0")
     if config["training"]["nodes"] > 1 and config["training"]["gpus"] == 0:
@@ -82,6 +103,62 @@ def check_configuration(config: Mapping[str, Any]) -> None:
     # A bundle reads no frames.
     if config["survey"] == "sdss" and config["bundle"] is None:
         check_archive(config["sdss"]["archive"], config["sdss"]["release"])
+
+
+def read_configuration(path: Path | None = None) -> dict[str, Any]:
+    """Read a configuration as a run with ``--configfile path`` has it: laid over config.yaml, and checked.
+
+    Parameters
+    ----------
+    path
+        A preset or a configuration of one's own; None for config.yaml alone.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no YAML with keys, or the configuration is wrong.
+    """
+    config = read_yaml(DEFAULTS_PATH)
+    if path is not None:
+        config = _laid_over(config, read_yaml(path))
+    try:
+        check_configuration(config)
+    except InputError as error:
+        raise InputError(f"{path or DEFAULTS_PATH}: {error}") from None
+    return config
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a file of keys and values.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no YAML, or has no keys.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a configuration ({error})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else _show(content)
+        raise InputError(f"{path}: holds {found}; a configuration holds keys with values, as config.yaml does")
+    return content
+
+
+def _laid_over(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with other values where some are given, as Snakemake does it."""
+    both = {key: (config[key], given[key]) for key in config.keys() & given.keys()}
+    merged = {
+        key: _laid_over(ours, theirs)
+        for key, (ours, theirs) in both.items()
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping)
+    }
+    return {**config, **given, **merged}
 
 
 @functools.cache
@@ -171,14 +248,20 @@ def allowed(schema: Mapping[str, Any]) -> str:
     return f"{words} {' and '.join(bounds)}".strip()
 
 
-def _check_finite(value: Any, path: list[str]) -> None:
-    """Refuse .nan and .inf, which pass every bound of a schema or none that one would notice."""
+def _check_values(value: Any, path: list[str]) -> None:
+    """Refuse what passes every bound of a schema or none that one would notice.
+
+    That is .nan and .inf, and control characters in a text: a line break in a path or a title is a slip of quoting
+    in YAML.
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _check_finite(item, [*path, str(key)])
+            _check_values(item, [*path, str(key)])
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check_finite(item, [*path, str(index)])
+            _check_values(item, [*path, str(index)])
+    elif isinstance(value, str) and re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", value):
+        raise _wrong(".".join(path), value, "text on one line, without control characters")
     elif isinstance(value, float) and not math.isfinite(value):
         raise _wrong(".".join(path), str(value), "a finite number")
 
@@ -203,11 +286,11 @@ def _check_networks(config: Mapping[str, Any]) -> None:
     _check_heads("decoder", config["decoder"])
     augmentation = config["augmentation"]
     rotated = augmentation["rotation_deg"] > 0 and augmentation["rotate_before_crop"]
-    # A diagonal of the crop must fit, and the resampling kernel reads a pixel beyond either end.
-    largest = math.floor((size - 2) / math.sqrt(2)) if rotated else size
-    if crop > largest:
+    # A stamp has no middle pixel that an odd crop could have for its own.
+    fitting = [side for side in range(2, size + 1, 2) if source_size(side, augmentation) <= size]
+    if crop not in fitting:
         why = "so that a rotated crop stays inside the stamp" if rotated else "the stamp's size"
-        raise _wrong("scaling.crop", crop, f"at most {largest}, {why}")
+        raise _wrong("scaling.crop", crop, f"an even number, at most {fitting[-1]}, {why}")
     inception = [name for name, model in config["models"].items() if model["inception"]]
     if inception and crop != _INCEPTION_SIDE:
         raise _wrong("scaling.crop", crop, f"{_INCEPTION_SIDE} while a model has inception: true ({inception[0]})")
@@ -215,7 +298,7 @@ def _check_networks(config: Mapping[str, Any]) -> None:
         ratio = experiment["pretraining"]["mask_ratio"]
         for backbone in config["backbones"].values():
             tokens = (crop // backbone["patch"]) ** 2
-            if not 0 < int(tokens * (1 - ratio)) < tokens:
+            if not 0 < visible_patches(tokens, ratio) < tokens:
                 raise _wrong(
                     f"experiments.{name}.pretraining.mask_ratio",
                     ratio,
@@ -282,8 +365,77 @@ def _check_schedule(key: str, phase: Mapping[str, Any]) -> None:
         )
 
 
-def _check_tables(experiments: Mapping[str, Any]) -> None:
-    """Check that no two experiments write the same table."""
+def _check_embedded(embedded: Mapping[str, Any], experiments: Mapping[str, Any]) -> None:
+    """Check that the galaxies can be dealt to fields, and that every subset of an experiment gets one."""
+    galaxies, strips = embedded["galaxies"], len(embedded["runs"]) * len(embedded["camcols"])
+    if strips > min(galaxies, _MOST_STRIPS):
+        raise InputError(
+            f"configuration: embedded.runs times embedded.camcols are {strips} strips; allowed: at most "
+            f"{min(galaxies, _MOST_STRIPS)}, so that each has a galaxy (embedded.galaxies) and a number of four digits"
+        )
+    fields = math.ceil(galaxies / embedded["galaxies_per_field"] / strips)
+    if fields > _MOST_FIELDS:
+        least = math.ceil(galaxies / strips / _MOST_FIELDS)
+        raise _wrong(
+            "embedded.galaxies_per_field",
+            embedded["galaxies_per_field"],
+            f"at least {least}, so that a strip's {fields} fields become at most {_MOST_FIELDS}",
+        )
+    for name, experiment in experiments.items():
+        for subset, fraction in experiment["fractions"].items():
+            if 0 < fraction * galaxies < 1:
+                raise _wrong(
+                    f"experiments.{name}.fractions.{subset}",
+                    fraction,
+                    f"0, or at least {1 / galaxies:.2g}: one of embedded.galaxies ({galaxies})"
+                    if subset.startswith("pretrain")
+                    else f"at least {1 / galaxies:.2g}: one of embedded.galaxies ({galaxies})",
+                )
+
+
+def _check_sdss(sdss: Mapping[str, Any]) -> None:
+    """Check what is asked of SkyServer, and where it is."""
+    try:
+        cuts_of(sdss["selection"], sdss["cuts"])
+    except InputError as error:
+        raise InputError(f"configuration: {error}") from None
+    if not re.match(r"https?://[^\s/]", sdss["server"]):
+        raise _wrong("sdss.server", sdss["server"], "an address that begins with https:// or http://")
+    if sdss["table"] is not None and re.search(r"[{}]", sdss["table"]):
+        raise _wrong("sdss.table", sdss["table"], "a path without braces, which Snakemake takes for wildcards")
+
+
+def _check_batches(config: Mapping[str, Any]) -> None:
+    """Check that no process of a training is left without a part of its batch."""
+    processes = config["training"]["gpus"] * config["training"]["nodes"]
+    for name, experiment in config["experiments"].items():
+        for phase in ("pretraining", "finetuning"):
+            size = experiment[phase]["batch_size"]
+            if size < processes:
+                raise _wrong(
+                    f"experiments.{name}.{phase}.batch_size", size, f"at least {processes}, one stamp for each GPU"
+                )
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
+    """Check that no two files of a run would have the same name."""
+    experiments = config["experiments"]
+    named = {
+        "experiment": {f"experiments.{name}": name for name in experiments},
+        "table": {f"experiments.{name}.table": experiment["table"] for name, experiment in experiments.items()},
+        "model": {f"models.{name}": name for name in config["models"]},
+    }
+    for kind, names in named.items():
+        for key, name in names.items():
+            if name in _TAKEN[kind]:
+                raise InputError(f"configuration: {key}: {name} names no {kind}, since {_TAKEN[kind][name]}; rename it")
+    for name in experiments:
+        # The figures of a large experiment are divided by group.
+        stem, _, group = name.rpartition("-")
+        if group in ("scratch", "pretrained") and stem in experiments:
+            raise InputError(
+                f"configuration: experiments.{name} would share figures with experiments.{stem}; rename it"
+            )
     owner: dict[str, str] = {}
     for name, experiment in experiments.items():
         table = experiment["table"]

@@ -1,6 +1,8 @@
 """What failed in a run of Snakemake, and the last that each failed job said."""
 
+import atexit
 import re
+import sys
 from pathlib import Path
 
 #: Lines of a job's log that are shown.
@@ -21,6 +23,11 @@ def failed_logs(snakemake_log: str) -> list[tuple[str, Path]]:
         if log := re.search(r"^    log: ([^\s,]+)", block, flags=re.M):
             failed[Path(log[1])] = rule
     return [(rule, path) for path, rule in failed.items()]
+
+
+def say_last(text: str) -> None:
+    """Print to the standard error after all that this process prints, Snakemake's own summary of a run included."""
+    atexit.register(lambda: print(f"\n{text}", file=sys.stderr, flush=True))
 
 
 def last_words(snakemake_log: str) -> str:

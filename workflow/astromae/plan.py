@@ -110,7 +110,10 @@ def planned_jobs(arguments: Sequence[str]) -> list[Job]:
             cli.main([*arguments, "--dry-run", "--forceall", "--cores", "10000"])
     except SystemExit as end:
         if end.code:
-            raise InputError(f"Snakemake makes no plan\n{said.getvalue().strip()}") from None
+            words = said.getvalue().strip()
+            # Of a traceback, as of a configuration file that is missing, the last line says what is wrong.
+            reason = words.splitlines()[-1] if words.startswith("Traceback") else words
+            raise InputError(f"Snakemake makes no plan\n{reason}") from None
     finally:
         logger.removeFilter(listener)
     return listener.jobs

@@ -6,6 +6,7 @@ writes is seen from here.
 """
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -187,9 +188,9 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, settings: M
         "constraint": (site.gpu_resources if gpus else site.resources).get("constraint"),
         "gpus": f"{model}:{gpus}" if gpus and model else gpus,
     }
-    command = f"{sys.executable} -m astromae preflight-probe --output {output}"
+    command = [sys.executable, "-m", "astromae", "preflight-probe", "--output", str(output)]
     for address in settings["addresses"]:
-        command += f" --address {address}"
+        command += ["--address", address]
     try:
         job = _run(
             "sbatch",
@@ -198,7 +199,7 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, settings: M
             "--mem=2000",
             f"--output={FOLDER}/{name or 'default'}.log",
             *(f"--{option}={value}" for option, value in options.items() if value),
-            f"--wrap={command}",
+            f"--wrap={shlex.join(command)}",
         ).strip()
     except InputError as error:
         yield f"{shown} takes no job: {error}. Mend {site.path}."

@@ -2,13 +2,19 @@
 
 import contextlib
 import json
+import lzma
 import os
+import posixpath
 import shutil
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import jsonschema
 
 from astromae import __version__
 from astromae.bundle import FORMAT, MANIFEST, Manifest
@@ -19,17 +25,40 @@ from astromae.files import sha256
 
 _AGAIN = "copy it again, or make it again with `make bundle`"
 
+# What a manifest of this format holds; see `astromae.bundle.Manifest`.
+_MANIFEST_SCHEMA = {
+    "type": "object",
+    "required": ["format", "code", "configuration", "files"],
+    "additionalProperties": False,
+    "properties": {
+        "format": {"const": FORMAT},
+        "code": {"type": "object", "required": ["version"]},
+        "configuration": {"type": "object"},
+        "files": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["sha256", "size"],
+                "properties": {"sha256": {"type": "string"}, "size": {"type": "integer", "minimum": 0}},
+            },
+        },
+    },
+}
+
 
 @contextlib.contextmanager
 def _archive(bundle: Path) -> Iterator[tarfile.TarFile]:
     """Open a bundle; what is wrong with the archive becomes a message that names it."""
     try:
-        with tarfile.open(bundle, "r:") as archive:
+        # Compressed ones too: people pack what they send.
+        with tarfile.open(bundle, "r:*") as archive:
             yield archive
     except FileNotFoundError:
         raise InputError(f"{bundle}: no such bundle; `make bundle` writes `results/bundle.tar`") from None
-    except tarfile.TarError as error:
-        raise InputError(f"{bundle}: not a readable bundle ({error}); {_AGAIN}") from error
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if zipfile.is_zipfile(bundle):
+            raise InputError(f"{bundle}: a zip archive; a bundle is a tar archive: unzip it first") from error
+        raise InputError(f"{bundle}: not a readable bundle ({' '.join(str(error).split())}); {_AGAIN}") from error
     except OSError as error:
         raise InputError(f"{bundle}: cannot be read or unpacked ({error})") from error
 
@@ -43,24 +72,36 @@ def read_manifest(bundle: Path) -> Manifest:
         If there is no such bundle, it cannot be read, or its format is of another version.
     """
     with _archive(bundle) as archive:
-        first = archive.next()
-        if first is None or first.name != MANIFEST or not first.isreg():
-            raise InputError(f"{bundle}: not a bundle: its first member is not {MANIFEST}")
-        text = archive.extractfile(first).read()
+        # The first member, unless the files were packed anew.
+        manifest = next((member for member in archive if _name(member) == MANIFEST and member.isreg()), None)
+        if manifest is None:
+            raise InputError(f"{bundle}: not a bundle: it holds no {MANIFEST}, as `make bundle` writes")
+        text = archive.extractfile(manifest).read()
     try:
         content = json.loads(text)
-        found, maker = content["format"], f"astromae {content['code']['version']}"
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{bundle}: {MANIFEST} is damaged ({error}); {_AGAIN}") from error
+    except ValueError as error:
+        raise InputError(f"{bundle}: its {MANIFEST} is no JSON ({error}); {_AGAIN}") from error
+    found = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
     if found != FORMAT:
+        code = content.get("code")
+        maker = code.get("version", "an unknown version") if isinstance(code, dict) else "an unknown version"
         raise InputError(
-            f"{bundle}: bundle format {found}, made by {maker}; this is astromae {__version__}, which reads "
+            f"{bundle}: bundle format {found}, made by astromae {maker}; this is astromae {__version__}, which reads "
             f"format {FORMAT}: rebuild it with the version that made it"
         )
-    try:
-        return Manifest(**content)
-    except TypeError as error:
-        raise InputError(f"{bundle}: {MANIFEST} has other keys than format {FORMAT} ({error}); {_AGAIN}") from error
+    violation = next(jsonschema.Draft202012Validator(_MANIFEST_SCHEMA).iter_errors(content), None)
+    if violation is not None:
+        place = f" at {'.'.join(map(str, violation.absolute_path))}" if violation.absolute_path else ""
+        raise InputError(
+            f"{bundle}: its {MANIFEST} was changed after it was made: {violation.message[:200]}{place}; make the "
+            "bundle again with `make bundle`"
+        )
+    return Manifest(**content)
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    """Return a member's path as `make bundle` writes it; ``tar -c .`` puts ./ before it."""
+    return posixpath.normpath(member.name)
 
 
 def adopt_configuration(bundle: Path, manifest: Manifest, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,8 +177,9 @@ def unpack_bundle(bundle: Path, manifest: Manifest, wanted: Iterable[str], folde
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary, _archive(bundle) as archive:
         # Paths come from this version's own list, so that no member can lead out of the folder.
         for member in archive:
-            if member.isreg() and member.name in pending and member.size == pending[member.name]["size"]:
-                unpacked = Path(temporary, member.name)
+            name = _name(member)
+            if member.isreg() and name in pending and member.size == pending[name]["size"]:
+                unpacked = Path(temporary, name)
                 unpacked.parent.mkdir(parents=True, exist_ok=True)
                 with open(unpacked, "wb") as file:
                     shutil.copyfileobj(archive.extractfile(member), file)

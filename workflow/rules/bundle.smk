@@ -17,7 +17,7 @@ rule bundle:
     params:
         files=repeated("files"),
         # In the configuration's own order, which is that of rows and panels.
-        configuration=json.dumps({key: value for key, value in config.items() if key != "bundle"}),
+        configuration=verbatim(json.dumps({key: value for key, value in config.items() if key != "bundle"})),
     shell:
         "python -m astromae bundle {params.files} --configuration {params.configuration:q} "
         "--output {output} 2>&1 | tee {log}"

@@ -18,7 +18,8 @@ from astromae.code_state import code_state, in_words
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
 from astromae.evaluation.captions import GENERAL, caption_file, caption_title
-from astromae.failures import last_words
+from astromae.failures import last_words, say_last
+from astromae.lock import release_killed_lock
 from astromae.site import read_site
 from astromae.sources import command_sources
 from astromae.survey.address import is_remote
@@ -115,12 +116,18 @@ def as_json(value):
 
 def repeated(name):
     """Return a parameter that gives every file of the input `name`, if there is one, as its own --name option."""
-    return lambda wildcards, input: " ".join(f"--{name.replace('_', '-')} {file}" for file in input.get(name, []))
+    option = f"--{name.replace('_', '-')}"
+    return lambda wildcards, input: shlex.join(word for file in input.get(name, []) for word in (option, file))
 
 
 def named(option, names, each=1):
     """Return every name as its own --option, `each` times in a row."""
-    return " ".join(f"--{option} {name}" for name in names for _ in range(each))
+    return shlex.join(word for name in names for _ in range(each) for word in (f"--{option}", name))
+
+
+def verbatim(text):
+    """Return a parameter that is a text as it stands: in a plain one Snakemake takes braces for wildcards."""
+    return lambda wildcards: text
 
 
 def untracked(value):
@@ -397,8 +404,8 @@ def redshift_inputs(wildcards):
 def pretrained_options(wildcards, input):
     """Return the options that name a model's pretrained encoder and its features."""
     encoder, features = input.get("encoder"), input.get("features")
-    options = [f"--encoder-dir {os.path.dirname(encoder)}"] if encoder else []
-    return " ".join([*options, *([f"--features {features}"] if features else [])])
+    options = ["--encoder-dir", os.path.dirname(encoder)] if encoder else []
+    return shlex.join([*options, *(["--features", features] if features else [])])
 
 
 # --- figures ---

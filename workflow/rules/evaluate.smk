@@ -58,7 +58,7 @@ rule cost_table:
         runtime=minutes(20),
     params:
         provenance=repeated("provenance"),
-        titles=as_json({name: settings["title"] for name, settings in EXPERIMENTS.items()}),
+        titles=verbatim(as_json({name: settings["title"] for name, settings in EXPERIMENTS.items()})),
     shell:
         "python -m astromae cost-table {params.provenance} --networks {input.networks} "
         "--titles {params.titles:q} --output-csv {output.csv} --output-tex {output.tex} 2>&1 | tee {log}"

@@ -25,7 +25,7 @@ rule paper:
         values=repeated("values"),
         figures=repeated("figure"),
     shell:
-        "python -m astromae paper --source {params.source} {params.values} {params.figures} "
+        "python -m astromae paper --source {params.source:q} {params.values} {params.figures} "
         "--output {output} 2>&1 | tee {log}"
 
 
@@ -57,5 +57,5 @@ rule results_page:
         about=lambda wildcards: as_json(about_figures()),
         tables=repeated("table"),
     shell:
-        "python -m astromae results-page --source {params.source} {params.values} {params.figures} "
+        "python -m astromae results-page --source {params.source:q} {params.values} {params.figures} "
         "--about {params.about:q} {params.tables} --paper {input.paper} --output {output} 2>&1 | tee {log}"

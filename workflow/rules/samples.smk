@@ -15,9 +15,9 @@ rule models:
         mem_mb=memory_mb(2000),
         runtime=minutes(10),
     params:
-        config=as_json({key: config[key] for key in ("models", "backbones", "scaling")}),
+        settings=as_json({key: config[key] for key in ("models", "backbones", "scaling")}),
     shell:
-        "python -m astromae models --config <(echo {params.config:q}) --json --output {output} 2>&1 | tee {log}"
+        "python -m astromae models --settings {params.settings:q} --json --output {output} 2>&1 | tee {log}"
 
 
 rule values_survey:
@@ -94,9 +94,9 @@ rule networks:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        config=as_json({key: config[key] for key in ("models", "backbones", "decoder", "scaling")}),
+        settings=as_json({key: config[key] for key in ("models", "backbones", "decoder", "scaling")}),
     shell:
-        "python -m astromae networks --config <(echo {params.config:q}) --output {output} 2>&1 | tee {log}"
+        "python -m astromae networks --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
 
 
 rule sample_magnitudes:

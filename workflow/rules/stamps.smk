@@ -27,7 +27,7 @@ if SURVEY == "cube":
             runtime=minutes(120),
             expected_s=math.ceil(CORE_S["cube"] * GALAXIES / len(CHUNKS)),
         params:
-            path=config["cube"]["path"],
+            path=verbatim(config["cube"]["path"]),
         shell:
             "python -m astromae cube-shard --path {params.path:q} --catalog {input.catalog} "
             "--chunk {wildcards.chunk} --output {output.shard} --missing {output.missing} 2>&1 | tee {log}"

@@ -59,7 +59,7 @@ elif SURVEY == "sdss" and config["sdss"]["table"] is None:
             runtime=minutes(120),
         params:
             partitions=config["sdss"]["partitions"],
-            settings=as_json(SDSS_SELECTION),
+            settings=verbatim(as_json(SDSS_SELECTION)),
             http=untracked(as_json(SDSS_HTTP)),
         shell:
             "python -m astromae sdss-partition --partition {wildcards.partition} "
@@ -110,11 +110,11 @@ elif SURVEY == "sdss":
             mem_mb=memory_mb(4000),
             runtime=minutes(240),
         params:
-            settings=as_json(SDSS_SELECTION),
+            settings=verbatim(as_json(SDSS_SELECTION)),
             http=untracked(as_json(SDSS_HTTP)),
             chunks=len(CHUNKS),
         shell:
-            "python -m astromae user-catalog --table {input.table} --settings {params.settings:q} "
+            "python -m astromae user-catalog --table {input.table:q} --settings {params.settings:q} "
             "--http {params.http:q} --chunks {params.chunks} --output {output.catalog} 2>&1 | tee {log}"
 
 elif SURVEY == "cube":
@@ -135,7 +135,7 @@ elif SURVEY == "cube":
             mem_mb=memory_mb(4000),
             runtime=minutes(60),
         params:
-            path=config["cube"]["path"],
+            path=verbatim(config["cube"]["path"]),
             chunks=config["cube"]["chunks"],
         shell:
             "python -m astromae cube-catalog --path {params.path:q} --chunks {params.chunks} "

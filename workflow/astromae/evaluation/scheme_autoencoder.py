@@ -12,6 +12,7 @@ from astromae.errors import InputError
 from astromae.evaluation.boxes import FILLS, arrow, box, canvas, millions, note, patches, plus
 from astromae.evaluation.records import read_networks
 from astromae.evaluation.style import BLACK, TWO_COLUMNS, drawing
+from astromae.sizes import visible_patches
 
 #: Height of the pipeline, of a plain block below it, and of one with a convolution module, inches.
 PIPELINE, PLAIN_BLOCK, PCM_BLOCK = 1.18, 0.62, 1.0
@@ -70,7 +71,7 @@ def _pipeline(axes: Axes, y: float, encoders: Sequence[Mapping], mask_ratio: flo
     """Draw the way of a stamp through encoders of the same shapes, left to right, around height `y`."""
     first = encoders[0]
     tokens, grid = first["tokens"], isqrt(first["tokens"])
-    visible = round(tokens * (1 - mask_ratio))
+    visible = visible_patches(tokens, mask_ratio)
     shown = np.sort(np.random.default_rng(0).permutation(tokens)[:visible])
     side = 0.72
     below = y - side / 2 - 0.05

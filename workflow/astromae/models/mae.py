@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from astromae.constants import BANDS
 from astromae.models.vit import Encoder, initialise, patchify, sincos_positions
+from astromae.sizes import visible_patches
 
 
 def random_masks(n: int, length: int, mask_ratio: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -28,7 +29,7 @@ def random_masks(n: int, length: int, mask_ratio: float, generator: torch.Genera
         Indices of the visible patches (n, visible) and of the masked ones (n, masked).
     """
     order = torch.rand(n, length, generator=generator, device=generator.device).argsort(dim=1)
-    visible = round(length * (1 - mask_ratio))
+    visible = visible_patches(length, mask_ratio)
     return order[:, :visible], order[:, visible:]
 
 

@@ -78,9 +78,16 @@ def partition_range(cuts: Mapping[str, Any], partition: int, partitions: int) ->
     if not 0 <= partition < partitions:
         raise InputError(f"partition: {partition}; use 0 to {partitions - 1}")
     low, high = cuts["ra"] or (0.0, 360.0)
-    edges = [low + (high - low) * number / partitions for number in (partition, partition + 1)]
+    edges = [low + ra_width((low, high)) * number / partitions for number in (partition, partition + 1)]
+    start, end = (edge - 360 if edge > 360 else edge for edge in edges)
     # What ends the last part must be the very number that ends the cut.
-    return edges[0], high if partition == partitions - 1 else edges[1]
+    return start % 360, high if partition == partitions - 1 else end
+
+
+def ra_width(ra_deg: tuple[float, float]) -> float:
+    """Return the width of a range of right ascensions, which leads through 0 where it ends below its start."""
+    low, high = ra_deg
+    return high - low + (360 if high < low else 0)
 
 
 def fetch_partition(
@@ -151,10 +158,10 @@ def _fetch_range(
         log(f"{sky.name}: counts {count} rows and sends {len(rows)} for right ascensions from {low} to {high}")
     if count < row_limit and len(rows) > count:
         raise InputError(f"{sky.name}: counts {count} rows and sends {len(rows)}; query: {sql}")
-    if high - low < NARROWEST_DEG:
+    if ra_width(ra_deg) < NARROWEST_DEG:
         raise InputError(f"{sky.name}: does not send all of {count} rows, however narrow the range; query: {sql}")
     log(f"{sky.name}: splitting right ascensions from {low} to {high}, which hold {count} rows")
-    middle = (low + high) / 2
+    middle = (low + ra_width(ra_deg) / 2) % 360
     halves = [_fetch_range(sky, selection, cuts, half, row_limit) for half in ((low, middle), (middle, high))]
     parts = [part for half in halves for part in half]
     total = sum(len(table) for _, table in parts)

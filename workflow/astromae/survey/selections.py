@@ -49,6 +49,7 @@ _CUTS = {
     "z_max": "s.z <= {}",
     "petro_r_max": "p.petroMag_r - p.extinction_r <= {}",
     "ra": "s.ra >= {} AND s.ra < {}",
+    "ra through 0": "(s.ra >= {} OR s.ra < {})",
     "dec": "s.dec >= {} AND s.dec < {}",
 }
 
@@ -119,7 +120,8 @@ def cuts_of(selection: str, cuts: Mapping[str, Any]) -> dict[str, Any]:
         Its name.
     cuts
         The configured cuts: ``z_min`` (redshift above it), ``z_max`` and ``petro_r_max`` (redshift and
-        dereddened Petrosian r magnitude up to it), ``ra`` and ``dec`` ([from, to] in degrees). None lifts a cut.
+        dereddened Petrosian r magnitude up to it), ``ra`` and ``dec`` ([from, to] in degrees; right ascensions
+        from a larger to a smaller one lead through 0). None lifts a cut.
 
     Raises
     ------
@@ -130,23 +132,37 @@ def cuts_of(selection: str, cuts: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"sdss.selection: {selection!r} is unknown; use one of {', '.join(SELECTIONS)}")
     effective = {**SELECTIONS[selection].cuts, **cuts}
     for name, value in effective.items():
-        if name not in _CUTS:
-            raise InputError(f"sdss.cuts.{name}: unknown; use one of {', '.join(_CUTS)}")
+        if name not in SELECTIONS[selection].cuts:
+            raise InputError(f"sdss.cuts.{name}: unknown; use one of {', '.join(SELECTIONS[selection].cuts)}")
         if value is None:
             continue
         if name in ("ra", "dec"):
-            low, high = (0.0, 360.0) if name == "ra" else (-90.0, 90.0)
-            if not (isinstance(value, list | tuple) and len(value) == 2 and low <= value[0] < value[1] <= high):
+            whole = isinstance(value, list | tuple) and len(value) == 2
+            if name == "ra" and not (whole and 0 <= value[0] < 360 and 0 <= value[1] <= 360 and value[0] != value[1]):
                 raise InputError(
-                    f"sdss.cuts.{name}: {value} is no range; use [from, to] with {low} <= from < to <= {high} degrees"
+                    f"sdss.cuts.ra: {value} is no range; use [from, to] in degrees with 0 <= from < 360 and "
+                    "0 <= to <= 360, to above from, or below it for a range that leads through 0"
+                )
+            if name == "dec" and not (whole and -90 <= value[0] < value[1] <= 90):
+                raise InputError(
+                    f"sdss.cuts.dec: {value} is no range; use [from, to] with -90 <= from < to <= 90 degrees"
                 )
         elif not isinstance(value, int | float):
             raise InputError(f"sdss.cuts.{name}: {value!r} is no number; use a number, or null to lift the cut")
+    z_min, z_max = effective["z_min"], effective["z_max"]
+    if z_min is not None and z_max is not None and z_min >= z_max:
+        raise InputError(
+            f"sdss.cuts: no redshift is above z_min = {z_min} and at most z_max = {z_max}; use a z_min below z_max, "
+            f"which is {SELECTIONS[selection].cuts['z_max']} in the selection {selection}"
+        )
     return effective
 
 
 def count_sql(selection: str, cuts: Mapping[str, Any], ra_deg: tuple[float, float]) -> str:
-    """Return the query that counts a selection's galaxies with `ra_deg[0]` <= right ascension < `ra_deg[1]`."""
+    """Return the query that counts a selection's galaxies with `ra_deg[0]` <= right ascension < `ra_deg[1]`.
+
+    Where the second is below the first, the range leads through 0.
+    """
     return _sql(f"COUNT(*) AS {COUNT}", selection, {**cuts, "ra": ra_deg})
 
 
@@ -166,5 +182,7 @@ def _sql(columns: str, name: str, cuts: Mapping[str, Any]) -> str:
     for cut, value in cuts.items():
         if value is not None:
             numbers = value if isinstance(value, list | tuple) else [value]
+            if cut == "ra" and value[0] > value[1]:
+                cut = "ra through 0"
             conditions.append(_CUTS[cut].format(*(repr(float(number)) for number in numbers)))
     return f"SELECT {columns} FROM {selection.tables} WHERE {' AND '.join(conditions)}"

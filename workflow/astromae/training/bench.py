@@ -15,6 +15,7 @@ from astromae.constants import BANDS
 from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import build_encoder, choose_attention
+from astromae.sizes import source_size
 from astromae.training.bench_eager import Eager
 from astromae.training.optimiser import adamw
 from astromae.training.provenance import device_name
@@ -22,7 +23,7 @@ from astromae.training.runtime import choose_precision, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 from astromae.training.sources import ResidentStamps
-from astromae.training.views import Views, source_size
+from astromae.training.views import Views
 
 #: The model whose ratios are reported: it has all three branches.
 MODEL = "plain-astromae"

@@ -26,6 +26,7 @@ from astromae.files import sha256, write_json, write_text
 from astromae.models.frozen import FrozenEncoder
 from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker, log
+from astromae.sizes import source_size
 from astromae.training.checkpoint import fingerprint, refuse
 from astromae.training.liveness import require_alive
 from astromae.training.parallel import WHOLE, Share
@@ -33,7 +34,7 @@ from astromae.training.runtime import make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.sources import NoStamps, open_stamps
 from astromae.training.subsets import EVALUATED, members
-from astromae.training.views import Views, source_size
+from astromae.training.views import Views
 
 #: Type of a stored feature (`astromae.models.frozen`).
 FEATURE_TYPE = np.dtype("<f2")

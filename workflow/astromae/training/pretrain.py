@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from astromae.files import atomic_path, write_checksum, write_json
 from astromae.models.mae import MaskedAutoencoder, random_masks
 from astromae.models.vit import build_encoder
+from astromae.sizes import source_size
 from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.curves import Curves
 from astromae.training.history import write_history
@@ -23,7 +24,7 @@ from astromae.training.seeding import generator, seed_weights
 from astromae.training.sources import open_stamps
 from astromae.training.subsets import members
 from astromae.training.trainer import Attempt, Deadline, fit
-from astromae.training.views import Views, source_size
+from astromae.training.views import Views
 
 
 def build_autoencoder(recipe: dict[str, Any]) -> MaskedAutoencoder:

@@ -24,20 +24,6 @@ NORMAL_MAD = 1.4826
 #: position t between two pixels: exact for Keys' kernel with torch's parameter, -3/4.
 KEYS_SQUARES = -27 / 8, -17 / 4
 
-#: Whole pixels that a resampling kernel reads beyond the two that enclose a position.
-KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
-
-
-def source_size(crop: int, augmentation: dict[str, Any]) -> int:
-    """Return how many pixels on a side a stamp must have so that no corner of a rotated crop is empty."""
-    if not augmentation["rotate_before_crop"]:
-        return crop
-    angle = math.radians(min(augmentation["rotation_deg"], 45.0))
-    # The centre of a corner pixel comes this far out, and the kernel reads pixels beyond it.
-    reach = (crop - 1) / 2 * (math.cos(angle) + math.sin(angle)) + KERNEL_MARGIN[augmentation["interpolation"]]
-    size = math.ceil(2 * reach + 1)
-    return size + (size - crop) % 2
-
 
 def random_maps(n: int, augmentation: dict[str, Any], random: torch.Generator) -> Tensor:
     """Draw the rotation and the flips of every stamp of a batch.
@@ -72,13 +58,13 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
     Parameters
     ----------
     images
-        Stamps (n, 5, size, size), nanomaggies a pixel; at least `source_size` on a side.
+        Stamps (n, 5, size, size), nanomaggies a pixel; at least `astromae.sizes.source_size` on a side.
     maps
         Matrices (n, 2, 2), from `random_maps`.
     crop
         Pixels on a side of the result.
     interpolation
-        Of the resampling: a key of `KERNEL_MARGIN`.
+        Of the resampling: nearest, bilinear or bicubic.
 
     Returns
     -------
@@ -162,7 +148,7 @@ class Views:
     Attributes
     ----------
     stamps
-        Where the stamps come from; `source_size` pixels on a side. Views of `NoStamps` are None.
+        Where the stamps come from; `astromae.sizes.source_size` pixels on a side. Views of `NoStamps` are None.
     scaling, augmentation, crop, noise_sigma
         How stamps become views; the noise is Gaussian, in scaled pixels.
     batch_size
