@@ -6,7 +6,7 @@
 #   make test     the test suite
 #   make lint     formatting and style of Python and Snakemake
 #   make report   what `make paper` makes, and Snakemake's report of it as zip and HTML
-#   make plan     what a run on a cluster would take: jobs, core-hours, GPU-hours, longest chain
+#   make plan     what a run downloads and takes: requests, GB; jobs, core-hours, GPU-hours, longest chain
 #   make cluster-check   what would fail on this Slurm cluster, before the first job
 #   make lock     envs/requirements.lock anew, from envs/requirements.in
 # Variables:
