@@ -135,8 +135,8 @@ DAMAGES = {
     "bit": (flip_bit, "corrupt frame in band i: a bzip2 block is damaged"),
     "truncated": (truncate, "corrupt frame in band i: the file is truncated"),
     "absent": (Path.unlink, "no frame in band i"),
-    "other": (another_field, "corrupt frame in band i: its header says FRAME = 12, not 11"),
-    "html": (lambda path: path.write_text("<html>"), "corrupt frame in band i: it is no bzip2 data"),
+    "other": (another_field, "corrupt frame in band i: its header says FRAME = 14, not 13"),
+    "html": (lambda path: path.write_text("<html>"), "corrupt frame in band i: it is neither a bzip2, a gzip nor a FITS file"),
     "empty": (lambda path: path.write_bytes(b""), "corrupt frame in band i: "),
 }
 

@@ -118,7 +118,8 @@ def _draw_frames(folder: Path, fields: int, seed: int) -> None:
     """Draw the frames of fields with a galaxy each."""
     settings = {"galaxies": fields, "seed": seed, "release": _RELEASE, "runs": [_RUN], "camcols": [_CAMCOL]}
     catalog, strip = folder / "drawn.parquet", folder / strip_folder(_RELEASE, _RUN, _CAMCOL)
-    write_catalog(catalog, settings | {"galaxies_per_field": 1})
+    settings |= {"galaxies_per_field": 1, "populated": True}
+    write_catalog(catalog, settings)
     render_strip(catalog, _RUN, _CAMCOL, settings, strip)
     for path in track(sorted(strip.iterdir()), "compress as the archive does", unit="frames"):
         # The archive's frames have blocks of 900 kB, which are decoded as a whole; simulated ones are finer.
