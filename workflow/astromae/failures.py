@@ -35,5 +35,6 @@ def last_words(snakemake_log: str) -> str:
     parts = []
     for rule, path in failed_logs(snakemake_log):
         lines = path.read_text(errors="replace").splitlines()[-LINES:] if path.is_file() else ["(no log was written)"]
+        lines = lines or ["(nothing: it was stopped before it said a word)"]
         parts.append("\n".join([f"{rule} failed; {path} ends:", *(f"    {line}" for line in lines)]))
     return "\n".join(parts)
