@@ -121,7 +121,7 @@ def _draw_frames(folder: Path, fields: int, seed: int) -> None:
     settings |= {"galaxies_per_field": 1, "populated": True}
     write_catalog(catalog, settings)
     render_strip(catalog, _RUN, _CAMCOL, settings, strip)
-    for path in track(sorted(strip.iterdir()), "compress as the archive does", unit="frames"):
+    for path in track(sorted(strip.glob("frame-*")), "compress as the archive does", unit="frames"):
         # The archive's frames have blocks of 900 kB, which are decoded as a whole; simulated ones are finer.
         path.write_bytes(bz2.compress(bz2.decompress(path.read_bytes()), 9))
 
