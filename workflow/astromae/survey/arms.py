@@ -14,8 +14,9 @@ from astromae.survey.gaussians import add_cluster, psf_components
 from astromae.survey.geometry import Astrometry
 from astromae.survey.morphology import DISC_HALF_LIGHT, TRUNCATION
 
-# Share of the disc's light in r that the arms hold, from S0 to Sc and later; our choice, such that drawn galaxies are
-# as asymmetric as real ones.
+# Share of the disc's light in r that the arms hold, from the earliest lenticulars, whose discs are patchy rather than
+# armed, to Sc and later; our choice, such that drawn galaxies are about as asymmetric as real ones. Ellipticals have no
+# disc.
 _TYPES, _SHARES = (-3.5, 0.0, 3.0, 5.0), (0.05, 0.20, 0.30, 0.35)
 # Colours of arms minus those of the disc around them, against r: arms are bluer, by a few tenths of a magnitude in g-r.
 _ARM_COLOURS = {"u": -0.40, "g": -0.20, "r": 0.0, "i": 0.08, "z": 0.12}
