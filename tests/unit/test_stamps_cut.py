@@ -136,7 +136,10 @@ DAMAGES = {
     "truncated": (truncate, "corrupt frame in band i: the file is truncated"),
     "absent": (Path.unlink, "no frame in band i"),
     "other": (another_field, "corrupt frame in band i: its header says FRAME = 14, not 13"),
-    "html": (lambda path: path.write_text("<html>"), "corrupt frame in band i: it is neither a bzip2, a gzip nor a FITS file"),
+    "html": (
+        lambda path: path.write_text("<html>"),
+        "corrupt frame in band i: it is neither a bzip2, a gzip nor a FITS",
+    ),
     "empty": (lambda path: path.write_bytes(b""), "corrupt frame in band i: "),
 }
 
