@@ -16,6 +16,9 @@ SHOWN = 9
 #: What the panels show against r magnitude.
 _PANELS = {"concentration": "concentration", "asymmetry": "asymmetry", "neighbour_flux": "flux of neighbours / galaxy"}
 
+# Axes that are linear up to here and logarithmic beyond, since blended neighbours take a few galaxies far out.
+_LINEAR_UP_TO = {"asymmetry": 0.2, "neighbour_flux": 0.01}
+
 
 def draw_realism(sample: Path, real_stamps: Path | None, pdf: Path, png: Path) -> None:
     """Draw a row of simulated stamps, one of real stamps where given, and the measurements of both by r magnitude.
@@ -65,6 +68,6 @@ def draw_realism(sample: Path, real_stamps: Path | None, pdf: Path, png: Path) -
                 axes.plot(table["mag_r"], table[statistic], marker, color=colour, ms=3, mew=0, alpha=0.8, label=name)
                 axes.axhline(table[statistic].median(), color=colour, lw=0.8)
             axes.set(xlabel="$r$ magnitude", ylabel=label)
-            if statistic == "neighbour_flux":
-                axes.set_yscale("symlog", linthresh=0.01)
+            if statistic in _LINEAR_UP_TO:
+                axes.set_yscale("symlog", linthresh=_LINEAR_UP_TO[statistic])
         axes.legend(loc="upper left", handletextpad=0.2)
