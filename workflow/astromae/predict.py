@@ -106,7 +106,9 @@ class TrainedModel:
         return predicted.cpu().numpy().astype(np.float64)
 
 
-def load_model(folder: Path, scaling: Path | None = None, encoder: Path | None = None, gpus: int = 0) -> TrainedModel:
+def load_model(
+    folder: Path | str, scaling: Path | None = None, encoder: Path | None = None, gpus: int = 0
+) -> TrainedModel:
     """Load a trained redshift model from the results of a run.
 
     Parameters
@@ -125,6 +127,7 @@ def load_model(folder: Path, scaling: Path | None = None, encoder: Path | None =
     InputError
         If a file is missing, cannot be read, or does not fit the recipe.
     """
+    folder = Path(folder)
     saved = _read_json(folder / "recipe.json")
     recipe, seed = saved["recipe"], saved["seed"]
     if "branches" not in recipe:
