@@ -33,6 +33,7 @@ SIMULATED = {
     "runs": [9001],
     "camcols": [3],
     "galaxies_per_field": 40,
+    "populated": True,
 }
 
 # Laid over the preset: the servers' addresses are added, and the corner's cuts lifted, since the galaxies here lie

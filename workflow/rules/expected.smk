@@ -68,7 +68,7 @@ def fields_of_chunk(wildcards):
     expected = math.ceil(RECKONED.fields / len(CHUNKS))
     if not os.path.exists(CATALOG):
         return expected
-    return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), 0)
+    return counted_fields(os.stat(CATALOG).st_mtime_ns).get(int(wildcards.chunk), expected)
 
 
 def cutting_s(wildcards, threads):
