@@ -154,7 +154,8 @@ PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstru
             "workflow/astromae/stamps/resample.py",
             PRETRAINED
             | {"cut", "split", "scaling", "boost", "values_survey"}
-            | {"sample_stamps", "sample_magnitudes", "figure_stamps"},
+            | {"sample_stamps", "sample_magnitudes", "figure_stamps"}
+            | {"sample_realism", "realism_table", "figure_realism"},
         ),
         ("workflow/astromae/cli.py", set()),
         ("README.md", set()),
