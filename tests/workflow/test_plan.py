@@ -114,9 +114,9 @@ def test_the_whole_survey_plans_in_seconds(project):
     fields = np.random.default_rng(1).permutation(np.append(np.arange(250_000), np.arange(410_000) % 250_000))
     galaxies = pd.DataFrame({"objid": np.arange(660_000), "run": 1 + fields // 6000})
     galaxies["camcol"], galaxies["field"] = 1 + fields // 1000 % 6, fields % 1000
-    galaxies["chunk"] = deal_fields(galaxies[["run", "camcol", "field"]], 500)
+    galaxies["chunk"] = deal_fields(galaxies[["run", "camcol", "field"]], 250)
     assert (
-        galaxies.groupby("chunk")[["run", "camcol", "field"]].apply(lambda part: len(part.drop_duplicates())) == 500
+        galaxies.groupby("chunk")[["run", "camcol", "field"]].apply(lambda part: len(part.drop_duplicates())) == 1000
     ).all()
     catalog = project.folder / "results/catalog/galaxies.parquet"
     catalog.parent.mkdir(parents=True)
@@ -127,7 +127,7 @@ def test_the_whole_survey_plans_in_seconds(project):
     finally:
         shutil.rmtree(catalog.parent)
     assert spent() < 20
-    assert jobs["cut"] == 500
+    assert jobs["cut"] == 250
     assert sum(jobs.values()) <= 3000
 
 

@@ -76,7 +76,7 @@ def cutting_s(wildcards, threads):
 
     A field is five frames, and as many requests where the archive is remote; the limit of requests is then
     shared by twice as many threads as there are connections, the resource `downloads` of the profile. Of the
-    published sample: 500 fields x (2.4 / 4 + 5 x 16 / (10 x 4)) = 1300 s a chunk with four threads.
+    published sample: 1000 fields x (2.4 / 4 + 5 x 16 / (10 x 4)) = 2600 s a chunk with four threads.
     """
     field_s = CORE_S["cut"] / threads
     if is_remote(ARCHIVE):
