@@ -166,13 +166,13 @@ def test_a_chunk_gets_time_by_its_fields(project, tmp_path):
         found = re.findall(r"^rule cut:.*?^    wildcards: chunk=(\d+).*?\bruntime=(\d+)", ran.stdout, re.M | re.S)
         return {int(chunk): int(minutes) for chunk, minutes in found}
 
-    # 250 fields x (2.4 s of a core + 5 frames x 16 threads / 10 a second), five times that and ten minutes.
-    assert set(limits().values()) == {230}
+    # 1,000 fields x (2.4 s of a core + 5 frames x 16 threads / 10 a second), five times that and ten minutes.
+    assert set(limits().values()) == {880}
     frame = Path(frame_address(str(tmp_path), 17, 94, 1, 11, "r"))
     frame.parent.mkdir(parents=True)
     frame.touch()
-    assert set(limits(f"sdss={{archive: {tmp_path}}}").values()) == {60}
-    fields = np.arange(1000 + 999 * 5)
+    assert set(limits(f"sdss={{archive: {tmp_path}}}").values()) == {210}
+    fields = np.arange(1000 + 249 * 5)
     galaxies = pd.DataFrame({"run": 94, "camcol": 1, "field": fields, "chunk": np.maximum(0, (fields - 1000) // 5 + 1)})
     catalog = project.folder / "results/catalog/galaxies.parquet"
     catalog.parent.mkdir(parents=True)
@@ -193,7 +193,7 @@ def test_a_plan_follows_from_skyservers_counts(project):
         ran = project.snakemake("--dry-run", "stamps", *arguments)
         return set(re.findall(r"^rule cut:.*?\bruntime=(\d+)", ran.stdout, re.M | re.S))
 
-    assert limits() == {"230"}
+    assert limits() == {"880"}
     counted = project.folder / "results/catalog/counts.json"
     http = {"queries_per_minute": 60, "timeout_s": 5, "tries": 1, "backoff_s": 1}
     try:
