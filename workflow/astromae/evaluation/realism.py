@@ -95,12 +95,14 @@ def sample_realism(stamps: Sequence[Path], output: Path) -> None:
     Parameters
     ----------
     stamps
-        Shards of the survey; the first `MEASURED` stamps are measured.
+        Shards of the survey, of which `MEASURED` stamps are measured, evenly spread over runs and camera columns.
     output
         Sample to write (`astromae.evaluation.samples`).
     """
-    objid = StampSet(stamps).objid[:MEASURED]
-    measured = pd.DataFrame([measure(image) for image in StampSet(stamps).read(objid)], columns=list(STATISTICS))
+    survey = StampSet(stamps)
+    objid = np.sort(survey.objid)
+    objid = objid[np.linspace(0, len(objid) - 1, min(MEASURED, len(objid))).astype(int)]
+    measured = pd.DataFrame([measure(image) for image in survey.read(objid)], columns=list(STATISTICS))
     measured.insert(0, "objid", objid)
     write_sample(output, measured.iloc[match(real_measurements(), measured)], stamps)
 
