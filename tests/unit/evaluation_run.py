@@ -7,6 +7,7 @@ from astromae.evaluation.example_stamps import draw_stamps
 from astromae.evaluation.learning_rate import draw_learning_rate
 from astromae.evaluation.loss_time import draw_loss_time
 from astromae.evaluation.pretraining_curves import draw_pretraining
+from astromae.evaluation.realism import sample_realism, write_realism_table
 from astromae.evaluation.reconstructions import draw_reconstructions
 from astromae.evaluation.scheme_autoencoder import draw_autoencoder
 from astromae.evaluation.scheme_inception import draw_inception
@@ -42,6 +43,8 @@ def write_run(folder):
     write_survey_values(catalog, stamps, missing, values[0])
     sample_examples(catalog, stamps, folder / "sample.h5")
     draw_stamps(folder / "sample.h5", *out("stamps"))
+    sample_realism(stamps, folder / "realism.h5")
+    write_realism_table(folder / "realism.h5", folder / "realism.csv", folder / "realism.tex")
     networks = networks_file(folder / "networks.json")
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
     # configurations are merged, so that keys of the other kind of schedule may be left
@@ -80,6 +83,7 @@ def write_run(folder):
     return {
         "values": values,
         "figures": sorted(figures.glob("*.pdf")),
+        "tables": [folder / "realism.csv"],
         "catalog": catalog,
         "stamps": stamps,
         "missing": missing,

@@ -51,13 +51,13 @@ def assembled(results, folder, survey=None, figures=None):
         values[0] = named
     target = folder / "assembled"
     target.mkdir()
-    assemble(SOURCE, values, results["figures"] if figures is None else figures, target)
+    assemble(SOURCE, values, results["figures"] if figures is None else figures, results["tables"], target)
     return target
 
 
 def test_builds_offline_to_the_same_bytes(results, tmp_path, capsys):
     for name in ("one.pdf", "two.pdf"):
-        write_paper(SOURCE, results["values"], results["figures"], tmp_path / name)
+        write_paper(SOURCE, results["values"], results["figures"], results["tables"], tmp_path / name)
     pdf = (tmp_path / "one.pdf").read_bytes()
     assert pdf == (tmp_path / "two.pdf").read_bytes()
     assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
@@ -103,9 +103,9 @@ def test_real_pixels_are_not_called_simulated(results, tmp_path, survey):
 
 def test_builds_with_the_figures_that_there_are(results, tmp_path):
     figures = [path for path in results["figures"] if path.name == "stamps.pdf"]
-    write_paper(SOURCE, results["values"], figures, tmp_path / "paper.pdf")
+    write_paper(SOURCE, results["values"], figures, results["tables"], tmp_path / "paper.pdf")
     one = [results["values"][0], results["values"][1]]
-    write_paper(SOURCE, one, results["figures"], tmp_path / "one-experiment.pdf")
+    write_paper(SOURCE, one, results["figures"], results["tables"], tmp_path / "one-experiment.pdf")
 
 
 def test_one_seed_judges_nothing_and_several_say_how(results, tmp_path):
@@ -130,12 +130,12 @@ def test_one_seed_judges_nothing_and_several_say_how(results, tmp_path):
 
 
 def test_a_changed_result_changes_the_paper(results, tmp_path):
-    write_paper(SOURCE, results["values"], results["figures"], tmp_path / "one.pdf")
+    write_paper(SOURCE, results["values"], results["figures"], results["tables"], tmp_path / "one.pdf")
     content = json.loads(results["values"][1].read_text())
     content["rows"][0]["cells"]["mae"]["value"] = "0.98765"
     (tmp_path / "experiment1.json").write_text(json.dumps(content))
     values = [results["values"][0], tmp_path / "experiment1.json", results["values"][2]]
-    write_paper(SOURCE, values, results["figures"], tmp_path / "two.pdf")
+    write_paper(SOURCE, values, results["figures"], results["tables"], tmp_path / "two.pdf")
     assert (tmp_path / "one.pdf").read_bytes() != (tmp_path / "two.pdf").read_bytes()
 
 
@@ -280,14 +280,16 @@ def test_a_fault_of_the_source_is_shown_with_its_place(results, tmp_path):
     with open(tmp_path / "source" / MAIN, "a") as file:
         file.write("\n#no-such-function()\n")
     with pytest.raises(InputError, match=r"(?s)astromae\.typ: does not compile.*no-such-function"):
-        write_paper(tmp_path / "source", results["values"], results["figures"], tmp_path / "paper.pdf")
+        write_paper(
+            tmp_path / "source", results["values"], results["figures"], results["tables"], tmp_path / "paper.pdf"
+        )
     assert not (tmp_path / "paper.pdf").exists()
 
 
 def test_missing_inputs_are_named(results, tmp_path):
     with pytest.raises(InputError, match=r"holds no astromae\.typ"):
-        write_paper(tmp_path, results["values"], results["figures"], tmp_path / "paper.pdf")
+        write_paper(tmp_path, results["values"], results["figures"], results["tables"], tmp_path / "paper.pdf")
     with pytest.raises(InputError, match=r"survey\.json and at least one experiment's"):
-        write_paper(SOURCE, results["values"][1:], results["figures"], tmp_path / "paper.pdf")
+        write_paper(SOURCE, results["values"][1:], results["figures"], results["tables"], tmp_path / "paper.pdf")
     with pytest.raises(InputError, match=r"none\.pdf: no such figure"):
-        write_paper(SOURCE, results["values"], [tmp_path / "none.pdf"], tmp_path / "paper.pdf")
+        write_paper(SOURCE, results["values"], [tmp_path / "none.pdf"], [], tmp_path / "paper.pdf")

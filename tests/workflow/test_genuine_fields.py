@@ -80,8 +80,8 @@ def test_genuine_fields_give_stamps(fresh_project, tmp_path):
         pixels = stamps.read([table["objid"][row]])[0].astype(np.float64)
         for band, stamp in zip(BANDS, pixels, strict=True):
             assert aperture_magnitude(stamp) == pytest.approx(galaxies[f"ap_{band}"][row], abs=0.05), (row, band)
-            if band != "u":
-                assert np.hypot(*centroid(stamp)) < 0.5, (row, band)
+            # In u, where these galaxies have a signal of a few sigma a pixel, the centre is noise and young arms too.
+            assert np.hypot(*centroid(stamp)) < (0.85 if band == "u" else 0.5), (row, band)
 
 
 def test_a_mirror_may_be_compressed_otherwise_and_given_by_its_release(fresh_project, tmp_path):

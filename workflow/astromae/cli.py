@@ -535,11 +535,12 @@ def paper(
     values: Paths,
     figure: Paths,
     output: Annotated[Path, typer.Option(help="Paper to write (PDF).")],
+    table: Annotated[list[Path] | None, typer.Option(help="Table beyond those of the values (CSV); repeat it.")] = None,
 ) -> None:
     """Build the paper: text from its source; numbers, tables and figures from results."""
     from astromae.evaluation.paper import write_paper
 
-    write_paper(source, values, figure, output)
+    write_paper(source, values, figure, table or [], output)
 
 
 @app.command("results-page")

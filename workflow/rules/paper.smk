@@ -10,6 +10,7 @@ rule paper:
             *(f"results/values/{name}.json" for name in EXPERIMENTS),
         ],
         figure=[f"results/figures/{name}.pdf" for name in FIGURES],
+        table=["results/tables/realism.csv"] if SURVEY == "embedded" else [],
         code=code("paper"),
     output:
         reported("results/paper/astromae.pdf"),
@@ -24,8 +25,9 @@ rule paper:
         source=subpath(input.text, parent=True),
         values=repeated("values"),
         figures=repeated("figure"),
+        tables=repeated("table"),
     shell:
-        "python -m astromae paper --source {params.source:q} {params.values} {params.figures} "
+        "python -m astromae paper --source {params.source:q} {params.values} {params.figures} {params.tables} "
         "--output {output} 2>&1 | tee {log}"
 
 

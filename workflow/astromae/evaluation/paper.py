@@ -17,7 +17,9 @@ from astromae.progress import log
 MAIN = "astromae.typ"
 
 
-def assemble(source: Path, values: Sequence[Path], figures: Sequence[Path], folder: Path) -> None:
+def assemble(
+    source: Path, values: Sequence[Path], figures: Sequence[Path], tables: Sequence[Path], folder: Path
+) -> None:
     """Lay out a folder that holds all that the paper is built from, and nothing else.
 
     Parameters
@@ -28,9 +30,11 @@ def assemble(source: Path, values: Sequence[Path], figures: Sequence[Path], fold
         Named values: ``survey.json``, and one file for each experiment.
     figures
         Figures, found by their names in the folder ``figures``.
+    tables
+        Tables (CSV), found by their names in the folder ``tables``.
     folder
         Empty folder. Besides copies it gets ``values.json``: ``survey``, ``experiments`` (a list, in the order
-        of the files) and ``figures`` (names that are there).
+        of the files), ``figures`` and ``tables`` (names that are there).
 
     Raises
     ------
@@ -41,21 +45,25 @@ def assemble(source: Path, values: Sequence[Path], figures: Sequence[Path], fold
         raise InputError(f"{source}: holds no {MAIN}")
     shutil.copytree(source, folder, dirs_exist_ok=True)
     survey, experiments = read_values(values)
-    (folder / "figures").mkdir()
-    for path in figures:
-        if not path.is_file():
-            raise InputError(f"{path}: no such figure")
-        shutil.copyfile(path, folder / "figures" / path.name)
-    content = {"survey": survey, "experiments": experiments, "figures": [path.name for path in figures]}
+    content = {"survey": survey, "experiments": experiments}
+    for kind, files in (("figure", figures), ("table", tables)):
+        (folder / f"{kind}s").mkdir()
+        for path in files:
+            if not path.is_file():
+                raise InputError(f"{path}: no such {kind}")
+            shutil.copyfile(path, folder / f"{kind}s" / path.name)
+        content[f"{kind}s"] = [path.name for path in files]
     (folder / "values.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def write_paper(source: Path, values: Sequence[Path], figures: Sequence[Path], output: Path) -> None:
+def write_paper(
+    source: Path, values: Sequence[Path], figures: Sequence[Path], tables: Sequence[Path], output: Path
+) -> None:
     """Build the paper as PDF, without system fonts, network or date: the same inputs give the same bytes.
 
     Parameters
     ----------
-    source, values, figures
+    source, values, figures, tables
         As in `assemble`.
     output
         PDF to write.
@@ -67,7 +75,7 @@ def write_paper(source: Path, values: Sequence[Path], figures: Sequence[Path], o
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        assemble(source, values, figures, folder)
+        assemble(source, values, figures, tables, folder)
         try:
             pdf, warnings = typst.compile_with_warnings(
                 folder / MAIN, root=folder, ignore_system_fonts=True, format="pdf"

@@ -126,7 +126,7 @@ def write_realism_table(sample: Path, output_csv: Path, output_tex: Path) -> Non
     """Write `realism_table` as CSV and for LaTeX."""
     table = realism_table(sample)
     with atomic_path(output_csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
+        table.to_csv(temporary, index=False, float_format="%.3g", lineterminator="\n")
     lines = [r"\begin{tabular}{lrr}", r"\toprule", r" & real & simulated \\", r"\midrule"]
     for row in table.to_dict("records"):
         cells = [
