@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from astromae.bundle import FORMAT, MANIFEST, write_bundle
+from astromae.bundle import FORMAT, MANIFEST, Manifest, write_bundle
 from astromae.errors import InputError
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
@@ -300,3 +300,11 @@ def test_a_manifest_of_another_kind(bundle, content):
     repack(bundle, lambda members: [(members[0][0], content), *members[1:]])
     with pytest.raises(InputError, match=r"its manifest\.json was changed after it was made"):
         read_manifest(bundle)
+
+
+def test_a_bundle_does_not_say_which_code_is_run(tmp_path):
+    """Its plugins are named, and loaded only where the person who unpacks it names them too."""
+    manifest = Manifest(FORMAT, {"version": "1"}, CONFIG | {"plugins": ["mine.py"]}, {})
+    with pytest.raises(InputError, match=r'made with the plugins \["mine.py"\], which it does not hold'):
+        adopt_configuration(Path("b.tar"), manifest, {})
+    assert adopt_configuration(Path("b.tar"), manifest, {"plugins": ["mine.py"]})["plugins"] == ["mine.py"]

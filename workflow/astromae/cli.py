@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from astromae.errors import InputError, Interrupted
+from astromae.plugins import load_plugins_of_run
 from astromae.progress import log
 
 app = typer.Typer(
@@ -853,6 +854,7 @@ def main() -> None:
     if "SLURM_JOB_ID" in os.environ:
         log(f"Slurm job {os.environ['SLURM_JOB_ID']} on {platform.node()}")
     try:
+        load_plugins_of_run()
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -18,6 +18,7 @@ import jsonschema
 import yaml
 
 from astromae.errors import InputError
+from astromae.plugins import listed_plugins, load_plugins
 from astromae.sizes import source_size, visible_patches
 from astromae.survey.archive import check_archive
 from astromae.survey.selections import cuts_of
@@ -122,6 +123,7 @@ def read_configuration(path: Path | None = None) -> dict[str, Any]:
     if path is not None:
         config = _laid_over(config, read_yaml(path))
     try:
+        load_plugins(listed_plugins(config))
         check_configuration(config)
     except InputError as error:
         raise InputError(f"{path or DEFAULTS_PATH}: {error}") from None

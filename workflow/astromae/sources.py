@@ -39,7 +39,31 @@ def command_sources(command: str) -> tuple[Path, ...]:
     commands = _commands()
     if command not in commands:
         raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted(commands))}")
-    pending = list(_imports(commands[command], "astromae"))
+    return _closure(list(_imports(commands[command], "astromae")))
+
+
+def sources_of(*modules: str | Path) -> tuple[Path, ...]:
+    """Return the files of modules of astromae and of plugins, and of all that they import from astromae.
+
+    Parameters
+    ----------
+    *modules
+        What `astromae.registry.Registry.source` returns: names of modules, paths of plugins.
+
+    Returns
+    -------
+    tuple of Path
+        Absolute paths, sorted.
+    """
+    plugins = [module for module in modules if isinstance(module, Path)]
+    named = [module for module in modules if not isinstance(module, Path)]
+    imported = [name for plugin in plugins for name in _imports(ast.parse(plugin.read_text(encoding="utf-8")), "")]
+    prefixes = [name for module in named for name in _imports(ast.parse(f"import {module}"), "")]
+    return tuple(sorted({*_closure([*prefixes, *imported]), *plugins}))
+
+
+def _closure(pending: list[str]) -> tuple[Path, ...]:
+    """Return the files of modules and of all that they import, and the data beside them."""
     found: set[str] = set()
     while pending:
         module = pending.pop()

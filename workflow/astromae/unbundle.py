@@ -128,7 +128,14 @@ def adopt_configuration(bundle: Path, manifest: Manifest, given: Mapping[str, An
                 f"configuration: {'.'.join(path)} is {json.dumps(value)}, but {bundle} was made with "
                 f"{json.dumps(made_with)}; a bundle brings its own configuration: leave this key out"
             )
-    configuration = {**manifest.configuration, "bundle": str(bundle)}
+    # A bundle may come from anyone, and a plugin is code that would be run.
+    wanted, plugins = manifest.configuration.get("plugins"), given.get("plugins", [])
+    if wanted and not plugins:
+        raise InputError(
+            f"{bundle}: was made with the plugins {json.dumps(wanted)}, which it does not hold; give them yourself, "
+            f"with --configfile, if you trust them"
+        )
+    configuration = {**manifest.configuration, "bundle": str(bundle), "plugins": plugins}
     try:
         check_configuration(configuration)
     except InputError as error:

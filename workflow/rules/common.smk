@@ -21,12 +21,14 @@ from astromae.evaluation.captions import GENERAL, caption_file, caption_title
 from astromae.failures import last_words, say_last
 from astromae.lock import release_killed_lock
 from astromae.site import read_site
-from astromae.sources import command_sources
+from astromae.plugins import VARIABLE, listed_plugins, load_plugins
+from astromae.sources import command_sources, sources_of
 from astromae.survey.address import is_remote
 from astromae.survey.archive import strip_folder
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
+    load_plugins(listed_plugins(config))
     check_configuration(config)
     site = read_site()
     if config["bundle"]:
@@ -41,6 +43,8 @@ except InputError as error:
 search_path = f"export PYTHONPATH={shlex.quote(str(PACKAGE_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     search_path += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+if config["plugins"]:
+    search_path += f"export {VARIABLE}={shlex.quote(os.pathsep.join(map(os.path.abspath, config['plugins'])))}; "
 # At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee then wait for
 # the step: without the one the job is over, without the other a word of the step breaks it, before it has
 # saved its state.
@@ -91,9 +95,12 @@ def in_clone(path):
     return os.path.relpath(Path(workflow.basedir, path))
 
 
-def code(command):
-    """Return the source files that a subcommand of astromae runs, to be inputs beside the data."""
-    return [os.path.relpath(file) for file in command_sources(command)]
+def code(command, *modules):
+    """Return the source files that a subcommand of astromae runs, to be inputs beside the data.
+
+    Modules are those of the entries that it finds in tables (`astromae.registry.Registry.source`).
+    """
+    return [os.path.relpath(file) for file in sorted({*command_sources(command), *sources_of(*modules)})]
 
 
 def by_content(**inputs):
