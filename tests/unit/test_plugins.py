@@ -11,7 +11,7 @@ from astromae.plugins import VARIABLE, load_plugins
 from astromae.registry import Registry
 from astromae.sources import PACKAGE, sources_of
 
-TABLE = Registry("kind of metric", "METRICS", {"redshift": "astromae.evaluation.metrics"})
+TABLE = Registry("kind of metric", {"redshift": "astromae.evaluation.metrics:METRICS"})
 
 
 def test_an_entry_is_an_attribute_of_its_module():
@@ -31,7 +31,7 @@ def test_an_unknown_name_is_said_with_the_nearest():
 def test_names_are_listed_without_importing_anything():
     program = (
         "import sys; from astromae.registry import Registry; "
-        "print(list(Registry('figure', 'FIGURE', {'none': 'no.such.module'})), 'torch' in sys.modules)"
+        "print(list(Registry('figure', {'none': 'no.such.module:FIGURE'})), 'torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "['none'] False"

@@ -17,6 +17,7 @@ import typer
 from astromae.errors import InputError, Interrupted
 from astromae.plugins import load_plugins_of_run
 from astromae.progress import log
+from astromae.steps import STEPS, run_step
 
 app = typer.Typer(
     add_completion=False,
@@ -182,22 +183,6 @@ def cube_shard(
     from astromae.survey.cube import write_cube_shard
 
     write_cube_shard(path, catalog, chunk, output, missing)
-
-
-@app.command()
-def split(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    stamps: Paths,
-    missing: Paths,
-    fractions: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Fraction of each subset.")],
-    seed: Annotated[int, typer.Option(help="Seed of the assignment.")],
-    max_missing_fraction: Annotated[float, typer.Option(help="Stop when more of the catalogue has no stamp.")],
-    output: Annotated[Path, typer.Option(help="Split to write (Parquet: objid, subset).")],
-) -> None:
-    """Check that stamps and missing galaxies equal the catalogue, then deal the stamps into subsets."""
-    from astromae.stamps.splits import write_split
-
-    write_split(catalog, stamps, missing, fractions, seed, max_missing_fraction, output)
 
 
 Pdf = Annotated[Path, typer.Option(help="Figure to write (PDF).")]
@@ -785,6 +770,18 @@ def _model_table(rows: list[dict[str, Any]]) -> str:
         joined = " + ".join(branch for branch in branches if branch)
         lines.append(f"{row['name']:<29}{row['group']:<12}{joined:<40}{row['parameters']:>12,}{row['trainable']:>12,}")
     return "\n".join(lines)
+
+
+def _add_step(name: str) -> None:
+    @app.command(name, help=f"Step of the workflow: {STEPS.source(name)}.", hidden=True)
+    def step(
+        params: Annotated[list[str], typer.Option(help="Parameters by name (JSON object); may be repeated.")],
+    ) -> None:
+        run_step(name, *params)
+
+
+for _name in STEPS:
+    _add_step(_name)
 
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what a step costs on this machine.")

@@ -22,14 +22,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     ----------
     kind
         What an entry is, for messages, for example ``encoder``.
-    attribute
-        Name of the attribute that holds the entry in each module, for example ``ENCODER``.
     modules
-        Module of each entry, for example ``{"vit": "astromae.encoders.vit"}``.
+        Module and attribute of each entry, for example ``{"vit": "astromae.encoders.vit:ENCODER"}``.
     """
 
-    def __init__(self, kind: str, attribute: str, modules: Mapping[str, str]):
-        self.kind, self.attribute = kind, attribute
+    def __init__(self, kind: str, modules: Mapping[str, str]):
+        self.kind = kind
         self._modules = dict(modules)
         self._added: dict[str, tuple[Entry, Path]] = {}
 
@@ -61,7 +59,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._require(name)
         if name in self._added:
             return self._added[name][0]
-        return getattr(importlib.import_module(self._modules[name]), self.attribute)
+        module, _, attribute = self._modules[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
 
     def _require(self, name: str) -> None:
         if name not in self:
@@ -90,4 +89,4 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             If there is no entry of that name.
         """
         self._require(name)
-        return self._added[name][1] if name in self._added else self._modules[name]
+        return self._added[name][1] if name in self._added else self._modules[name].partition(":")[0]

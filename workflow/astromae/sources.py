@@ -10,6 +10,8 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+from astromae.steps import STEPS
+
 #: Folder of the package.
 PACKAGE = Path(__file__).resolve().parent
 
@@ -36,6 +38,8 @@ def command_sources(command: str) -> tuple[Path, ...]:
     ValueError
         If the command line has no such command.
     """
+    if command in STEPS:
+        return sources_of(STEPS.source(command))
     commands = _commands()
     if command not in commands:
         raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted(commands))}")

@@ -121,6 +121,22 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def step_parameters(**settings):
+    """Return a parameter that holds all that a step is told, as JSON: its inputs and outputs by name, and settings.
+
+    Settings may be functions of the wildcards. Sources and checksums are only there for Snakemake.
+    """
+
+    def parameters(wildcards, input, output, threads):
+        files = {**dict(input.items()), **dict(output.items())}
+        told = {name: file for name, file in files.items() if name not in ("code", "checksums", "checksum")}
+        for name, value in settings.items():
+            told[name] = value(wildcards) if callable(value) else value
+        return json.dumps(told, sort_keys=True, default=list)
+
+    return parameters
+
+
 def repeated(name):
     """Return a parameter that gives every file of the input `name`, if there is one, as its own --name option."""
     option = f"--{name.replace('_', '-')}"

@@ -71,7 +71,7 @@ rule split:
         missing=MISSING,
         code=code("split"),
     output:
-        "results/splits/{experiment}.parquet",
+        output="results/splits/{experiment}.parquet",
     log:
         "results/logs/split/{experiment}.log",
     priority: 200
@@ -81,12 +81,10 @@ rule split:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        stamps=repeated("stamps"),
-        missing=repeated("missing"),
-        fractions=lambda wildcards: as_json(EXPERIMENTS[wildcards.experiment]["fractions"]),
-        seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
-        max_missing_fraction=config["stamps"]["max_missing_fraction"],
+        step=step_parameters(
+            fractions=lambda wildcards: EXPERIMENTS[wildcards.experiment]["fractions"],
+            seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+            max_missing_fraction=config["stamps"]["max_missing_fraction"],
+        ),
     shell:
-        "python -m astromae split --catalog {input.catalog} {params.stamps} {params.missing} "
-        "--fractions {params.fractions:q} --seed {params.seed} "
-        "--max-missing-fraction {params.max_missing_fraction} --output {output} 2>&1 | tee {log}"
+        "python -m astromae split --params {params.step:q} 2>&1 | tee {log}"
