@@ -17,7 +17,7 @@ from astromae.survey.morphology import DISC_HALF_LIGHT, TRUNCATION
 # Share of the disc's light in r that the arms hold, from the earliest lenticulars, whose discs are patchy rather than
 # armed, to Sc and later; our choice, such that drawn galaxies are about as asymmetric as real ones. Ellipticals have no
 # disc.
-_TYPES, _SHARES = (-3.5, 0.0, 3.0, 5.0), (0.05, 0.20, 0.30, 0.35)
+_TYPES, _SHARES = (-3.5, 0.0, 3.0, 5.0), (0.06, 0.23, 0.35, 0.40)
 # Colours of arms minus those of the disc around them, against r: arms are bluer, by a few tenths of a magnitude in g-r.
 _ARM_COLOURS = {"u": -0.40, "g": -0.20, "r": 0.0, "i": 0.08, "z": 0.12}
 # No band gives the arms more than this share of its disc.
@@ -25,7 +25,7 @@ _LARGEST_SHARE = 0.6
 
 # Knots a galaxy, their standard deviation in disc scale lengths, and the scatter of their azimuths about the arms,
 # radians. Pitch angles grow along the Hubble sequence: Kennicutt 1981, AJ 86, 1847, figure 7.
-_KNOTS, _KNOT_SIGMA, _AZIMUTH_SCATTER = 36, 0.22, 0.35
+_KNOTS, _KNOT_SIGMA, _AZIMUTH_SCATTER = 24, 0.22, 0.35
 _PITCH_TYPES, _PITCH_DEG = (1.0, 3.0, 5.0), (8.0, 13.0, 18.0)
 
 

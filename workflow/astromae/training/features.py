@@ -222,7 +222,9 @@ class _GrowingFile:
         """Put the file in its place. Its checksum comes first: reading it all takes long, and may be repeated."""
         write_text(self.output.with_name(f"{self.output.name}.sha256"), f"{sha256(self.path)}\n")
         os.replace(self.path, self.output)
-        self.note.unlink()
+        # With what attempts left that were killed while they wrote it.
+        for note in [self.note, *self.note.parent.glob(f".{self.note.name}.*")]:
+            note.unlink()
 
 
 @dataclass
