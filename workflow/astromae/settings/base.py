@@ -1,6 +1,7 @@
 """What all settings have in common: strict types, bounds, and checks that name the key that is wrong."""
 
 import contextlib
+import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,8 +12,11 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from astromae.registry import Registry
 
-#: Stands for the key of the section that a check belongs to, in what the check allows.
+#: In the words of a check: the key of the section that it belongs to, with a dot.
 HERE = "{here}"
+
+#: The same without the dot.
+SECTION = "{section}"
 
 
 class Settings(BaseModel):
@@ -61,7 +65,7 @@ def wrong(key: str, value: Any, allowed: str) -> PydanticCustomError:
     allowed
         What it may hold, in words; `HERE` in it stands for the key of the section, with a dot.
     """
-    context = {"key": key, "shown": show(value), "allowed": allowed, "words": allowed.replace(HERE, "")}
+    context = {"key": key, "shown": show(value), "allowed": allowed, "words": placed(allowed, "")}
     return PydanticCustomError("wrong", "{key} is {shown}; allowed: {words}", context)
 
 
@@ -71,8 +75,13 @@ def missing(key: str) -> PydanticCustomError:
 
 
 def problem(text: str) -> PydanticCustomError:
-    """Return the error of a check in words that go on from the key of the section."""
-    return PydanticCustomError("problem", "{text}", {"text": text})
+    """Return the error of a check that says in words of its own, with `HERE` and `SECTION`, what is wrong."""
+    return PydanticCustomError("problem", "{words}", {"text": text, "words": placed(text, "")})
+
+
+def placed(text: str, key: str) -> str:
+    """Put the key of a section into the words of a check."""
+    return text.replace(HERE, f"{key}." if key else "").replace(SECTION, key or "settings")
 
 
 @contextlib.contextmanager
@@ -81,12 +90,9 @@ def section(key: str) -> Iterator[None]:
     try:
         yield
     except PydanticCustomError as error:
-        context = dict(error.context or {})
+        context = {name: placed(value, key) for name, value in (error.context or {}).items()}
         if "key" in context:
             context["key"] = f"{key}.{context['key']}" if context["key"] else key
-            context["allowed"] = context.get("allowed", "").replace(HERE, f"{key}.")
-        else:
-            context["text"] = f"{key}{context['text']}"
         raise PydanticCustomError(error.type, error.message_template, context) from None
 
 
@@ -182,7 +188,5 @@ class EntryOf:
 
 def near(name: object, names: Any) -> str:
     """Suggest the name that was probably meant, if one is close."""
-    import difflib
-
     close = difflib.get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {close[0]}?" if close else ""
