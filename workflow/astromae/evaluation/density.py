@@ -10,10 +10,10 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from astromae.errors import InputError
-from astromae.evaluation.metrics import dispersion, normalised_error
 from astromae.evaluation.names import model_name
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.style import BLACK, DENSITY_MAP, ONE_COLUMN, RED, TWO_COLUMNS, drawing, grid_of
+from astromae.tasks.redshift import dispersion, normalised_error
 
 #: Side of the cells in which density is counted, and width of the Gaussian that smooths it, in redshift.
 CELL, SMOOTHING = 0.01, 0.01

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.names import group_name, model_name
+from astromae.tasks.redshift import METRICS
 
 #: Digits of the published tables, for a column without any width of interval.
 PUBLISHED_DECIMALS = 5

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from astromae.errors import InputError
-from astromae.evaluation.metrics import METRICS
+from astromae.tasks.redshift import METRICS
 
 #: What a table says of each metric besides its value.
 PARTS = ("std", "low", "high", "published", "best")

@@ -7,12 +7,12 @@ import pandas as pd
 
 from astromae.evaluation.formatting import formatted_rows
 from astromae.evaluation.layout import COLUMNS
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.names import GROUPS, METRIC_NAMES
 from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
 from astromae.evaluation.published import published_table
 from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
+from astromae.tasks.redshift import METRICS
 
 
 def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.DataFrame:

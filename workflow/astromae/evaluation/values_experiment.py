@@ -11,12 +11,12 @@ from astromae.evaluation.comparisons import METRIC, compare
 from astromae.evaluation.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.evaluation.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.evaluation.layout import read_table
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.names import METRIC_NAMES
 from astromae.evaluation.predictions import CLASSICAL, read_predictions
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
+from astromae.tasks.redshift import METRICS
 
 
 def write_experiment_values(

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.evaluation.metrics import normalised_error
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
 from astromae.evaluation.samples import write_sample
+from astromae.tasks.redshift import normalised_error
 
 #: Galaxies that are taken.
 TAKEN = 12

@@ -8,10 +8,10 @@ from matplotlib.patches import Rectangle
 from astromae.constants import PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
 from astromae.evaluation.composites import colour_composite, composite_noise
-from astromae.evaluation.metrics import normalised_error
 from astromae.evaluation.names import model_name
 from astromae.evaluation.samples import read_sample
 from astromae.evaluation.style import TWO_COLUMNS, bare, drawing
+from astromae.tasks.redshift import normalised_error
 
 #: Stamps beside each other, and the length of the bar that shows the scale.
 COLUMNS, BAR_ARCSEC = 6, 5
