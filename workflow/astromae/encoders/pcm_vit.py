@@ -7,6 +7,7 @@ from pydantic import Field
 
 from astromae.encoders import Network
 from astromae.encoders.vit import TransformerSettings, load_transformer, transformer_problems
+from astromae.settings.base import HERE
 from astromae.typed import Typed
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _problems(settings: PCMViTSettings, side: int) -> Iterator[tuple[str, str]]:
     yield from transformer_problems(settings, side)
     pcm = settings.pcm
     if settings.width % pcm.groups:
-        yield "pcm.groups", f"a divisor of the width ({settings.width})"
+        yield "pcm.groups", f"a divisor of {HERE}width ({settings.width})"
     if pcm.pretrain_kernel > pcm.finetune_kernel:
         yield "pcm.pretrain_kernel", f"at most finetune_kernel ({pcm.finetune_kernel}), to which it is zero-padded"
 

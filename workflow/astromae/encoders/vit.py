@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from astromae.encoders import Network
+from astromae.settings.base import HERE
 from astromae.typed import Typed
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class ViTSettings(TransformerSettings):
 def transformer_problems(settings: TransformerSettings, side: int) -> Iterator[tuple[str, str]]:
     """Yield keys of a transformer's settings that do not fit, and what they may hold."""
     if settings.width % settings.heads:
-        yield "heads", f"a divisor of the width ({settings.width})"
+        yield "heads", f"a divisor of {HERE}width ({settings.width})"
     if side % settings.patch:
         yield "patch", f"a divisor of scaling.crop ({side})"
 

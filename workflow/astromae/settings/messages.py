@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from astromae.settings.base import NestedError, Settings, near, placed, show
+from astromae.settings.base import NAME_PATTERN, NestedError, near, placed, show
+from astromae.typed import Typed
 
 _TYPES = {
     "array": "a list",
@@ -19,6 +20,8 @@ _TYPES = {
     "object": "a mapping",
     "string": "text",
 }
+
+_NAME = "lower-case letters, digits and hyphens, beginning with a letter"
 
 _BOUNDS = {
     "minimum": "at least",
@@ -94,7 +97,9 @@ class Schema:
 
     def chosen(self) -> "Schema | None":
         """Return the part of each entry of a section whose keys are names that a person chooses."""
-        entries = self.part.get("additionalProperties") or next(iter(self.part.get("patternProperties", {}).values()), 0)
+        entries = self.part.get("additionalProperties") or next(
+            iter(self.part.get("patternProperties", {}).values()), 0
+        )
         return Schema(self.root, entries) if isinstance(entries, Mapping) else None
 
     def items(self) -> "Schema | None":
@@ -114,12 +119,12 @@ class Schema:
         return self
 
 
-def schema_of(model: type[Settings]) -> Schema:
+def schema_of(model: type[Typed]) -> Schema:
     """Return the schema of a model of settings."""
     return Schema(model.model_json_schema())
 
 
-def in_one_line(model: type[Settings], error: ValidationError, place: tuple[str, ...] = ()) -> str:
+def in_one_line(model: type[Typed], error: ValidationError, place: tuple[str, ...] = ()) -> str:
     """Return one line for the first thing that is wrong.
 
     Parameters
@@ -134,7 +139,7 @@ def in_one_line(model: type[Settings], error: ValidationError, place: tuple[str,
     return _line(min(_problems(model, error, place), key=lambda each: each.order))
 
 
-def _problems(model: type[Settings], error: ValidationError, place: tuple[str, ...]) -> Iterator[_Problem]:
+def _problems(model: type[Typed], error: ValidationError, place: tuple[str, ...]) -> Iterator[_Problem]:
     schema = schema_of(model)
     for found in error.errors():
         own = tuple(map(str, found["loc"]))
@@ -165,8 +170,7 @@ def _line(problem: _Problem) -> str:
         whole = ".".join(filter(None, [key, said["key"]]))
         return f"configuration: {whole} is {said['shown']}; allowed: {placed(said['allowed'], key)}"
     if path[-1:] == ("[key]",):
-        name = "lower-case letters, digits and hyphens, beginning with a letter"
-        return f"configuration: {'.'.join(path[:-1])[:200]!a} is not a valid name; allowed: {name}".replace("'", "")
+        return f"configuration: {show(key.removesuffix('.[key]'))[1:-1]} is not a valid name; allowed: {_NAME}"
     words = "a finite number" if kind == "finite_number" else allowed(schema)
     hint = ""
     if isinstance(value, str) and kind.endswith("_type") and _reads_as_number(value):
@@ -195,7 +199,7 @@ def allowed(schema: Schema) -> str:
     if "enum" in schema.part:
         return ", ".join(value if isinstance(value, str) else json.dumps(value) for value in schema["enum"])
     if "pattern" in schema.part:
-        return "lower-case letters, digits and hyphens, beginning with a letter"
+        return _NAME if schema["pattern"] == NAME_PATTERN else f"text that matches {schema['pattern']}"
     words = _TYPES[schema["type"]]
     if (item := schema.items()) is not None:
         count = {2: "two", None: "one or more" if schema.get("minItems") else "any number of"}
