@@ -585,7 +585,7 @@ def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],
 ) -> None:
     """Say what would fail on this Slurm cluster, each with its remedy."""
-    from astromae.preflight import preflight
+    from astromae.cluster.preflight import preflight
 
     preflight(settings)
 
@@ -596,7 +596,7 @@ def probe_node(
     address: Annotated[list[str] | None, typer.Option(help="Folder or URL to reach; repeat for each.")] = None,
 ) -> None:
     """Write what a node sees of GPUs and addresses; part of `preflight`, which runs it in a job."""
-    from astromae.preflight import probe
+    from astromae.cluster.preflight import probe
 
     probe(address or [], output)
 
