@@ -1,28 +1,23 @@
 """What all settings have in common: strict types, bounds, and checks that name the key that is wrong."""
 
 import contextlib
+import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
 from astromae.registry import Registry
+from astromae.typed import Typed
 
-#: Stands for the key of the section that a check belongs to, in what the check allows.
+#: In the words of a check: the key of the section that it belongs to, with a dot.
 HERE = "{here}"
 
-
-class Settings(BaseModel):
-    """A section of the configuration, or what a step is told of it.
-
-    Every field has a description, which is its meaning in docs/configuration.md. Numbers are not made from text,
-    integers not from 3.0, and there is no .nan and no .inf.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+#: The same without the dot.
+SECTION = "{section}"
 
 
 def setting(description: str, default: Any = ..., *, unit: str | None = None, **bounds: Any) -> Any:
@@ -61,7 +56,7 @@ def wrong(key: str, value: Any, allowed: str) -> PydanticCustomError:
     allowed
         What it may hold, in words; `HERE` in it stands for the key of the section, with a dot.
     """
-    context = {"key": key, "shown": show(value), "allowed": allowed, "words": allowed.replace(HERE, "")}
+    context = {"key": key, "shown": show(value), "allowed": allowed, "words": placed(allowed, "")}
     return PydanticCustomError("wrong", "{key} is {shown}; allowed: {words}", context)
 
 
@@ -71,8 +66,13 @@ def missing(key: str) -> PydanticCustomError:
 
 
 def problem(text: str) -> PydanticCustomError:
-    """Return the error of a check in words that go on from the key of the section."""
-    return PydanticCustomError("problem", "{text}", {"text": text})
+    """Return the error of a check that says in words of its own, with `HERE` and `SECTION`, what is wrong."""
+    return PydanticCustomError("problem", "{words}", {"text": text, "words": placed(text, "")})
+
+
+def placed(text: str, key: str) -> str:
+    """Put the key of a section into the words of a check."""
+    return text.replace(HERE, f"{key}." if key else "").replace(SECTION, key or "settings")
 
 
 @contextlib.contextmanager
@@ -81,12 +81,9 @@ def section(key: str) -> Iterator[None]:
     try:
         yield
     except PydanticCustomError as error:
-        context = dict(error.context or {})
+        context = {name: placed(value, key) for name, value in (error.context or {}).items()}
         if "key" in context:
             context["key"] = f"{key}.{context['key']}" if context["key"] else key
-            context["allowed"] = context.get("allowed", "").replace(HERE, f"{key}.")
-        else:
-            context["text"] = f"{key}{context['text']}"
         raise PydanticCustomError(error.type, error.message_template, context) from None
 
 
@@ -97,16 +94,28 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise PydanticCustomError("not_different", "values are repeated")
-    return values
+class _Different:
+    """Marks a list in which no value stands twice."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        return {**handler(schema), "uniqueItems": True}
+
+    @staticmethod
+    def _check(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise PydanticCustomError("not_different", "values are repeated")
+        return values
 
 
 Value = TypeVar("Value")
 
-#: A name that becomes part of a file's.
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+#: Of names that become parts of file names.
+NAME_PATTERN = r"^[a-z][a-z0-9-]*$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=1)]
@@ -114,10 +123,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
 # YAML and JSON have lists; a model that cannot be changed holds tuples.
-_DIFFERENT = Field(strict=False, json_schema_extra={"uniqueItems": True})
-AnyOf = Annotated[tuple[Value, ...], _DIFFERENT, AfterValidator(_different)]
-SomeOf = Annotated[tuple[Value, ...], _DIFFERENT, Field(min_length=1), AfterValidator(_different)]
-Pair = Annotated[tuple[Value, Value], Field(strict=False)]
+AnyOf = Annotated[tuple[Value, ...], Field(strict=False), _Different()]
+SomeOf = Annotated[tuple[Value, ...], Field(strict=False, min_length=1), _Different()]
+Pair = Annotated[tuple[Value, ...], Field(strict=False, min_length=2, max_length=2)]
 
 
 class NestedError(ValueError):
@@ -129,42 +137,68 @@ class NestedError(ValueError):
         The entry's model, and what it says.
     """
 
-    def __init__(self, model: type[Settings], error: ValidationError):
+    def __init__(self, model: type[Typed], error: ValidationError):
         super().__init__("; ".join(str(found["msg"]) for found in error.errors()))
         self.model, self.error = model, error
 
 
+class NameIn:
+    """Marks a field that names an entry of a table."""
+
+    def __init__(self, table: Registry):
+        self.table = table
+
+    def validate(self, name: Any) -> str:
+        """Return the name of an entry."""
+        if not isinstance(name, str) or name not in self.table:
+            raise wrong("", name, f"{', '.join(self.table)}{near(name, self.table)}")
+        return name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """Check with `validate`."""
+        return core_schema.no_info_plain_validator_function(self.validate)
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        """Allow the names."""
+        return {"enum": list(self.table), "type": "string"}
+
+
 class EntryOf:
-    """Marks a field whose model is that of an entry of a table, which a key among its own names.
+    """Marks a field that holds settings of an entry of a table, which one of its keys names.
 
     Parameters
     ----------
     table
-        Entries with an attribute `settings`, their model, which has the key as a field.
+        The entries.
     key
         Names the entry.
     default
-        The entry where the key is not given; a function of the given mapping.
+        The entry of a mapping without that key.
+    model
+        Called with a name, returns the model of the entry's settings, the key itself among its fields.
     """
 
-    def __init__(self, table: Registry, key: str, default: str | Any):
-        self.table, self.key, self.default = table, key, default
+    def __init__(
+        self,
+        table: Registry,
+        key: str,
+        default: Callable[[Mapping[str, Any]], str],
+        model: Callable[[str], type[Typed]],
+    ):
+        self.table, self.key, self.default, self.model = table, key, default, model
 
-    def _name(self, value: Mapping[str, Any]) -> Any:
-        return value.get(self.key, self.default(value) if callable(self.default) else self.default)
-
-    def validate(self, value: Any) -> Settings:
+    def validate(self, value: Any) -> Typed:
         """Check a mapping by the model of the entry that it names."""
-        if isinstance(value, Settings):
+        if isinstance(value, Typed):
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError("not_a_mapping", "not a mapping")
-        name = self._name(value)
-        if not isinstance(name, str) or name not in self.table:
-            raise wrong(self.key, name, f"{', '.join(self.table)}{near(name, self.table)}")
-        model = self.table[name].settings
+        name = value.get(self.key, self.default(value))
+        with section(self.key):
+            NameIn(self.table).validate(name)
+        model = self.model(name)
         try:
-            return model.model_validate({self.key: name, **value})
+            return model.model_validate({**value, self.key: name})
         except ValidationError as error:
             raise NestedError(model, error) from None
 
@@ -177,12 +211,10 @@ class EntryOf:
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
         """Allow what some entry allows."""
-        return {"anyOf": [handler(self.table[name].settings.__pydantic_core_schema__) for name in self.table]}
+        return {"anyOf": [handler(self.model(name).__pydantic_core_schema__) for name in self.table]}
 
 
 def near(name: object, names: Any) -> str:
     """Suggest the name that was probably meant, if one is close."""
-    import difflib
-
     close = difflib.get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -1,9 +1,10 @@
 """Settings of metrics and their intervals."""
 
-from astromae.settings.base import Seed, Settings, setting
+from astromae.settings.base import Seed, setting
+from astromae.typed import Typed
 
 
-class Evaluation(Settings):
+class Evaluation(Typed):
     """Metrics and their intervals."""
 
     bootstrap_samples: int = setting("Bootstrap samples of an interval.", 1000, ge=10)

@@ -5,20 +5,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from astromae.settings.base import Count, Pair, Settings, missing, setting, wrong
+from astromae.settings.base import Count, Pair, missing, setting, wrong
+from astromae.typed import Typed
 
 #: Whole pixels that a resampling kernel reads beyond the two that enclose a position.
 KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
 
 
-class Scaling(Settings):
+class Scaling(Typed):
     """Scaling of pixels."""
 
     crop: int = setting("Side of the central square that networks see.", 32, unit="px", ge=1)
     softening_sigma: float = setting("Softening of the arcsinh.", 3.0, unit="sky noise", gt=0)
 
 
-class Augmentation(Settings):
+class Augmentation(Typed):
     """Augmentation in both phases of training."""
 
     rotation_deg: float = setting("Largest rotation either way.", 45.0, unit="deg", ge=0, le=180)
@@ -37,7 +38,7 @@ class Augmentation(Settings):
         return size + (size - crop) % 2
 
 
-class Optimiser(Settings):
+class Optimiser(Typed):
     """AdamW."""
 
     learning_rate: float = setting("Base of the schedule.", gt=0)
@@ -47,7 +48,7 @@ class Optimiser(Settings):
     weight_decay: float = setting("Decoupled decay of the weights.", ge=0)
 
 
-class Schedule(Settings):
+class Schedule(Typed):
     """Learning rate by epoch.
 
     Keys of the kind that is not chosen are ignored, so that a preset can change the kind.
@@ -80,7 +81,7 @@ class Schedule(Settings):
         return {key: value for key, value in handler(self).items() if key in ("kind", *self.own_keys())}
 
 
-class Phase(Settings):
+class Phase(Typed):
     """A phase of training: so many passes, in batches, at some learning rate."""
 
     epochs: Count = setting("Passes over the training galaxies.")
@@ -107,7 +108,7 @@ class Finetuning(Phase):
     noise_sigma: float = setting("Gaussian noise on the scaled pixels.", unit="scaled pixel", ge=0)
 
 
-class Runtime(Settings):
+class Runtime(Typed):
     """What decides the arithmetic of a training besides its recipe."""
 
     gpus: int = setting("GPUs of a training job on each of its nodes; 0 trains on the CPU.", 0, ge=0)
