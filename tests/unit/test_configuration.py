@@ -309,7 +309,7 @@ def test_the_masks_that_the_check_refuses_hide_or_show_nothing():
 
 def test_as_many_galaxies_as_a_field_may_have_do_fit():
     import numpy as np
-    from astromae.survey.embedded import place_galaxies
+    from astromae.survey.embedded_catalog import place_galaxies
 
     most = yaml.safe_load(SCHEMA_PATH.read_text())["properties"]["embedded"]["properties"]["galaxies_per_field"]
     random = np.random.default_rng(1)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.catalog import read_catalog
+from astromae.contracts.catalog import read_catalog
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.samples import write_sample
-from astromae.stamps.shards import StampSet
 
 #: Galaxies that are shown, one of each of as many equal parts of the catalogue by redshift.
 SHOWN = 6

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.catalog import read_catalog
+from astromae.contracts.catalog import read_catalog
 from astromae.errors import InputError
 from astromae.files import atomic_path
 

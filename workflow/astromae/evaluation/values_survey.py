@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from astromae.catalog import read_catalog, read_provenance
+from astromae.contracts.catalog import read_catalog, read_provenance
 from astromae.errors import InputError
 from astromae.evaluation.formatting import fixed, grouped
 from astromae.files import write_json
