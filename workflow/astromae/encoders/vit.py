@@ -1,6 +1,6 @@
 """The vision transformer as an encoder (table III)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -10,6 +10,8 @@ from astromae.settings.base import HERE
 from astromae.typed import Typed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from astromae.encoders.transformer import Transformer
 
 
@@ -42,11 +44,18 @@ def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transfo
     return Transformer(settings, bands, side, norm=phase == "pretrain")
 
 
-def load_transformer(encoder: "Transformer", weights: dict) -> None:
+def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> None:
     """Load pretrained weights into a transformer."""
     from astromae.encoders.transformer import load_pretrained
 
     load_pretrained(encoder, weights)
+
+
+def freeze_transformer(encoder: "Transformer") -> "Callable[[Tensor], Tensor]":
+    """Return the features of a transformer whose weights no longer change."""
+    from astromae.encoders.frozen import FrozenEncoder
+
+    return FrozenEncoder(encoder).features
 
 
 ENCODER = Network(
@@ -56,4 +65,5 @@ ENCODER = Network(
     problems=transformer_problems,
     masked=True,
     load_pretrained=load_transformer,
+    freeze=freeze_transformer,
 )
