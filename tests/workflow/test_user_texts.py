@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from astromae.configuration import check_configuration
+from astromae.settings.configuration import check_configuration
 from astromae.errors import InputError
 from project import ROOT
 

@@ -415,13 +415,14 @@ def bundle(
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
+    schema: Annotated[Path, typer.Option(help="JSON schema to write, for editors.")] = Path(
+        "workflow/schemas/config.schema.json"
+    ),
 ) -> None:
-    """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
-    from astromae.configuration import read_yaml
-    from astromae.configuration_reference import reference
-    from astromae.files import write_text
+    """Write the reference of the configuration, every key with its default, what it may hold, and its meaning."""
+    from astromae.settings.document import write_documents
 
-    write_text(output, reference(read_yaml(config)))
+    write_documents(config, output, schema)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -581,10 +582,10 @@ def models(
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """List every configured redshift model: its branches and parameters."""
-    from astromae.configuration import read_configuration
+    from astromae.settings.files import read_configuration
     from astromae.files import write_text
 
-    configuration = read_configuration(config) if settings is None else settings
+    configuration = read_configuration(config).model_dump(mode="json") if settings is None else settings
 
     from astromae.models.redshift import describe_models
 
@@ -670,9 +671,9 @@ def bench_train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
-    from astromae.configuration import read_configuration
+    from astromae.settings.files import read_configuration
 
-    configuration = read_configuration(config)
+    configuration = read_configuration(config).model_dump(mode="json")
 
     from astromae.training.bench import bench_training
 

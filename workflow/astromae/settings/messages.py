@@ -142,6 +142,9 @@ def in_one_line(model: type[Typed], error: ValidationError, of: str = "configura
 def _problems(model: type[Typed], error: ValidationError, place: tuple[str, ...]) -> Iterator[_Problem]:
     schema = schema_of(model)
     for found in error.errors():
+        # Values that are wrong are not counted, which makes a list too short as well.
+        if found["type"] == "too_short" and len(found["input"]) >= found["ctx"]["min_length"]:
+            continue
         own = tuple(map(str, found["loc"]))
         nested = found.get("ctx", {}).get("error")
         if isinstance(nested, NestedError):
@@ -156,12 +159,9 @@ def _line(problem: _Problem) -> str:
     kind, value, key = found["type"], found["input"], ".".join(path)
     if kind == "extra_forbidden":
         known = sorted(schema.keys())
-        return (
-            f"{key} is an unknown key (value {show(value)}); "
-            f"allowed: {', '.join(known)}{near(path[-1], known)}"
-        )
+        return f"{key} is an unknown key (value {show(value)}); allowed: {', '.join(known)}{near(path[-1], known)}"
     if kind == "problem":
-        return placed(found['ctx']['text'], key)
+        return placed(found["ctx"]["text"], key)
     if kind in ("missing", "missing_key"):
         key = ".".join([*path, *([found["ctx"]["key"]] if kind == "missing_key" else [])])
         return f"{key} is missing; config.yaml explains what it holds"

@@ -2,31 +2,28 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.base import SomeOf, Text, setting
 from astromae.survey.entry import Counts, Job, Survey
+from astromae.typed import Typed
 
 #: Stamps of the published cube (Pasquet et al. 2019), which plans reckon with.
 PUBLISHED = 659_857
 
 
-class CubeSettings(BaseModel):
+class CubeSettings(Typed):
     """A published cube of stamps on disk, or one of your own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: str = Field("data/sdss.npz", min_length=1, description="The cube's .npz file.")
-    chunks: int = Field(64, ge=1, le=9999, description="Shards that the cube is streamed into.")
-    bands: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]] = Field(
-        list(BANDS), min_length=1, description="Names of the cube's bands, in their order."
+    path: Text = setting("The cube's .npz file.", "data/sdss.npz")
+    chunks: int = setting("Shards that the cube is streamed into.", 64, ge=1, le=9999)
+    bands: SomeOf[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]] = setting(
+        "Names of the cube's bands, in their order.", BANDS
     )
-    pixel_scale_arcsec: float = Field(
-        PIXEL_SCALE_ARCSEC,
-        gt=0,
-        description="Side of one of the cube's pixels on the sky.",
-        json_schema_extra={"unit": "arcsec"},
+    pixel_scale_arcsec: float = setting(
+        "Side of one of the cube's pixels on the sky.", PIXEL_SCALE_ARCSEC, unit="arcsec", gt=0
     )
 
 
@@ -50,7 +47,7 @@ SURVEY = Survey(
     title="a published cube of stamps",
     simulated=False,
     # Of smaller stamps all pixels are kept: the shards say how many.
-    stamps=lambda section, size: StampFormat(tuple(section.bands), section.pixel_scale_arcsec, size or STAMP_SIZE),
+    stamps=lambda section, size: StampFormat(section.bands, section.pixel_scale_arcsec, size or STAMP_SIZE),
     catalog=_catalog,
     cut=_cut,
     chunks=lambda section: section.chunks,

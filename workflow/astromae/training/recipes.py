@@ -9,7 +9,7 @@ from pydantic import ConfigDict, model_validator
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import AnyOf, Count
-from astromae.settings.experiments import Backbone, Pretraining
+from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.training import Augmentation, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
@@ -70,7 +70,9 @@ class EncoderRecipe(Recipe):
         """Return the settings of the objective."""
         entry = OBJECTIVES[self.pretraining.objective]
         given = self.pretraining.model_dump(mode="json") | (self.model_extra or {})
-        return entry.settings.model_validate({name: given[name] for name in entry.settings.model_fields if name in given})
+        return entry.settings.model_validate(
+            {name: given[name] for name in entry.settings.model_fields if name in given}
+        )
 
     def sources(self) -> list[str | Path]:
         """Return the sources of its encoder and its objective."""
