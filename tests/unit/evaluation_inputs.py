@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import yaml
-from astromae.evaluation.published import published_table
 from astromae.models.networks import describe_networks
 from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.tables.published import published_table
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.errors import InputError
-from astromae.evaluation.samples import read_sample, write_sample
+from astromae.figures.samples import read_sample, write_sample
 from astromae.stamps.shards import StampSet
 from evaluation_inputs import stamps_files
 

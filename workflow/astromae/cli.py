@@ -199,7 +199,7 @@ def table(
     output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
 ) -> None:
     """Make one experiment's table: every metric with its interval, published values beside."""
-    from astromae.evaluation.tables import write_table
+    from astromae.tables.metrics import write_table
 
     write_table(name, predictions, settings, output_csv, output_tex)
 
@@ -213,7 +213,7 @@ def cost_table(
     output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
 ) -> None:
     """Make the table of what every training took: time, memory, parameters."""
-    from astromae.evaluation.costs import write_cost_table
+    from astromae.tables.costs import write_cost_table
 
     write_cost_table(provenance, networks, titles, output_csv, output_tex)
 
@@ -227,7 +227,7 @@ def figure_learning_rate(
     png: Png,
 ) -> None:
     """Draw a run's learning rate by epoch, with the paper's beside it (figures 4, 5 and 8)."""
-    from astromae.evaluation.learning_rate import draw_learning_rate
+    from astromae.figures.learning_rate import draw_learning_rate
 
     draw_learning_rate(phase, experiment, history, pdf, png)
 
@@ -239,7 +239,7 @@ def sample_stamps(
     output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
 ) -> None:
     """Take example galaxies over the redshift range with their stamps."""
-    from astromae.evaluation.example_galaxies import sample_examples
+    from astromae.figures.stamps import sample_examples
 
     sample_examples(catalog, stamps, output)
 
@@ -251,7 +251,7 @@ def sample_magnitudes(
     output: Annotated[Path, typer.Option(help="Table to write (Parquet): objid, mag_g, mag_r.")],
 ) -> None:
     """Take the magnitudes of an experiment's test galaxies."""
-    from astromae.evaluation.magnitudes_sample import write_magnitudes
+    from astromae.figures.residuals import write_magnitudes
 
     write_magnitudes(catalog, split, output)
 
@@ -263,7 +263,7 @@ def sample_worst(
     output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
 ) -> None:
     """Take the test galaxies that the best of the given models mistakes most, with their stamps."""
-    from astromae.evaluation.worst_galaxies import sample_worst as run
+    from astromae.figures.worst import sample_worst as run
 
     run(predictions, stamps, output)
 
@@ -275,7 +275,7 @@ def figure_stamps(
     png: Png,
 ) -> None:
     """Draw example galaxies over the redshift range in five bands."""
-    from astromae.evaluation.example_stamps import draw_stamps
+    from astromae.figures.stamps import draw_stamps
 
     draw_stamps(sample, pdf, png)
 
@@ -322,7 +322,7 @@ def figure_realism(
     real_stamps: Annotated[Path | None, typer.Option(help="Folder of real stamps to show beside.")] = None,
 ) -> None:
     """Draw simulated stamps, real ones beside them where given, and what was measured of both."""
-    from astromae.evaluation.realism_figure import draw_realism
+    from astromae.figures.realism import draw_realism
 
     draw_realism(sample, real_stamps, pdf, png)
 
@@ -335,7 +335,7 @@ def figure_reconstructions(
     png: Png,
 ) -> None:
     """Draw stamps as they are, masked, and as each encoder's autoencoder fills them in (figure 2)."""
-    from astromae.evaluation.reconstructions import draw_reconstructions
+    from astromae.figures.reconstructions import draw_reconstructions
 
     draw_reconstructions(encoder, reconstructions, pdf, png)
 
@@ -348,7 +348,7 @@ def figure_pretraining(
     png: Png,
 ) -> None:
     """Draw the pretraining losses of every encoder by epoch."""
-    from astromae.evaluation.pretraining_curves import draw_pretraining
+    from astromae.figures.losses import draw_pretraining
 
     draw_pretraining(encoder, history, pdf, png)
 
@@ -361,7 +361,7 @@ def figure_finetuning(
     png: Png,
 ) -> None:
     """Draw the fine-tuning losses of every model by epoch, one panel a model."""
-    from astromae.evaluation.finetuning_curves import draw_finetuning
+    from astromae.figures.losses import draw_finetuning
 
     draw_finetuning(model, history, pdf, png)
 
@@ -377,7 +377,7 @@ def figure_density(
     ] = None,
 ) -> None:
     """Draw predicted against spectroscopic redshift, one panel a model (figures 9 to 11)."""
-    from astromae.evaluation.density import draw_density
+    from astromae.figures.density import draw_density
 
     draw_density(predictions, group, pdf, png)
 
@@ -389,7 +389,7 @@ def figure_published(
     png: Png,
 ) -> None:
     """Draw every model's metrics with intervals beside the published ones."""
-    from astromae.evaluation.published_dots import draw_published
+    from astromae.figures.published import draw_published
 
     draw_published(table, pdf, png)
 
@@ -403,7 +403,7 @@ def figure_residuals(
     png: Png,
 ) -> None:
     """Draw bias and dispersion against redshift, magnitude and colour, for the best model of each group."""
-    from astromae.evaluation.residuals import draw_residuals
+    from astromae.figures.residuals import draw_residuals
 
     draw_residuals(predictions, magnitudes, settings, pdf, png)
 
@@ -416,7 +416,7 @@ def figure_worst(
     png: Png,
 ) -> None:
     """Draw the galaxies that a model mistakes most, with their redshifts."""
-    from astromae.evaluation.worst_stamps import draw_worst
+    from astromae.figures.worst import draw_worst
 
     draw_worst(sample, crop, pdf, png)
 
@@ -428,7 +428,7 @@ def figure_labels(
     png: Png,
 ) -> None:
     """Draw error against number of labels, for models that several experiments trained."""
-    from astromae.evaluation.labels import draw_labels
+    from astromae.figures.labels import draw_labels
 
     draw_labels(table, pdf, png)
 
@@ -441,7 +441,7 @@ def figure_loss_time(
     png: Png,
 ) -> None:
     """Draw the validation losses of an experiment's trainings against wall time."""
-    from astromae.evaluation.loss_time import draw_loss_time
+    from astromae.figures.loss_time import draw_loss_time
 
     draw_loss_time(provenance, history, pdf, png)
 
@@ -455,7 +455,7 @@ def figure_autoencoder(
     png: Png,
 ) -> None:
     """Draw the scheme of the masked autoencoder and of the encoders' blocks (figures 1 and 2)."""
-    from astromae.evaluation.scheme_autoencoder import draw_autoencoder
+    from astromae.figures.scheme_autoencoder import draw_autoencoder
 
     draw_autoencoder(networks, encoder, mask_ratio, pdf, png)
 
@@ -463,7 +463,7 @@ def figure_autoencoder(
 @app.command()
 def figure_inception(networks: Networks, pdf: Pdf, png: Png) -> None:
     """Draw the scheme of the Inception module (figure 3)."""
-    from astromae.evaluation.scheme_inception import draw_inception
+    from astromae.figures.scheme_inception import draw_inception
 
     draw_inception(networks, pdf, png)
 
@@ -476,7 +476,7 @@ def figure_models(
     png: Png,
 ) -> None:
     """Draw the schemes of the redshift models (figures 6 and 7)."""
-    from astromae.evaluation.scheme_models import draw_models
+    from astromae.figures.scheme_models import draw_models
 
     draw_models(networks, model, pdf, png)
 
@@ -489,7 +489,7 @@ def values_survey(
     output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
 ) -> None:
     """Name the numbers that the paper quotes of the survey: counts, redshifts, what is simulated."""
-    from astromae.evaluation.values_survey import write_survey_values
+    from astromae.documents.values_survey import write_survey_values
 
     write_survey_values(catalog, stamps, missing, output)
 
@@ -508,7 +508,7 @@ def values_experiment(
     output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
 ) -> None:
     """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
-    from astromae.evaluation.values_experiment import write_experiment_values
+    from astromae.documents.values_experiment import write_experiment_values
 
     write_experiment_values(
         experiment, settings, evaluation, split, table, models, costs, predictions, provenance, output
@@ -524,7 +524,7 @@ def paper(
     table: Annotated[list[Path] | None, typer.Option(help="Table beyond those of the values (CSV); repeat it.")] = None,
 ) -> None:
     """Build the paper: text from its source; numbers, tables and figures from results."""
-    from astromae.evaluation.paper import write_paper
+    from astromae.documents.paper import write_paper
 
     write_paper(source, values, figure, table or [], output)
 
@@ -542,7 +542,7 @@ def results_page(
     output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
 ) -> None:
     """Put tables, figures and provenance on one page for a browser, which needs nothing else."""
-    from astromae.evaluation.results_page import write_results_page
+    from astromae.documents.results_page import write_results_page
 
     write_results_page(source, values, figure, about, table, paper, output)
 

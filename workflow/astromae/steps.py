@@ -5,7 +5,7 @@ function's annotations say is checked before it starts.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError, validate_call
@@ -43,12 +43,32 @@ def run_step(name: str, *parameters: str) -> None:
             given |= json.loads(text)
         except (ValueError, TypeError) as error:
             raise InputError(f"{name}: the parameters are no JSON object ({error}): {text!r}") from error
+    call(name, STEPS[name], given)
+
+
+def call(name: str, function: Callable[..., None], parameters: Mapping[str, Any]) -> None:
+    """Call a function with parameters that are checked against its annotations, and converted to them.
+
+    Parameters
+    ----------
+    name
+        What is called, for messages.
+    function
+        Function to call.
+    parameters
+        By name, as JSON has them: paths as text, lists, numbers.
+
+    Raises
+    ------
+    InputError
+        If a parameter is missing, unknown or of another type: names it; or as the function does.
+    """
     try:
-        call = validate_call(STEPS[name], config={"arbitrary_types_allowed": True})
-        # Of the call alone: what the step does itself is not wrapped.
-        call(**given)
+        checked = validate_call(function, config={"arbitrary_types_allowed": True})
+        # Of the call alone: what the function does itself is not wrapped.
+        checked(**parameters)
     except ValidationError as error:
-        if error.title != STEPS[name].__name__:
+        if error.title != function.__name__:
             raise
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from astromae.evaluation.formatting import PUBLISHED_DECIMALS, decimals_for, fixed
-from astromae.evaluation.names import model_name
 from astromae.evaluation.scores import Scores
+from astromae.tables.formatting import PUBLISHED_DECIMALS, decimals_for, fixed
+from astromae.tables.names import model_name
 
 #: The questions that the two tables ask, as pairs of models: what does the first have that helps?
 QUESTIONS = (

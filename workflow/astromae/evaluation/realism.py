@@ -12,10 +12,10 @@ import pandas as pd
 
 from astromae.errors import InputError
 from astromae.evaluation.appearance import STATISTICS, measure
-from astromae.evaluation.formatting import fixed
-from astromae.evaluation.samples import read_sample, write_sample
+from astromae.figures.samples import read_sample, write_sample
 from astromae.files import atomic_path, write_text
 from astromae.stamps.shards import STAMP_SHAPE, StampSet
+from astromae.tables.formatting import fixed
 
 #: Measurements of the real stamps.
 REAL = Path(__file__).with_suffix(".csv")
@@ -97,7 +97,7 @@ def sample_realism(stamps: Sequence[Path], output: Path) -> None:
     stamps
         Shards of the survey, of which `MEASURED` stamps are measured, evenly spread over runs and camera columns.
     output
-        Sample to write (`astromae.evaluation.samples`).
+        Sample to write (`astromae.figures.samples`).
     """
     survey = StampSet(stamps)
     objid = np.sort(survey.objid)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from astromae.documents.captions import GENERAL, caption_file, render_caption
 from astromae.errors import InputError
-from astromae.evaluation.captions import GENERAL, caption_file, render_caption
 from astromae.evaluation.records import read_values
 from astromae.files import write_text
 

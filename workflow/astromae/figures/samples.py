@@ -11,7 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-
 from astromae.errors import InputError
 from astromae.files import atomic_path
 from astromae.stamps.shards import StampSet

@@ -4,19 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-
 from astromae.code_state import in_words
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
-from astromae.evaluation.costs import cost_columns, formatted_costs, read_cost_table
-from astromae.evaluation.formatting import duration, formatted_rows, grouped, hours, power_of_ten
-from astromae.evaluation.layout import read_table
 from astromae.evaluation.metrics import METRICS
-from astromae.evaluation.names import METRIC_NAMES
 from astromae.evaluation.predictions import CLASSICAL, read_predictions
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
+from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
+from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
+from astromae.tables.metrics import read_table
+from astromae.tables.names import METRIC_NAMES
 
 
 def write_experiment_values(
@@ -42,11 +41,11 @@ def write_experiment_values(
     split
         Its split: objid, subset.
     table
-        Its table (`astromae.evaluation.tables`).
+        Its table (`astromae.tables.metrics`).
     models
         Parameters of every configured model (``astromae models --json``).
     costs
-        Table of what every training took (`astromae.evaluation.costs`).
+        Table of what every training took (`astromae.tables.costs`).
     predictions
         All its predictions, for paired comparisons.
     provenance

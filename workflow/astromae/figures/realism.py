@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-
 from astromae.evaluation.appearance import measure
-from astromae.evaluation.composites import colour_composite, composite_noise
 from astromae.evaluation.realism import FAINTEST, read_real_stamps, real_measurements
-from astromae.evaluation.samples import read_sample
-from astromae.evaluation.style import BLUE, ORANGE, TWO_COLUMNS, bare, drawing
+from astromae.figures.composites import colour_composite, composite_noise
+from astromae.figures.samples import read_sample
+from astromae.figures.style import BLUE, ORANGE, TWO_COLUMNS, bare, drawing
 
 #: Stamps in a row.
 SHOWN = 9

@@ -4,9 +4,8 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-
 from astromae.evaluation.metrics import METRICS
-from astromae.evaluation.names import group_name, model_name
+from astromae.tables.names import group_name, model_name
 
 #: Digits of the published tables, for a column without any width of interval.
 PUBLISHED_DECIMALS = 5
@@ -39,7 +38,7 @@ def formatted_rows(table: pd.DataFrame) -> list[dict]:
     Parameters
     ----------
     table
-        A table made by `astromae.evaluation.tables`.
+        A table made by `astromae.tables.metrics`.
 
     Returns
     -------

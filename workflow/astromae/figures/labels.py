@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.ticker import NullLocator
-
 from astromae.errors import InputError
-from astromae.evaluation.layout import read_table
-from astromae.evaluation.names import model_name
-from astromae.evaluation.style import BLACK, BLUE, GREEN, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
+from astromae.figures.style import BLACK, BLUE, GREEN, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
+from astromae.tables.metrics import read_table
+from astromae.tables.names import model_name
+from matplotlib.ticker import NullLocator
 
 #: Models that share a number of labels stand beside each other by this factor.
 _APART = 1.02

@@ -4,15 +4,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-
-from astromae.evaluation.formatting import formatted_rows
-from astromae.evaluation.layout import COLUMNS
+from astromae.errors import InputError
 from astromae.evaluation.metrics import METRICS
-from astromae.evaluation.names import GROUPS, METRIC_NAMES
 from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
-from astromae.evaluation.published import published_table
 from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
+from astromae.tables.formatting import formatted_rows
+from astromae.tables.names import GROUPS, METRIC_NAMES
+from astromae.tables.published import published_table
+
+#: What a table says of each metric besides its value.
+PARTS = ("std", "low", "high", "published", "best")
+
+#: Columns of a table, in order.
+COLUMNS = (
+    "group",
+    "model",
+    *(name for metric in METRICS for name in (metric, *(f"{metric}_{part}" for part in PARTS))),
+    "n_train",
+    "n_test",
+    "n_seeds",
+)
 
 
 def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.DataFrame:
@@ -30,7 +42,7 @@ def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.Dat
     Returns
     -------
     DataFrame
-        Columns `layout.COLUMNS`: for each metric the mean over seeds, its standard deviation over seeds (NaN for
+        Columns `COLUMNS`: for each metric the mean over seeds, its standard deviation over seeds (NaN for
         one seed), the ends of the interval of the mean, the published value (NaN where there
         is none), and 1 where the value is the best and told apart from all others (`Scores.best`), which one
         seed never is; then the numbers of labelled training galaxies, of test galaxies and of seeds. Rows in the
@@ -116,3 +128,21 @@ def write_table(name: str, predictions: Sequence[Path], settings: Mapping, outpu
     with atomic_path(output_csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
     write_text(output_tex, tex_table(table, settings["interval"]))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, lacks a column, or is empty.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing or table.empty:
+        raise InputError(f"{path}: not a table of this version: no {', '.join(missing) or 'rows'}")
+    return table

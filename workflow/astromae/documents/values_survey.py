@@ -6,11 +6,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-
 from astromae.catalog import read_catalog, read_provenance
 from astromae.errors import InputError
-from astromae.evaluation.formatting import fixed, grouped
 from astromae.files import write_json
+from astromae.tables.formatting import fixed, grouped
 
 #: Quantiles of a range that leaves out the odd galaxy.
 _RANGE = (0.05, 0.95)

@@ -1,7 +1,6 @@
 """Colour images and stretches of stamps."""
 
 import numpy as np
-
 from astromae.constants import BANDS
 
 #: Bands that colour a composite red, green and blue, as in the survey's own colour images.

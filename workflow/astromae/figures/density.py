@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from astromae.errors import InputError
+from astromae.evaluation.metrics import dispersion, normalised_error
+from astromae.evaluation.predictions import read_predictions
+from astromae.figures.style import BLACK, DENSITY_MAP, ONE_COLUMN, RED, TWO_COLUMNS, drawing, grid_of
+from astromae.tables.names import model_name
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 from scipy.ndimage import gaussian_filter, map_coordinates
-
-from astromae.errors import InputError
-from astromae.evaluation.metrics import dispersion, normalised_error
-from astromae.evaluation.names import model_name
-from astromae.evaluation.predictions import read_predictions
-from astromae.evaluation.style import BLACK, DENSITY_MAP, ONE_COLUMN, RED, TWO_COLUMNS, drawing, grid_of
 
 #: Side of the cells in which density is counted, and width of the Gaussian that smooths it, in redshift.
 CELL, SMOOTHING = 0.01, 0.01

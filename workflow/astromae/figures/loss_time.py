@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from astromae.errors import InputError
+from astromae.evaluation.records import read_history, read_provenance
+from astromae.figures.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
+from astromae.tables.names import encoder_name, model_name
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-from astromae.errors import InputError
-from astromae.evaluation.histories import read_history
-from astromae.evaluation.names import encoder_name, model_name
-from astromae.evaluation.records import read_provenance
-from astromae.evaluation.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
 
 #: What is trained decides how long it takes.
 _KINDS = {

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from astromae.constants import BANDS
+from astromae.files import atomic_path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-from astromae.constants import BANDS
-from astromae.files import atomic_path
 
 #: Widths of a figure that spans one or two columns of a journal page (86 and 178 mm), inches.
 ONE_COLUMN, TWO_COLUMNS = 3.39, 7.01

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from astromae.figures.style import BLACK, GREEN, GROUP_COLOURS, PALE, TWO_COLUMNS, drawing
+from astromae.tables.metrics import read_table
+from astromae.tables.names import METRIC_NAMES, group_name, model_name
 from matplotlib.lines import Line2D
-
-from astromae.evaluation.layout import read_table
-from astromae.evaluation.names import METRIC_NAMES, group_name, model_name
-from astromae.evaluation.style import BLACK, GREEN, GROUP_COLOURS, PALE, TWO_COLUMNS, drawing
 
 #: The paper's metrics.
 _SHOWN = ("mse", "mae", "bias", "precision", "r2")

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from astromae.errors import InputError
-from astromae.evaluation.formatting import fixed, grouped
-from astromae.evaluation.names import encoder_name, group_name, model_name
 from astromae.evaluation.records import read_json, read_provenance
 from astromae.files import atomic_path, write_text
+from astromae.tables.formatting import fixed, grouped
+from astromae.tables.names import encoder_name, group_name, model_name
 
 #: Group of the rows that are encoders.
 ENCODERS = "encoders"

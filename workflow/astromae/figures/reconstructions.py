@@ -6,10 +6,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-
 from astromae.errors import InputError
-from astromae.evaluation.composites import colour_composite, composite_noise
-from astromae.evaluation.style import TWO_COLUMNS, bare, drawing
+from astromae.figures.composites import colour_composite, composite_noise
+from astromae.figures.style import TWO_COLUMNS, bare, drawing
 
 #: Galaxies that are drawn, in two blocks side by side.
 SHOWN, BLOCKS = 6, 2
