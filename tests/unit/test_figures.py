@@ -11,16 +11,18 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS
 from astromae.errors import InputError
+from astromae.evaluation.realism import sample_realism
 from astromae.figures import (
     density,
-    stamps as example_stamps,
     residuals,
     scheme_autoencoder,
     scheme_inception,
     scheme_models,
     style,
 )
-from astromae.evaluation.realism import sample_realism
+from astromae.figures import (
+    stamps as example_stamps,
+)
 from astromae.figures.composites import WEIGHTS, arcsinh_stretch, colour_composite
 from astromae.figures.density import draw_density, local_density
 from astromae.figures.labels import draw_labels

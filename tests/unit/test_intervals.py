@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from astromae.evaluation.intervals import estimate_mean, supported
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.predictions import CLASSICAL, ModelPredictions, Predictions
 from astromae.evaluation.scores import Scores, score
+from astromae.tasks.redshift import METRICS
 from evaluation_inputs import SETTINGS
 
 GALAXIES, SAMPLES, TRIALS = 150, 200, 4000

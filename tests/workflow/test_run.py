@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from astromae.evaluation.metrics import METRICS
+from astromae.tasks.redshift import METRICS
 from preset import PRESET
 
 pytestmark = pytest.mark.workflow

@@ -7,7 +7,6 @@ import pandas as pd
 from astromae.code_state import in_words
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.predictions import CLASSICAL, read_predictions
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
@@ -16,6 +15,7 @@ from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.tables.metrics import read_table
 from astromae.tables.names import METRIC_NAMES
+from astromae.tasks.redshift import METRICS
 
 
 def write_experiment_values(

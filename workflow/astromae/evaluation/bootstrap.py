@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from astromae.evaluation.metrics import METRICS, redshift_metrics
+from astromae.tasks.redshift import METRICS, redshift_metrics
 
 #: Redshifts that are resampled at a time, which bounds memory (a few arrays of 8 bytes each).
 CHUNK_ELEMENTS = 2_000_000

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from astromae.evaluation.metrics import dispersion, normalised_error
 from astromae.evaluation.predictions import Predictions, read_predictions
+from astromae.tasks.redshift import dispersion, normalised_error
 
 
 def validation_scatter(predictions: Sequence[Path]) -> dict[str, float]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import Estimate, estimate_mean, supported
-from astromae.evaluation.metrics import METRICS, badness, badness_sign, redshift_metrics
 from astromae.evaluation.predictions import CLASSICAL, Predictions
+from astromae.tasks.redshift import METRICS, redshift_metrics
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Scores:
         R2, its negative.
         """
         one, other = np.array(pairs).T
-        sign = badness_sign(metric, self.value(metric))
+        sign = METRICS[metric].badness_sign(self.value(metric))
         runs = sign[:, None] * self.by_seed[metric]
         resampled = sign[:, None, None] * self.resampled[metric]
         return estimate_mean(runs[one] - runs[other], resampled[one] - resampled[other], self.interval)
@@ -80,7 +80,7 @@ class Scores:
 
     def best(self, metric: str) -> int | None:
         """Return the number of the best model, or None where none is told apart from all others, asked together."""
-        first = int(np.argmin(badness(metric, self.value(metric))))
+        first = int(np.argmin(METRICS[metric].badness(self.value(metric))))
         pairs = [(other, first) for other in range(len(self.models)) if other != first]
         return first if pairs and self.supported(metric, pairs).all() else None
 

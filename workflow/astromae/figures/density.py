@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from astromae.errors import InputError
-from astromae.evaluation.metrics import dispersion, normalised_error
 from astromae.evaluation.predictions import read_predictions
 from astromae.figures.style import BLACK, DENSITY_MAP, ONE_COLUMN, RED, TWO_COLUMNS, drawing, grid_of
 from astromae.tables.names import model_name
+from astromae.tasks.redshift import dispersion, normalised_error
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, StrMethodFormatter

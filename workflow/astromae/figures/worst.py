@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from astromae.constants import PIXEL_SCALE_ARCSEC
 from astromae.errors import InputError
-from astromae.evaluation.metrics import normalised_error
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
 from astromae.figures.composites import colour_composite, composite_noise
 from astromae.figures.samples import read_sample, write_sample
 from astromae.figures.style import TWO_COLUMNS, bare, drawing
 from astromae.tables.names import model_name
+from astromae.tasks.redshift import normalised_error
 from matplotlib.patches import Rectangle
 
 #: Stamps beside each other, and the length of the bar that shows the scale.

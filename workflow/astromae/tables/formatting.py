@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-from astromae.evaluation.metrics import METRICS
 from astromae.tables.names import group_name, model_name
+from astromae.tasks.redshift import METRICS
 
 #: Digits of the published tables, for a column without any width of interval.
 PUBLISHED_DECIMALS = 5

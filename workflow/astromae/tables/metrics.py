@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 from astromae.errors import InputError
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
 from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
 from astromae.tables.formatting import formatted_rows
 from astromae.tables.names import GROUPS, METRIC_NAMES
 from astromae.tables.published import published_table
+from astromae.tasks.redshift import METRICS
 
 #: What a table says of each metric besides its value.
 PARTS = ("std", "low", "high", "published", "best")

@@ -1,6 +1,6 @@
 """Names as a reader knows them, for what the configuration names with identifiers."""
 
-from astromae.evaluation.metrics import METRICS
+from astromae.tasks.redshift import METRICS
 
 #: Parts of a model's name that are written in their own way.
 _WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
@@ -16,7 +16,7 @@ GROUPS = {
 }
 
 #: Short names of the metrics, for a table's head.
-METRIC_NAMES = dict(zip(METRICS, ("MSE", "MAE", "Bias", "Precision", "NMAD", "R²", "Outliers"), strict=True))
+METRIC_NAMES = {name: metric.printed for name, metric in METRICS.items()}
 
 
 def model_name(model: str) -> str:

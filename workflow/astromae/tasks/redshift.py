@@ -1,12 +1,25 @@
-"""The numbers by which redshifts are judged (equations 5 to 9 of the paper, and two usual ones)."""
+"""Redshifts as a task, and the numbers by which they are judged (equations 5 to 9 of the paper, and two usual ones)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-#: Metrics in the order of every table; the first four and R2 are the paper's.
-METRICS = ("mse", "mae", "bias", "precision", "nmad", "r2", "outliers")
+from astromae.tasks import Metric, Task
 
-#: Metrics of which more is better. Of the bias, the one nearest to zero is best; of the others, the least.
-MORE_IS_BETTER = ("r2",)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: The first four and R2 are the paper's.
+METRICS = {
+    "mse": Metric("MSE"),
+    "mae": Metric("MAE"),
+    "bias": Metric("Bias", better="zero"),
+    "precision": Metric("Precision"),
+    "nmad": Metric("NMAD"),
+    "r2": Metric("R²", better="more"),
+    "outliers": Metric("Outliers"),
+}
 
 #: Scales the median absolute deviation of a normal distribution to its standard deviation; the paper
 #: (equation 8) rounds 1.4826 so.
@@ -65,13 +78,27 @@ def redshift_metrics(z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: 
     }
 
 
-def badness_sign(metric: str, value: np.ndarray) -> np.ndarray:
-    """Return the signs that turn values of `metric` so that less is better: of the bias towards zero, of R2 down."""
-    if metric == "bias":
-        return np.where(np.asarray(value) < 0, -1.0, 1.0)
-    return np.full(np.shape(value), -1.0 if metric in MORE_IS_BETTER else 1.0)
+def _loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return the mean squared error."""
+    from torch.nn.functional import mse_loss
+
+    return mse_loss(outputs, targets)
 
 
-def badness(metric: str, value: np.ndarray) -> np.ndarray:
-    """Return `value` of `metric` turned so that less is better: of the bias its size, of R2 its negative."""
-    return badness_sign(metric, value) * value
+def _measure(columns: Mapping[str, np.ndarray], outlier_threshold: float) -> dict[str, np.ndarray]:
+    return redshift_metrics(columns["z_spec"], columns["z_pred"], outlier_threshold)
+
+
+TASK = Task(
+    title="redshift",
+    targets={"z": "z_spec"},
+    outputs=1,
+    loss=_loss,
+    # Redshifts are positive and small; starting at their mean saves the epochs that would find it.
+    bias=lambda targets: targets.mean(axis=0),
+    columns=("z_pred",),
+    predict=lambda outputs: {"z_pred": outputs[:, 0]},
+    metrics=METRICS,
+    measure=_measure,
+    regression=True,
+)
