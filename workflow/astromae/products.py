@@ -1,14 +1,13 @@
 """Data products: what a run makes of stamps, predictions and histories (samples, tables and figures)."""
 
-import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astromae.registry import Registry
 from astromae.run import Run
-from astromae.steps import call
+from astromae.tasks import TASKS
 
 #: Values of a product's wildcards by name, for example ``{"experiment": "experiment1"}``.
 Wildcards = Mapping[str, str]
@@ -67,8 +66,8 @@ class Member:
         What tells it from others of its family.
     inputs, settings
         What it is made from; see `Product`.
-    source
-        Module or plugin file of the function that makes it.
+    sources
+        Modules and plugin files that it depends on: its function's, and that of its experiment's task.
     """
 
     name: str
@@ -76,7 +75,7 @@ class Member:
     wildcards: Wildcards
     inputs: Mapping[str, str | list[str]]
     settings: Mapping[str, Any]
-    source: str | Path
+    sources: Sequence[str | Path]
 
     @property
     def files(self) -> list[str]:
@@ -97,20 +96,6 @@ def members(table: Registry[Product], run: Run) -> dict[str, Member]:
         for wildcards in product.members(run):
             name = product.name.format(**wildcards)
             inputs, settings = product.inputs(run, **wildcards), product.settings(run, **wildcards)
-            found[name] = Member(name, family, wildcards, inputs, settings, source)
+            task = [TASKS.source(run.task(wildcards["experiment"]))] if "experiment" in wildcards else []
+            found[name] = Member(name, family, wildcards, inputs, settings, [source, *task])
     return found
-
-
-def make(table: Registry[Product], family: str, parameters: Mapping[str, Any]) -> None:
-    """Make a product: call its family's function, its parameters checked against the annotations.
-
-    Raises
-    ------
-    InputError
-        If there is no such family, a parameter is missing, unknown or of another type, or as the function does.
-    """
-    function = table[family].make
-    if isinstance(function, str):
-        module, _, name = function.partition(":")
-        function = getattr(importlib.import_module(module), name)
-    call(f"{table.kind} {family}", function, parameters)

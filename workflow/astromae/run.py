@@ -107,11 +107,17 @@ class Run:
         """Return a file of every training of an experiment: its encoders', then its models'."""
         return [f"{folder}/{name}" for folder in self.encoder_folders(experiment) + self.model_folders(experiment)]
 
+    def histories(self, experiment: str, phase: str) -> list[str]:
+        """Return the histories of a phase's trainings: ``pretraining`` or ``finetuning``."""
+        folders = self.encoder_folders if phase == "pretraining" else self.model_folders
+        return [f"{folder}/history.csv" for folder in folders(experiment)]
+
     def provenance(self, experiment: str) -> list[str]:
         """Return what every training and classical fit of an experiment says of itself."""
         classical = [f"{folder}/provenance.json" for folder in self._classical_folders(experiment)]
         return self.trained(experiment, "provenance.json") + classical
 
+    @property
     def values(self) -> list[str]:
         """Return the named values of the survey and of every experiment."""
         return [f"results/values/{name}.json" for name in ("survey", *self.experiments)]

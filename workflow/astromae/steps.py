@@ -5,11 +5,10 @@ function's annotations say is checked before it starts.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError, validate_call
-
+from astromae.calling import call
 from astromae.errors import InputError
 from astromae.registry import Registry
 
@@ -18,6 +17,14 @@ STEPS: Registry[Callable[..., None]] = Registry(
     "step",
     {
         "split": "astromae.stamps.splits:write_split",
+        "sample": "astromae.figures.steps:take_sample",
+        "table": "astromae.tables.steps:make_table",
+        "figure": "astromae.figures.steps:draw_figure",
+        "values-survey": "astromae.documents.values_survey:write_survey_values",
+        "values-experiment": "astromae.documents.values_experiment:write_experiment_values",
+        "paper": "astromae.documents.paper:write_paper",
+        "results-page": "astromae.documents.results_page:write_results_page",
+        "bundle": "astromae.bundle:write_bundle",
     },
 )
 
@@ -44,33 +51,3 @@ def run_step(name: str, *parameters: str) -> None:
         except (ValueError, TypeError) as error:
             raise InputError(f"{name}: the parameters are no JSON object ({error}): {text!r}") from error
     call(name, STEPS[name], given)
-
-
-def call(name: str, function: Callable[..., None], parameters: Mapping[str, Any]) -> None:
-    """Call a function with parameters that are checked against its annotations, and converted to them.
-
-    Parameters
-    ----------
-    name
-        What is called, for messages.
-    function
-        Function to call.
-    parameters
-        By name, as JSON has them: paths as text, lists, numbers.
-
-    Raises
-    ------
-    InputError
-        If a parameter is missing, unknown or of another type: names it; or as the function does.
-    """
-    try:
-        checked = validate_call(function, config={"arbitrary_types_allowed": True})
-        # Of the call alone: what the function does itself is not wrapped.
-        checked(**parameters)
-    except ValidationError as error:
-        if error.title != function.__name__:
-            raise
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        got = "" if first["type"].startswith("missing") else f" (got {first['input']!r:.80})"
-        raise InputError(f"{name}: parameter {where}: {first['msg']}{got}") from error

@@ -4,11 +4,11 @@ import base64
 import os
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from astromae.documents.captions import GENERAL, caption_file, render_caption
+from astromae.documents.captions import GENERAL, caption_html
 from astromae.errors import InputError
 from astromae.evaluation.records import read_values
 from astromae.files import write_text
@@ -23,7 +23,7 @@ def write_results_page(
     source: Path,
     values: Sequence[Path],
     figures: Sequence[Path],
-    about: Mapping[str, Mapping[str, Any]],
+    about: dict[str, dict[str, Any]],
     tables: Sequence[Path],
     paper: Path,
     output: Path,
@@ -33,13 +33,14 @@ def write_results_page(
     Parameters
     ----------
     source
-        Folder of the report's source: the template, and captions in ``figures``.
+        Folder of the report's source, which holds the template.
     values
         Named values: ``survey.json``, and one file for each experiment.
     figures
         Figures to show (PNG), in order.
     about
-        Of each figure, by its name: ``title``, ``experiment`` (or null) and ``wildcards``, for its place and caption.
+        Of each figure, by its name: ``title``, ``experiment`` (or null) for its place, and ``caption``, which is
+        reStructuredText.
     tables
         Files of tables that the page offers for download.
     paper
@@ -50,7 +51,7 @@ def write_results_page(
     Raises
     ------
     InputError
-        If a file is missing or cannot be read, no values of a survey are given, or a figure has no caption.
+        If a file is missing or cannot be read, no values of a survey are given, or nothing is said about a figure.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
@@ -58,7 +59,7 @@ def write_results_page(
     unknown = [path.stem for path in figures if path.stem not in about]
     if unknown:
         raise InputError(f"figure {unknown[0]}: nothing is said about it; known: {', '.join(about) or 'none'}")
-    shown = [_figure(source, path, about, survey["survey"]) for path in figures]
+    shown = [_figure(path, about[path.stem]) for path in figures]
     headings = [(None, GENERAL), *((it["experiment"], it["title"]) for it in experiments)]
     environment = Environment(
         loader=FileSystemLoader(source),
@@ -84,15 +85,14 @@ def write_results_page(
     write_text(output, page)
 
 
-def _figure(source: Path, path: Path, about: Mapping, survey: str) -> dict[str, Any]:
-    """Return a figure with its caption, which may quote the survey's name."""
-    name = path.stem
+def _figure(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Return a figure with what is said about it, its caption as HTML."""
     width, height = _pixels(path)
     return {
-        "name": name,
-        "experiment": about[name]["experiment"],
-        "title": about[name]["title"],
-        "caption": render_caption(caption_file(source / "figures", name), about[name]["wildcards"], {"survey": survey}),
+        "name": path.stem,
+        "experiment": about["experiment"],
+        "title": about["title"],
+        "caption": caption_html(about["caption"], path.stem),
         "image": _data_address(path),
         # three pixels of the file to two of the page: text of the figure as large as the page's own
         "width": 2 * width // 3,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from astromae.code_state import in_words
@@ -14,14 +15,16 @@ from astromae.files import write_json
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.tables.metrics import read_table
-from astromae.tables.names import METRIC_NAMES
-from astromae.tasks.redshift import METRICS
+from astromae.tasks import TASKS, Metric
+
+#: The metric that is quoted in sentences, where a task has it; else its first.
+HEADLINE = "nmad"
 
 
 def write_experiment_values(
     experiment: str,
-    settings: Mapping,
-    evaluation: Mapping,
+    settings: dict[str, Any],
+    evaluation: dict[str, Any],
     split: Path,
     table: Path,
     models: Path,
@@ -58,18 +61,21 @@ def write_experiment_values(
     InputError
         If a file cannot be read or is of another experiment.
     """
+    metrics = TASKS[settings.get("task", "redshift")].metrics
     subsets = _read_subsets(split)
-    rows = read_table(table)
+    rows = read_table(table, metrics)
     described = {row["name"]: row for row in read_json(models)}
     data = read_predictions(predictions)
     if data.experiment != experiment:
         raise InputError(f"{predictions[0]}: of experiment {data.experiment!r}, not {experiment!r}")
     recorded = [read_json(path) for path in provenance]
+    headline = HEADLINE if HEADLINE in metrics else next(iter(metrics))
     networks = rows[rows["group"] != CLASSICAL]
     assembled = [name for name in networks["model"] if _is_astromae(described.get(name, {}))]
     took = read_cost_table(costs)
     costs_as_text = formatted_costs(took[took["experiment"] == experiment])
-    printed = rows.dropna(subset=f"{METRIC}_published").set_index("model")[f"{METRIC}_published"]
+    # Only the dispersion in redshift was published and is asked about.
+    printed = rows.set_index("model").get(f"{METRIC}_published", pd.Series(dtype=float)).dropna()
     write_json(
         output,
         {
@@ -91,10 +97,11 @@ def write_experiment_values(
                 "outlier_threshold": f"{evaluation['outlier_threshold']:g}",
                 "seed": str(evaluation["seed"]),
             },
-            "metrics": [{"key": metric, "name": METRIC_NAMES[metric]} for metric in METRICS],
-            "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows)],
-            "best_network": _best(networks, networks["model"]),
-            "best_astromae": _best(networks, assembled),
+            "metrics": [{"key": name, "name": metric.printed} for name, metric in metrics.items()],
+            "headline": {"key": headline, "name": metrics[headline].printed},
+            "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows, metrics)],
+            "best_network": _best(networks, networks["model"], headline, metrics[headline]),
+            "best_astromae": _best(networks, assembled, headline, metrics[headline]),
             "classical": list(rows["model"][rows["group"] == CLASSICAL]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
@@ -122,10 +129,10 @@ def _parameters(model: Mapping) -> dict[str, str]:
     return {key: grouped(model[key]) if key in model else "" for key in ("parameters", "trainable")}
 
 
-def _best(rows: pd.DataFrame, names: Iterable[str]) -> str:
-    """Return the model with the least NMAD among `names`; empty without any."""
+def _best(rows: pd.DataFrame, names: Iterable[str], key: str, metric: Metric) -> str:
+    """Return the model with the best value of a metric among `names`; empty without any."""
     chosen = rows[rows["model"].isin(list(names))]
-    return "" if chosen.empty else chosen["model"].iloc[int(chosen["nmad"].to_numpy().argmin())]
+    return "" if chosen.empty else chosen["model"].iloc[int(metric.badness(chosen[key].to_numpy()).argmin())]
 
 
 #: Keys of each kind of schedule; the configuration may hold those of the other kind too.

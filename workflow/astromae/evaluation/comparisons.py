@@ -100,7 +100,7 @@ def compare(scores: Scores, published: Mapping[str, float]) -> list[Comparison]:
     """
     place = {model: number for number, model in enumerate(scores.models)}
     asked = [question for question in QUESTIONS if question[0] in place and question[1] in place]
-    if not asked:
+    if not asked or METRIC not in scores.metrics:
         return []
     pairs = [(place[one], place[other]) for one, other, _ in asked]
     value = scores.value(METRIC)

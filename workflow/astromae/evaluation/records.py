@@ -1,11 +1,9 @@
-"""Reading what steps record: values of a run, histories and provenance of trainings, descriptions of networks."""
+"""Reading what steps record: values of a run, provenance of trainings, descriptions of networks."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from astromae.errors import InputError
 
@@ -92,22 +90,3 @@ def read_provenance(path: Path) -> dict[str, Any]:
         If the file cannot be read or lacks something.
     """
     return read_json(path, _PROVENANCE)
-
-
-def read_history(path: Path) -> pd.DataFrame:
-    """Return a training's history: epoch (from 0), learning_rate, train_loss, val_loss.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, lacks a column, or is empty.
-    """
-    try:
-        history = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable history ({error})") from error
-    needed = ("epoch", "learning_rate", "train_loss", "val_loss")
-    missing = [name for name in needed if name not in history.columns]
-    if missing or history.empty:
-        raise InputError(f"{path}: a history needs at least one epoch and the columns {', '.join(needed)}")
-    return history

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from astromae.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+
+from astromae.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE
 
 #: Fill of each kind of box: a tint of the palette, light enough for black text.
 FILLS = {

@@ -1,13 +1,14 @@
 """Colour images and stretches of stamps."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from astromae.constants import BANDS
 
-#: Bands that colour a composite red, green and blue, as in the survey's own colour images.
-COLOURED = tuple(BANDS.index(band) for band in "irg")
+#: Bands that colour a composite red, green and blue where a survey has them, as in the colour images of SDSS.
+COLOURED = ("i", "r", "g")
 
-#: Weights of i, r and g, about the inverse of their fluxes in a galaxy of the Main Galaxy Sample, so that such a
-#: galaxy is nearly white: earlier types yellow, later ones blue.
+#: Weights of red, green and blue: for i, r and g about the inverse of their fluxes in a galaxy of the Main Galaxy
+#: Sample, so that such a galaxy is nearly white: earlier types yellow, later ones blue.
 WEIGHTS = np.array([1.0, 1.5, 2.5])
 
 #: Stretch of Lupton et al. 2004, which keeps a pixel's colour at every brightness: linear below a fifth of
@@ -21,37 +22,55 @@ def sky_sigma(image: np.ndarray) -> np.ndarray:
     return 1.4826 * np.median(np.abs(image - centre), axis=(-2, -1))
 
 
-def composite_noise(image: np.ndarray) -> float:
-    """Return the sky noise of a stamp's weighted mean of i, r and g, nanomaggies a pixel.
+def coloured_bands(bands: Sequence[str]) -> list[str]:
+    """Return the bands that colour a composite red, green and blue: `COLOURED`, or the last, middle and first.
+
+    Parameters
+    ----------
+    bands
+        Bands of a survey, from short to long waves.
+    """
+    if set(COLOURED) <= set(bands):
+        return list(COLOURED)
+    return [bands[-1], bands[len(bands) // 2], bands[0]]
+
+
+def composite_noise(image: np.ndarray, bands: Sequence[str]) -> float:
+    """Return the sky noise of a stamp's weighted mean of the bands that colour it, nanomaggies a pixel.
 
     Parameters
     ----------
     image
-        Nanomaggies a pixel, shape (5, side, side), bands u, g, r, i, z.
+        Nanomaggies a pixel, shape (bands, side, side).
+    bands
+        Their names.
     """
-    return float(sky_sigma(_weighted(image).mean(axis=0)))
+    return float(sky_sigma(_weighted(image, bands).mean(axis=0)))
 
 
-def _weighted(image: np.ndarray) -> np.ndarray:
-    return np.asarray(image, dtype=np.float64)[list(COLOURED)] * WEIGHTS[:, None, None]
+def _weighted(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
+    chosen = [bands.index(band) for band in coloured_bands(bands)]
+    return np.asarray(image, dtype=np.float64)[chosen] * WEIGHTS[:, None, None]
 
 
-def colour_composite(image: np.ndarray, noise: float) -> np.ndarray:
+def colour_composite(image: np.ndarray, bands: Sequence[str], noise: float) -> np.ndarray:
     """Return a stamp as a colour image.
 
     Parameters
     ----------
     image
-        Nanomaggies a pixel, shape (5, side, side), bands u, g, r, i, z.
+        Nanomaggies a pixel, shape (bands, side, side).
+    bands
+        Their names.
     noise
         `composite_noise` of this stamp, or of another: images with the same noise are shown alike.
 
     Returns
     -------
     array
-        Red, green and blue from 0 to 1, shape (side, side, 3), from bands i, r, g.
+        Red, green and blue from 0 to 1, shape (side, side, 3); see `coloured_bands`.
     """
-    coloured = _weighted(image)
+    coloured = _weighted(image, bands)
     intensity = np.maximum(coloured.mean(axis=0), 1e-9)
     stretched = np.arcsinh(SOFTENING * intensity / (STRETCH_SIGMA * max(noise, 1e-9))) / SOFTENING
     pixels = np.clip(coloured * (stretched / intensity), 0, None)

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+from scipy.ndimage import gaussian_filter, map_coordinates
+
 from astromae.errors import InputError
 from astromae.evaluation.predictions import read_predictions
 from astromae.figures.style import BLACK, DENSITY_MAP, ONE_COLUMN, RED, TWO_COLUMNS, drawing, grid_of
 from astromae.tables.names import model_name
 from astromae.tasks.redshift import dispersion, normalised_error
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.ticker import LogLocator, StrMethodFormatter
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 #: Side of the cells in which density is counted, and width of the Gaussian that smooths it, in redshift.
 CELL, SMOOTHING = 0.01, 0.01
@@ -62,9 +63,10 @@ def draw_density(predictions: Sequence[Path], groups: Sequence[str] | None, pdf:
     if not shown:
         there = ", ".join(sorted({model.group for model in data.models}))
         raise InputError(f"no model of the groups {', '.join(groups)}; the predictions hold: {there}")
-    limit = ROUND_TO * np.ceil(data.z_spec.max() / ROUND_TO + 1e-9)
-    clipped = {model.model: np.clip(model.z_pred[0], 0, limit) for model in data.models}
-    density = {name: local_density(data.z_spec, z_pred, limit) for name, z_pred in clipped.items()}
+    z_spec, predicted = data.targets["z_spec"], {model.model: model.predicted["z_pred"][0] for model in data.models}
+    limit = ROUND_TO * np.ceil(z_spec.max() / ROUND_TO + 1e-9)
+    clipped = {name: np.clip(z_pred, 0, limit) for name, z_pred in predicted.items()}
+    density = {name: local_density(z_spec, z_pred, limit) for name, z_pred in clipped.items()}
     norm = LogNorm(min(map(np.min, density.values())), max(map(np.max, density.values())))
 
     columns = 4 if len(shown) > 4 else len(shown)
@@ -74,8 +76,8 @@ def draw_density(predictions: Sequence[Path], groups: Sequence[str] | None, pdf:
     with drawing(pdf, png, width, 0.3 + rows * (side + 0.2), layout="compressed") as figure:
         panels, _ = grid_of(figure, len(shown), columns)
         for axes, model in zip(panels, shown, strict=True):
-            points = _panel(axes, data.z_spec, clipped[model.model], density[model.model], limit, norm)
-            _note(axes, data.z_spec, model.z_pred[0], limit, model.seeds)
+            points = _panel(axes, z_spec, clipped[model.model], density[model.model], limit, norm)
+            _note(axes, z_spec, predicted[model.model], limit, model.seeds)
             axes.set_title(model_name(model.model), pad=3)
         figure.supxlabel("spectroscopic redshift", fontsize=8)
         figure.supylabel("predicted redshift", fontsize=8)

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.ticker import NullLocator
+
 from astromae.errors import InputError
 from astromae.figures.style import BLACK, BLUE, GREEN, ONE_COLUMN, ORANGE, PURPLE, RED, drawing
 from astromae.tables.metrics import read_table
 from astromae.tables.names import model_name
-from matplotlib.ticker import NullLocator
+from astromae.tasks.redshift import METRICS
 
 #: Models that share a number of labels stand beside each other by this factor.
 _APART = 1.02
@@ -32,7 +34,7 @@ def draw_labels(tables: Sequence[Path], pdf: Path, png: Path) -> None:
     InputError
         If a table cannot be read, or no model stands in two of them.
     """
-    rows = pd.concat([read_table(path) for path in tables])
+    rows = pd.concat([read_table(path, METRICS) for path in tables])
     shared = [model for model, same in rows.groupby("model", sort=False) if same["n_train"].nunique() > 1]
     if not shared:
         raise InputError(f"{', '.join(map(str, tables))}: no model was trained on two numbers of labels")

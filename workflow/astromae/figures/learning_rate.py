@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from astromae.evaluation.records import read_history
+from matplotlib.ticker import MaxNLocator
+
+from astromae.figures.histories import read_history
 from astromae.figures.style import BLUE, FEW_EPOCHS, ONE_COLUMN, ORANGE, drawing
 from astromae.training.schedule import learning_rate
-from matplotlib.ticker import MaxNLocator
 
 #: Published schedules: figure, peak parameter, schedule, epochs. Figure 5 is stated in the paper; figures 4
 #: and 8 are curves that these parameters reproduce. Experiment 2's pretraining is not stated.

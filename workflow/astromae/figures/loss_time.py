@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from astromae.errors import InputError
-from astromae.evaluation.records import read_history, read_provenance
-from astromae.figures.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
-from astromae.tables.names import encoder_name, model_name
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from astromae.errors import InputError
+from astromae.evaluation.records import read_provenance
+from astromae.figures.histories import read_history
+from astromae.figures.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
+from astromae.tables.names import encoder_name, model_name
 
 #: What is trained decides how long it takes.
 _KINDS = {
@@ -51,13 +53,15 @@ def read_run(provenance: Path, history: Path) -> Run:
     return Run(model_name(about["model"]), kind, seconds, losses)
 
 
-def draw_loss_time(provenance: Sequence[Path], histories: Sequence[Path], pdf: Path, png: Path) -> None:
+def draw_loss_time(provenance: Sequence[Path], histories: Sequence[Path], predicted: str, pdf: Path, png: Path) -> None:
     """Draw the validation loss of every training of an experiment against its wall time.
 
     Parameters
     ----------
     provenance, histories
         What the trainings recorded, in the same order: provenance.json, history.csv.
+    predicted
+        What the models predict, for the axis: ``redshift``.
     pdf, png
         Figure to write.
 
@@ -71,7 +75,7 @@ def draw_loss_time(provenance: Sequence[Path], histories: Sequence[Path], pdf: P
     runs = [read_run(*files) for files in zip(provenance, histories, strict=True)]
     parts = [
         ([run for run in runs if run.kind == "autoencoder"], "validation loss, hidden patches"),
-        ([run for run in runs if run.kind != "autoencoder"], "validation loss, redshift"),
+        ([run for run in runs if run.kind != "autoencoder"], f"validation loss, {predicted}"),
     ]
     parts = [(some, label) for some, label in parts if some]
     ratios = [0.8 if some[0].kind == "autoencoder" else 1.2 for some, _ in parts]

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
 from astromae.errors import InputError
-from astromae.evaluation.records import read_history
+from astromae.figures.histories import read_history
 from astromae.figures.style import (
     BLUE,
     FEW_EPOCHS,
@@ -20,8 +23,6 @@ from astromae.figures.style import (
     grid_of,
 )
 from astromae.tables.names import encoder_name, model_name
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 #: A range of losses that is wider than this factor is drawn on a logarithmic axis.
 LOGARITHMIC_FROM = 10
@@ -29,7 +30,7 @@ LOGARITHMIC_FROM = 10
 _COLOURS = (ORANGE, BLUE, GREEN, RED, PURPLE)
 
 
-def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path, png: Path) -> None:
+def draw_finetuning(models: Sequence[str], histories: Sequence[Path], loss: str, pdf: Path, png: Path) -> None:
     """Draw training and validation loss of every model over the validation losses of all.
 
     Parameters
@@ -38,6 +39,8 @@ def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path,
         Name of the model of each history; a name that comes again is another seed of it.
     histories
         Histories of the fine-tuning.
+    loss
+        What the loss is, for the axis.
     pdf, png
         Figure to write.
     """
@@ -63,7 +66,7 @@ def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path,
             axes.set_yscale("log")
         panels[0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         figure.supxlabel("epochs done", fontsize=8)
-        figure.supylabel("mean squared error of the redshift", fontsize=8)
+        figure.supylabel(loss, fontsize=8)
         handles = [
             Line2D([], [], color=ORANGE, ls="--", lw=1, label="training"),
             Line2D([], [], color=BLUE, label="validation"),
@@ -72,7 +75,7 @@ def draw_finetuning(models: Sequence[str], histories: Sequence[Path], pdf: Path,
         figure.legend(handles=handles, loc="outside upper center", ncols=3)
 
 
-def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], pdf: Path, png: Path) -> None:
+def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], loss: str, pdf: Path, png: Path) -> None:
     """Draw training and validation loss of every encoder.
 
     Parameters
@@ -81,6 +84,8 @@ def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], pdf: Pa
         Name of the encoder of each history; a name that comes again is another seed of it.
     histories
         Histories of the pretraining.
+    loss
+        What the loss is, for the axis.
     pdf, png
         Figure to write.
     """
@@ -95,7 +100,7 @@ def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], pdf: Pa
             epoch = history["epoch"] + 1
             axes.plot(epoch, history["train_loss"], color=colour, ls="--", lw=0.9)
             axes.plot(epoch, history["val_loss"], color=colour, marker="o" if len(epoch) <= FEW_EPOCHS else "", ms=2.5)
-        axes.set(xlabel="epochs done", ylabel="mean squared error, masked patches")
+        axes.set(xlabel="epochs done", ylabel=loss)
         low, high = axes.dataLim.intervaly
         if high > LOGARITHMIC_FROM * low > 0:
             axes.set_yscale("log")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from astromae.evaluation.appearance import measure
 from astromae.evaluation.realism import FAINTEST, read_real_stamps, real_measurements
 from astromae.figures.composites import colour_composite, composite_noise
@@ -43,7 +44,7 @@ def draw_realism(sample: Path, real_stamps: Path | None, pdf: Path, png: Path) -
         magnitude = np.array([measure(image)["mag_r"] for image in images])
         bright = magnitude <= FAINTEST
         rows.append(("real", images[bright], magnitude[bright]))
-    width = TWO_COLUMNS / SHOWN
+    width, bands = TWO_COLUMNS / SHOWN, simulated.bands
     with drawing(pdf, png, TWO_COLUMNS, len(rows) * (width + 0.16) + 1.8) as figure:
         above, below = figure.subfigures(2, 1, height_ratios=[len(rows) * (width + 0.16), 1.8])
         grid = above.subplots(len(rows), SHOWN, squeeze=False)
@@ -55,7 +56,9 @@ def draw_realism(sample: Path, real_stamps: Path | None, pdf: Path, png: Path) -
             for axes in places:
                 bare(axes)
             for axes, index in zip(places, chosen, strict=False):
-                axes.imshow(colour_composite(images[index], composite_noise(images[index])), origin="lower")
+                axes.imshow(
+                    colour_composite(images[index], bands, composite_noise(images[index], bands)), origin="lower"
+                )
                 axes.set_title(f"$r={magnitude[index]:.1f}$", fontsize=6.5, pad=2)
             for axes in places[len(chosen) :]:
                 axes.set_visible(False)

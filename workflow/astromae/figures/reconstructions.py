@@ -6,8 +6,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+
 from astromae.errors import InputError
 from astromae.figures.composites import colour_composite, composite_noise
+from astromae.figures.samples import split_bands
 from astromae.figures.style import TWO_COLUMNS, bare, drawing
 
 #: Galaxies that are drawn, in two blocks side by side.
@@ -26,15 +28,18 @@ class Reconstructions:
     objid
         Galaxies, shape (n,).
     original, reconstructed
-        Nanomaggies a pixel, shape (n, 5, side, side).
+        Nanomaggies a pixel, shape (n, bands, side, side).
     masked
         True where a patch was hidden, shape (n, patches), patches row by row.
+    bands
+        Names of the bands.
     """
 
     objid: np.ndarray
     original: np.ndarray
     reconstructed: np.ndarray
     masked: np.ndarray
+    bands: tuple[str, ...]
 
 
 def read_reconstructions(path: Path) -> Reconstructions:
@@ -47,7 +52,8 @@ def read_reconstructions(path: Path) -> Reconstructions:
     """
     try:
         with h5py.File(path) as file:
-            return Reconstructions(*(file[name][:] for name in Reconstructions.__dataclass_fields__))
+            arrays = (file[name][:] for name in ("objid", "original", "reconstructed", "masked"))
+            return Reconstructions(*arrays, split_bands(file.attrs["bands"]))
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: not a readable file of reconstructions ({error})") from error
 
@@ -59,14 +65,14 @@ def hide(image: np.ndarray, masked: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None].astype(bool), MASKED_GREY, image)
 
 
-def draw_reconstructions(encoders: Sequence[str], files: Sequence[Path], pdf: Path, png: Path) -> None:
+def draw_reconstructions(encoders: Sequence[str], reconstructions: Sequence[Path], pdf: Path, png: Path) -> None:
     """Draw galaxies as they are, masked, and as each encoder's autoencoder completes them.
 
     Parameters
     ----------
     encoders
         Name of the encoder of each file.
-    files
+    reconstructions
         Files of reconstructions, of the same galaxies with the same masks.
     pdf, png
         Figure to write.
@@ -76,6 +82,7 @@ def draw_reconstructions(encoders: Sequence[str], files: Sequence[Path], pdf: Pa
     InputError
         If a file cannot be read, or the files hold other galaxies or masks.
     """
+    files = reconstructions
     if len(encoders) != len(files):
         raise InputError(f"{len(encoders)} names of encoders for {len(files)} files; give one for each")
     made = [read_reconstructions(path) for path in files]
@@ -96,10 +103,10 @@ def draw_reconstructions(encoders: Sequence[str], files: Sequence[Path], pdf: Pa
         for number in range(shown):
             block, row = divmod(number, rows)
             original = first.original[number]
-            noise = composite_noise(original)
-            image = colour_composite(original, noise)
+            noise = composite_noise(original, first.bands)
+            image = colour_composite(original, first.bands, noise)
             images = [image, hide(image, first.masked[number])]
-            images += [colour_composite(other.reconstructed[number], noise) for other in made]
+            images += [colour_composite(other.reconstructed[number], other.bands, noise) for other in made]
             for axes, head, picture in zip(grids[block][row], heads, images, strict=True):
                 axes.set_visible(True)
                 axes.imshow(picture, origin="lower")

@@ -1,11 +1,14 @@
 """Bias and dispersion against redshift, magnitude and colour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+
 from astromae.catalog import read_catalog
 from astromae.errors import InputError
 from astromae.evaluation.binned import Binned, binned_metrics
@@ -14,7 +17,6 @@ from astromae.evaluation.representatives import best_of_groups
 from astromae.figures.style import BLACK, GREEN, GREY, GROUP_COLOURS, PALE, TWO_COLUMNS, drawing
 from astromae.files import atomic_path
 from astromae.tables.names import model_name
-from matplotlib.axes import Axes
 
 #: Metrics that are drawn, each a row of panels, and what is written on their axes.
 ROWS = {"bias": r"bias $\langle\Delta z\rangle$", "nmad": r"NMAD of $\Delta z$"}
@@ -76,7 +78,9 @@ def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
     return table.loc[objid].astype(np.float64)
 
 
-def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Mapping, pdf: Path, png: Path) -> None:
+def draw_residuals(
+    predictions: Sequence[Path], magnitudes: Path, settings: dict[str, Any], pdf: Path, png: Path
+) -> None:
     """Draw bias, NMAD and number of test galaxies in bins of z_spec, r and g - r.
 
     Of each group of models the one is drawn that scatters least on the validation galaxies.
@@ -103,7 +107,7 @@ def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Mapp
     shown = replace(test, models=models)
     table = read_magnitudes(magnitudes, test.objid)
     quantities = {
-        "spectroscopic redshift": test.z_spec,
+        "spectroscopic redshift": test.targets["z_spec"],
         r"$r$ (mag)": table["mag_r"].to_numpy(),
         r"$g-r$ (mag)": (table["mag_g"] - table["mag_r"]).to_numpy(),
     }

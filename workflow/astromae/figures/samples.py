@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+
 from astromae.errors import InputError
 from astromae.files import atomic_path
 from astromae.stamps.shards import StampSet
@@ -25,13 +26,19 @@ class Sample:
     galaxies
         One row a galaxy: objid (int64), and numbers that a figure writes beside it.
     images
-        Their stamps in nanomaggies a pixel, float16, shape (n, 5, 64, 64), bands u, g, r, i, z.
+        Their stamps in nanomaggies a pixel, float16, shape (n, bands, side, side).
+    bands
+        Names of the bands.
+    pixel_scale_arcsec
+        Arcsec a pixel.
     about
         What the sample says of itself, as text.
     """
 
     galaxies: pd.DataFrame
     images: np.ndarray
+    bands: tuple[str, ...]
+    pixel_scale_arcsec: float
     about: Mapping[str, str]
 
 
@@ -57,12 +64,19 @@ def write_sample(
         If a galaxy has no stamp in the shards.
     """
     images = StampSet(stamps).read(galaxies["objid"].to_numpy())
+    with h5py.File(stamps[0]) as shard:
+        told = {name: shard.attrs[name] for name in ("bands", "pixel_scale_arcsec")}
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["images"] = images
-        file.attrs.update(about or {})
+        file.attrs.update({**told, **(about or {})})
         columns = file.create_group("galaxies", track_order=True)
         for name, values in galaxies.items():
             columns[name] = values.to_numpy()
+
+
+def split_bands(text: str) -> tuple[str, ...]:
+    """Return the bands that a file's attribute names: ``ugriz``, or with commas where a name has several letters."""
+    return tuple(filter(None, text.split(","))) if "," in text else tuple(text)
 
 
 def read_sample(path: Path) -> Sample:
@@ -76,6 +90,8 @@ def read_sample(path: Path) -> Sample:
     try:
         with h5py.File(path) as file:
             columns = {name: values[:] for name, values in file["galaxies"].items()}
-            return Sample(pd.DataFrame(columns), file["images"][:], dict(file.attrs))
+            about = dict(file.attrs)
+            bands, scale = split_bands(about.pop("bands")), float(about.pop("pixel_scale_arcsec"))
+            return Sample(pd.DataFrame(columns), file["images"][:], bands, scale, about)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a readable sample of galaxies with stamps ({error})") from error

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from matplotlib.axes import Axes
+
 from astromae.errors import InputError
 from astromae.evaluation.records import read_json
 from astromae.figures.boxes import arrow, box, canvas, millions, note
 from astromae.figures.style import BLACK, TWO_COLUMNS, drawing
-from matplotlib.axes import Axes
 
 #: Height of the figure, inches.
 HEIGHT = 2.5

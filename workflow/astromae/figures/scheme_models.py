@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from matplotlib.axes import Axes
+
 from astromae.evaluation.records import read_networks
 from astromae.figures.boxes import FILLS, arrow, box, canvas, millions, note
 from astromae.figures.style import BLACK, TWO_COLUMNS, drawing
 from astromae.tables.names import GROUPS, group_name, model_name
-from matplotlib.axes import Axes
 
 #: Models beside each other.
 COLUMNS = 3

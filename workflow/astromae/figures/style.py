@@ -6,11 +6,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from astromae.constants import BANDS
-from astromae.files import atomic_path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from astromae.files import atomic_path
 
 #: Widths of a figure that spans one or two columns of a journal page (86 and 178 mm), inches.
 ONE_COLUMN, TWO_COLUMNS = 3.39, 7.01
@@ -27,8 +27,8 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
 )
 BLACK, GREY, PALE = "#222222", "#767676", "#D0D0D0"
 
-#: Colours of the bands u, g, r, i, z, from short to long waves.
-BAND_COLOURS = dict(zip(BANDS, (PURPLE, BLUE, GREEN, ORANGE, RED), strict=True))
+#: Colours of the bands of SDSS, from short to long waves; others are black.
+BAND_COLOURS = dict(zip("ugriz", (PURPLE, BLUE, GREEN, ORANGE, RED), strict=True))
 
 #: Colours of the groups of models; a group of the user's own is green.
 GROUP_COLOURS = {"scratch": ORANGE, "pretrained": BLUE, "classical": BLACK}

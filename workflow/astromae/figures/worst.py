@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from astromae.constants import PIXEL_SCALE_ARCSEC
+from matplotlib.patches import Rectangle
+
 from astromae.errors import InputError
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
@@ -14,7 +15,6 @@ from astromae.figures.samples import read_sample, write_sample
 from astromae.figures.style import TWO_COLUMNS, bare, drawing
 from astromae.tables.names import model_name
 from astromae.tasks.redshift import normalised_error
-from matplotlib.patches import Rectangle
 
 #: Stamps beside each other, and the length of the bar that shows the scale.
 COLUMNS, BAR_ARCSEC = 6, 5
@@ -40,9 +40,10 @@ def choose_worst(predictions: Sequence[Path]) -> tuple[str, pd.DataFrame]:
     scatter = validation_scatter(predictions)
     best = min(scatter, key=scatter.get)
     test = read_predictions(predictions)
-    z_pred = next(model.z_pred for model in test.models if model.model == best).mean(axis=0)
-    order = np.argsort(-np.abs(normalised_error(test.z_spec, z_pred)), kind="stable")[:TAKEN]
-    return best, pd.DataFrame({"objid": test.objid[order], "z_spec": test.z_spec[order], "z_pred": z_pred[order]})
+    z_spec = test.targets["z_spec"]
+    z_pred = next(model.predicted["z_pred"] for model in test.models if model.model == best).mean(axis=0)
+    order = np.argsort(-np.abs(normalised_error(z_spec, z_pred)), kind="stable")[:TAKEN]
+    return best, pd.DataFrame({"objid": test.objid[order], "z_spec": z_spec[order], "z_pred": z_pred[order]})
 
 
 def sample_worst(predictions: Sequence[Path], stamps: Sequence[Path], output: Path) -> None:
@@ -67,7 +68,7 @@ def sample_worst(predictions: Sequence[Path], stamps: Sequence[Path], output: Pa
 
 
 def draw_worst(sample: Path, crop: int, pdf: Path, png: Path) -> None:
-    """Draw each galaxy's colour composite of i, r, g under its redshifts, worst first.
+    """Draw each galaxy's colour composite under its redshifts, worst first.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def draw_worst(sample: Path, crop: int, pdf: Path, png: Path) -> None:
         for axes, image, galaxy in zip(
             grid.flat, worst.images.astype(np.float64), worst.galaxies.itertuples(), strict=False
         ):
-            axes.imshow(colour_composite(image, composite_noise(image)), origin="lower")
+            axes.imshow(colour_composite(image, worst.bands, composite_noise(image, worst.bands)), origin="lower")
             error = normalised_error(galaxy.z_spec, galaxy.z_pred)
             axes.set_title(
                 f"$z_{{\\rm spec}}={galaxy.z_spec:.3f}$, $z_{{\\rm pred}}={galaxy.z_pred:.3f}$\n"
@@ -110,7 +111,7 @@ def draw_worst(sample: Path, crop: int, pdf: Path, png: Path) -> None:
             corner = (side - crop) / 2 - 0.5
             axes.add_patch(Rectangle((corner, corner), crop, crop, fc="none", ec="white", lw=0.5, ls=(0, (3, 3))))
             bare(axes)
-        length = BAR_ARCSEC / PIXEL_SCALE_ARCSEC
+        length = BAR_ARCSEC / worst.pixel_scale_arcsec
         first = grid.flat[0]
         first.plot([4, 4 + length], [5, 5], color="white", lw=1.2, solid_capstyle="butt")
         first.text(4 + length / 2, 6.5, f"{BAR_ARCSEC}″", color="white", ha="center", va="bottom", fontsize=6)

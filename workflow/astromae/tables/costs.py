@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from astromae.errors import InputError
 from astromae.evaluation.records import read_json, read_provenance
 from astromae.files import atomic_path, write_text
@@ -190,12 +191,12 @@ def tex_costs(table: pd.DataFrame, titles: Mapping[str, str]) -> str:
 def write_cost_table(
     provenance: Sequence[Path],
     networks: Path,
-    titles: Mapping[str, str],
-    output_csv: Path,
-    output_tex: Path,
+    titles: dict[str, str],
+    csv: Path,
+    tex: Path,
 ) -> None:
     """Write the table of cost as CSV and for LaTeX; see `cost_table` and `tex_costs`."""
     table = cost_table(provenance, networks)
-    with atomic_path(output_csv) as temporary:
+    with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    write_text(output_tex, tex_costs(table, titles))
+    write_text(tex, tex_costs(table, titles))

@@ -1,11 +1,11 @@
 """Numbers as text, with the digits that their intervals support."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
+
 from astromae.tables.names import group_name, model_name
-from astromae.tasks.redshift import METRICS
 
 #: Digits of the published tables, for a column without any width of interval.
 PUBLISHED_DECIMALS = 5
@@ -32,13 +32,15 @@ def column_decimals(table: pd.DataFrame, metric: str) -> int:
     return decimals_for(half_width[half_width > 0].median())
 
 
-def formatted_rows(table: pd.DataFrame) -> list[dict]:
+def formatted_rows(table: pd.DataFrame, metrics: Iterable[str]) -> list[dict]:
     """Return a table's rows as text.
 
     Parameters
     ----------
     table
         A table made by `astromae.tables.metrics`.
+    metrics
+        Its metrics.
 
     Returns
     -------
@@ -47,14 +49,14 @@ def formatted_rows(table: pd.DataFrame) -> list[dict]:
         interval reaches up and down (with signs), its ends, the standard deviation over seeds and the published
         value (both empty where there is none), and whether it is the best value.
     """
-    decimals = {metric: column_decimals(table, metric) for metric in METRICS}
+    decimals = {metric: column_decimals(table, metric) for metric in metrics}
     return [_formatted_row(row, decimals) for row in table.to_dict("records")]
 
 
 def _formatted_row(row: Mapping, decimals: Mapping[str, int]) -> dict:
     cells = {}
-    for metric in METRICS:
-        value, digits = row[metric], decimals[metric]
+    for metric, digits in decimals.items():
+        value = row[metric]
         cells[metric] = {
             "value": fixed(value, digits),
             "up": fixed(row[f"{metric}_high"] - value, digits, sign=True),

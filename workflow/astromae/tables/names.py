@@ -1,7 +1,5 @@
 """Names as a reader knows them, for what the configuration names with identifiers."""
 
-from astromae.tasks.redshift import METRICS
-
 #: Parts of a model's name that are written in their own way.
 _WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
 
@@ -14,9 +12,6 @@ GROUPS = {
     "pretrained": "Pretrained encoder",
     "classical": "Classical",
 }
-
-#: Short names of the metrics, for a table's head.
-METRIC_NAMES = {name: metric.printed for name, metric in METRICS.items()}
 
 
 def model_name(model: str) -> str:
