@@ -12,8 +12,8 @@ import pandas as pd
 import yaml
 from astromae.contracts.shards import write_shard
 from astromae.contracts.stamp_format import StampFormat
-from astromae.evaluation.published import published_table
-from astromae.models.networks import describe_networks
+from astromae.tables.published import published_table
+from astromae.tasks.networks import describe_networks
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate

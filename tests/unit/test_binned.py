@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from astromae.errors import InputError
 from astromae.evaluation.binned import BINS, LEAST, bin_edges, binned_metrics
-from astromae.evaluation.magnitudes_sample import read_magnitudes, write_magnitudes
 from astromae.evaluation.predictions import ModelPredictions, Predictions, read_predictions
 from astromae.evaluation.representatives import best_of_groups
 from astromae.evaluation.scores import score
-from astromae.evaluation.worst_galaxies import TAKEN, choose_worst
+from astromae.figures.residuals import read_magnitudes, write_magnitudes
+from astromae.figures.worst import TAKEN, choose_worst
 from astromae.tasks.redshift import METRICS
 from evaluation_inputs import FIRST_OBJID, SETTINGS, catalog_file, predictions_file, split_file
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from astromae.documents.captions import caption_file, caption_title, render_caption
 from astromae.errors import InputError
-from astromae.evaluation.captions import caption_file, caption_title, render_caption
 
 REPORT = Path(__file__).parents[2] / "workflow" / "report"
 CAPTIONS = sorted(REPORT.glob("*/*.rst"))

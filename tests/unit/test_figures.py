@@ -11,36 +11,34 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.evaluation import (
+from astromae.evaluation.realism import sample_realism
+from astromae.figures import (
     density,
-    example_galaxies,
     residuals,
     scheme_autoencoder,
     scheme_inception,
     scheme_models,
     style,
 )
-from astromae.evaluation.composites import WEIGHTS, arcsinh_stretch, colour_composite
-from astromae.evaluation.density import draw_density, local_density
-from astromae.evaluation.example_galaxies import choose_examples, sample_examples
-from astromae.evaluation.example_stamps import draw_stamps
-from astromae.evaluation.finetuning_curves import draw_finetuning
-from astromae.evaluation.labels import draw_labels
-from astromae.evaluation.learning_rate import PUBLISHED, draw_learning_rate
-from astromae.evaluation.loss_time import Run, _spread, draw_loss_time, read_run
-from astromae.evaluation.magnitudes_sample import write_magnitudes
-from astromae.evaluation.pretraining_curves import draw_pretraining
-from astromae.evaluation.published_dots import draw_published
-from astromae.evaluation.realism import sample_realism
-from astromae.evaluation.realism_figure import draw_realism
-from astromae.evaluation.reconstructions import draw_reconstructions, hide
-from astromae.evaluation.residuals import draw_residuals
-from astromae.evaluation.scheme_autoencoder import draw_autoencoder
-from astromae.evaluation.scheme_inception import draw_inception
-from astromae.evaluation.scheme_models import draw_models
-from astromae.evaluation.tables import write_table
-from astromae.evaluation.worst_galaxies import sample_worst
-from astromae.evaluation.worst_stamps import draw_worst
+from astromae.figures import (
+    stamps as example_stamps,
+)
+from astromae.figures.composites import WEIGHTS, arcsinh_stretch, colour_composite
+from astromae.figures.density import draw_density, local_density
+from astromae.figures.labels import draw_labels
+from astromae.figures.learning_rate import PUBLISHED, draw_learning_rate
+from astromae.figures.loss_time import Run, _spread, draw_loss_time, read_run
+from astromae.figures.losses import draw_finetuning, draw_pretraining
+from astromae.figures.published import draw_published
+from astromae.figures.realism import draw_realism
+from astromae.figures.reconstructions import draw_reconstructions, hide
+from astromae.figures.residuals import draw_residuals, write_magnitudes
+from astromae.figures.scheme_autoencoder import draw_autoencoder
+from astromae.figures.scheme_inception import draw_inception
+from astromae.figures.scheme_models import draw_models
+from astromae.figures.stamps import choose_examples, draw_stamps, sample_examples
+from astromae.figures.worst import draw_worst, sample_worst
+from astromae.tables.metrics import write_table
 from astromae.training.schedule import learning_rate
 from evaluation_inputs import (
     FIRST_OBJID,
@@ -235,8 +233,8 @@ def test_a_stretch_keeps_the_order_of_pixels():
 def test_examples_span_the_redshifts(inputs):
     catalog = pd.read_parquet(inputs["catalog"])
     examples = choose_examples(catalog)
-    assert len(examples) == example_galaxies.SHOWN and examples["z"].is_monotonic_increasing
-    parts = np.array_split(np.sort(catalog["z"]), example_galaxies.SHOWN)
+    assert len(examples) == example_stamps.SHOWN and examples["z"].is_monotonic_increasing
+    parts = np.array_split(np.sort(catalog["z"]), example_stamps.SHOWN)
     for z, part in zip(examples["z"], parts, strict=True):
         assert part[0] <= z <= part[-1]
 

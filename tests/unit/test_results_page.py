@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from astromae.documents.captions import GENERAL
+from astromae.documents.results_page import write_results_page
 from astromae.errors import InputError
-from astromae.evaluation.captions import GENERAL
-from astromae.evaluation.results_page import write_results_page
 
 SOURCE = Path(__file__).parents[2] / "workflow" / "report"
 

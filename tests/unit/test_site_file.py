@@ -1,8 +1,8 @@
 """slurm/site.yaml, which describes the user's own cluster to rules and profile."""
 
 import pytest
-from astromae.errors import InputError
 from astromae.cluster.site_file import read_site
+from astromae.errors import InputError
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_no_file_is_no_site(tmp_path, monkeypatch):
         ("partitions: {cpu: }", "partitions.cpu is null"),
         ("partitions: {cpu", "not valid YAML"),
         ("gpu", "expected keys of"),
-        ("gpu_stamps_per_s: fast", "gpu_stamps_per_s is \"fast\"; allowed: a number above 0"),
+        ("gpu_stamps_per_s: fast", 'gpu_stamps_per_s is "fast"; allowed: a number above 0'),
     ],
 )
 def test_a_wrong_site_says_what_would_be_right(site, content, message):

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.errors import InputError
-from astromae.evaluation.formatting import decimals_for, fixed, formatted_rows
-from astromae.evaluation.layout import COLUMNS, read_table
 from astromae.evaluation.predictions import read_predictions
-from astromae.evaluation.published import published_table
 from astromae.evaluation.scores import score
-from astromae.evaluation.tables import write_table
+from astromae.tables.formatting import decimals_for, fixed, formatted_rows
+from astromae.tables.metrics import COLUMNS, read_table, write_table
+from astromae.tables.published import published_table
 from astromae.tasks.redshift import METRICS, redshift_metrics
 from evaluation_inputs import SETTINGS, experiment_files, predictions_file
 

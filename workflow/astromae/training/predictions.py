@@ -37,7 +37,7 @@ def write_predictions(path: Path, table: pd.DataFrame, recipe: dict[str, Any], s
     bad = table.objid[~np.isfinite(table.z_pred)]
     if len(bad):
         raise InputError(f"{recipe['model']}: predictions that are not finite, objid {bad[:10].tolist()}")
-    about = {key: recipe[key] for key in ("experiment", "model", "group")}
+    about = {key: recipe[key] for key in ("experiment", "model", "group")} | {"task": recipe.get("task", "redshift")}
     about |= {"seed": seed, "train_galaxies": train_galaxies}
     arrow = pa.Table.from_pandas(table[list(COLUMNS)], preserve_index=False)
     metadata = {**(arrow.schema.metadata or {}), b"astromae": json.dumps(about, sort_keys=True).encode()}

@@ -67,7 +67,10 @@ def reconstruct(
         predicted = predicted * (variance + 1e-6).sqrt() + mean
     filled = patches.scatter(1, index, predicted)
     hidden = torch.zeros(patches.shape[:2], dtype=torch.bool).scatter(1, masked, True)
+    with h5py.File(stamps[0]) as shard:
+        bands = shard.attrs["bands"]
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["bands"] = bands
         file["objid"] = objid
         file["original"] = images.float().numpy()
         file["masked"] = hidden.numpy()
