@@ -12,8 +12,8 @@ rule preflight:
             {
                 "gpus": config["training"]["gpus"],
                 "minutes": TRAINING_MINUTES,
-                "galaxies": GALAXIES,
-                "features_mb": features_to_keep_mb(),
+                "galaxies": COUNTS.galaxies,
+                "features_mb": ESTIMATES.all_features_mb(),
                 "addresses": survey.addresses(section),
                 "stamp_bytes": STAMPS.stamp_bytes,
                 "latency_s": workflow.execution_settings.latency_wait,

@@ -52,14 +52,14 @@ rule pretrain:
         provenance="results/encoders/{encoder}/{experiment}/seed{seed}/provenance.json",
     log:
         "results/logs/pretrain/{experiment}-{encoder}-seed{seed}.log",
-    priority: pretraining_priority
+    priority: of_wildcards(ESTIMATES.pretraining_priority)
     conda:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=training_mb(max(1, GPUS)), runtime=TRAINING_MINUTES, expected_s=pretraining_s),
+        **training_job(runtime=TRAINING_MINUTES, expected_s=of_wildcards(ESTIMATES.pretraining_s)),
     params:
-        launch=launcher(),
+        launch=launcher(SETTINGS.training),
         stamps=repeated("stamps"),
         recipe=pretraining_recipe,
         folder=subpath(output.weights, parent=True),
@@ -117,7 +117,13 @@ rule features:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(min(GPUS, 1), 1, mem_mb=training_mb(1), runtime=720, expected_s=features_s, kept_mb=features_mb),
+        **training_job(
+            min(GPUS, 1),
+            1,
+            runtime=TRAINING_MINUTES // 2,
+            expected_s=of_wildcards(ESTIMATES.features_s),
+            kept_mb=of_wildcards(ESTIMATES.features_mb),
+        ),
     params:
         encoder=subpath(input.weights, parent=True),
         stamps=repeated("stamps"),

@@ -3,7 +3,7 @@
 
 rule redshifts:
     input:
-        [file for experiment in EXPERIMENTS for file in predictions_of(experiment)],
+        [file for experiment in EXPERIMENTS for file in RUN.predictions(experiment)],
     localrule: True
 
 
@@ -21,14 +21,14 @@ rule redshift:
         provenance="results/redshifts/{experiment}/{model}/seed{seed}/provenance.json",
     log:
         "results/logs/redshift/{experiment}-{model}-seed{seed}.log",
-    priority: redshift_priority
+    priority: of_wildcards(ESTIMATES.model_priority)
     conda:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=training_mb(max(1, GPUS)), runtime=720, expected_s=redshift_s),
+        **training_job(runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.model_s)),
     params:
-        launch=launcher(),
+        launch=launcher(SETTINGS.training),
         stamps=repeated("stamps"),
         pretrained=pretrained_options,
         recipe=redshift_recipe,
