@@ -14,11 +14,11 @@ from astromae.settings.base import (
     Count,
     Fraction,
     Name,
-    NameIn,
     Seed,
     SomeOf,
     Text,
     missing,
+    name_in,
     near,
     problem,
     section,
@@ -65,7 +65,7 @@ class Configuration(Typed):
         None,
     )
     plugins: AnyOf[Text] = setting("Python files that add surveys, encoders, objectives, tasks or figures.", ())
-    survey: Annotated[str, NameIn(SURVEYS)] = setting("Where galaxies and pixels come from.", "embedded")
+    survey: name_in(SURVEYS) = setting("Where galaxies and pixels come from.", "embedded")
     seeds: SomeOf[Seed] = setting("Every stochastic training step runs once for each of these seeds.", (42,))
     stamps: Stamps = setting("The cutting of stamps.", Stamps())
     backbones: Annotated[dict[Name, Backbone], Field(min_length=1)] = setting("Encoders that models can name.")
