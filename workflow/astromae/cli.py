@@ -71,27 +71,6 @@ def plan(context: typer.Context) -> None:
     print(describe(planned_jobs(context.args)))
 
 
-@app.command("preflight")
-def check_cluster(
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],
-) -> None:
-    """Say what would fail on this Slurm cluster, each with its remedy."""
-    from astromae.cluster.preflight import preflight
-
-    preflight(settings)
-
-
-@app.command("preflight-probe")
-def probe_node(
-    output: Annotated[Path, typer.Option(help="Report to write (JSON).")],
-    address: Annotated[list[str] | None, typer.Option(help="Folder or URL to reach; repeat for each.")] = None,
-) -> None:
-    """Write what a node sees of GPUs and addresses; part of `preflight`, which runs it in a job."""
-    from astromae.cluster.preflight import probe
-
-    probe(address or [], output)
-
-
 @app.command()
 def scaling(
     stamps: Paths,
