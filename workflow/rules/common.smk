@@ -167,11 +167,6 @@ def repeated(name):
     return lambda wildcards, input: shlex.join(word for file in input.get(name, []) for word in (option, file))
 
 
-def named(option, names, each=1):
-    """Return every name as its own --option, `each` times in a row."""
-    return shlex.join(word for name in names for _ in range(each) for word in (f"--{option}", name))
-
-
 def verbatim(text):
     """Return a parameter that is a text as it stands: in a plain one Snakemake takes braces for wildcards."""
     return lambda wildcards: text
