@@ -35,7 +35,7 @@ else:
     include: "workflow/rules/bundle.smk"
 
 
-include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/results.smk"
 include: "workflow/rules/paper.smk"
 
 

@@ -2,8 +2,10 @@
 import json
 import math
 import os
+import re
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,14 +18,19 @@ sys.path.insert(0, str(PACKAGE_ROOT))
 from astromae.code_state import code_state, in_words
 from astromae.configuration import check_configuration
 from astromae.errors import InputError
-from astromae.evaluation.captions import GENERAL, caption_file, caption_title
+from astromae.documents.captions import GENERAL, Shown, caption_title, shown
+from astromae.documents.inputs import bundled_files, values_inputs
+from astromae import figures, tables
 from astromae.failures import last_words, say_last
 from astromae.lock import release_killed_lock
 from astromae.site import read_site
+from astromae.products import members
 from astromae.plugins import VARIABLE, listed_plugins, load_plugins
+from astromae.run import Run
 from astromae.sources import command_sources, sources_of
 from astromae.survey import SURVEYS
 from astromae.survey.address import is_remote
+from astromae.tasks import TASKS
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
@@ -72,9 +79,20 @@ SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
 MISSING = [f"results/stamps/{chunk:04d}.missing.csv" for chunk in CHUNKS]
 
 
+RUN = Run(config, SHARDS, MISSING, CATALOG)
+SAMPLES, TABLES, FIGURES = (members(table, RUN) for table in (figures.SAMPLES, tables.TABLES, figures.FIGURES))
+# All that tables, figures and the paper are made from, and no rule of theirs makes.
+BUNDLED = bundled_files(RUN, TABLES.values(), FIGURES.values())
+
+
 def in_clone(path):
     """Return a file of the clone, as a path from the working directory."""
     return os.path.relpath(Path(workflow.basedir, path))
+
+
+def clone_files(folder):
+    """Return all files of a folder of the clone."""
+    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
 
 
 def code(command, *modules):
@@ -96,6 +114,12 @@ def by_content(**inputs):
         **{name: ancient(value) for name, value in inputs.items()},
         "checksums": [f"{file}.sha256" for file in files],
     }
+
+
+def with_checksums(inputs):
+    """Return a sample's inputs, of which stamps and catalogue count by their content."""
+    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps")}
+    return {**inputs, **by_content(**large)}
 
 
 def as_json(value):
@@ -123,11 +147,6 @@ def repeated(name):
     """Return a parameter that gives every file of the input `name`, if there is one, as its own --name option."""
     option = f"--{name.replace('_', '-')}"
     return lambda wildcards, input: shlex.join(word for file in input.get(name, []) for word in (option, file))
-
-
-def named(option, names, each=1):
-    """Return every name as its own --option, `each` times in a row."""
-    return shlex.join(word for name in names for _ in range(each) for word in (f"--{option}", name))
 
 
 def verbatim(text):
@@ -214,92 +233,8 @@ def downloads(wildcards, threads):
 # --- experiments, encoders, models ---
 
 
-def pretrained_models(experiment):
-    """Return the experiment's models that start from a pretrained encoder."""
-    return [name for name in EXPERIMENTS[experiment]["models"] if config["models"][name]["pretrained"]]
-
-
-def encoders_of(experiment):
-    """Return the backbones that are pretrained for an experiment."""
-    wanted = {config["models"][name]["encoder"] for name in pretrained_models(experiment)}
-    return [name for name in config["backbones"] if name in wanted]
-
-
-PRETRAINED = [name for name in EXPERIMENTS if pretrained_models(name)]
-# Each pretrained encoder with each fraction of the patches that some experiment hides from it.
-MASKED = list(
-    dict.fromkeys(
-        (encoder, EXPERIMENTS[name]["pretraining"]["mask_ratio"])
-        for name in PRETRAINED
-        for encoder in encoders_of(name)
-    )
-)
-
-# Models that some experiment trains, in the order of the configuration.
-USED_MODELS = [
-    name for name in config["models"] if any(name in settings["models"] for settings in EXPERIMENTS.values())
-]
-
-
-def astromae_models(experiment):
-    """Return the experiment's models with all that AstroMAE has: a pretrained encoder, Inception and magnitudes."""
-    return [
-        name
-        for name in pretrained_models(experiment)
-        if config["models"][name]["inception"] and config["models"][name]["magnitude"]
-    ]
-
-
-def share_models_not_labels():
-    """Return whether some model is trained on two numbers of labels."""
-    fractions = {}
-    for settings in EXPERIMENTS.values():
-        for name in settings["models"]:
-            fractions.setdefault(name, set()).add(settings["fractions"]["train"])
-    return any(len(different) > 1 for different in fractions.values())
-
-
-def encoder_folders(experiment, seeds=SEEDS):
-    """Return the folders of an experiment's encoders, encoder by encoder."""
-    return [
-        f"results/encoders/{encoder}/{experiment}/seed{seed}" for encoder in encoders_of(experiment) for seed in seeds
-    ]
-
-
-def redshift_folders(experiment, models=None):
-    """Return the folders of an experiment's redshift models, model by model."""
-    return [
-        f"results/redshifts/{experiment}/{model}/seed{seed}"
-        for model in (EXPERIMENTS[experiment]["models"] if models is None else models)
-        for seed in SEEDS
-    ]
-
-
-def classical_files(experiment, name):
-    """Return a file of every classical fit of an experiment."""
-    classical = EXPERIMENTS[experiment]["classical"]
-    return [f"{folder}/{name}" for folder in redshift_folders(experiment, classical)]
-
-
-def predictions_of(experiment):
-    """Return all predictions of an experiment, the classical ones last."""
-    trained = [f"{folder}/predictions.parquet" for folder in redshift_folders(experiment)]
-    return trained + classical_files(experiment, "predictions.parquet")
-
-
-def experiment_of(table):
-    """Return the experiment that a table belongs to."""
-    return next(name for name, settings in EXPERIMENTS.items() if settings["table"] == table)
-
-
-def trained_files(experiment, name):
-    """Return a file of every training of an experiment: its encoders, then its redshift models."""
-    return [f"{folder}/{name}" for folder in encoder_folders(experiment) + redshift_folders(experiment)]
-
-
-def provenance_of(experiment):
-    """Return what every training and classical fit of an experiment says of itself."""
-    return trained_files(experiment, "provenance.json") + classical_files(experiment, "provenance.json")
+encoder_folders, redshift_folders, encoders_of = RUN.encoder_folders, RUN.model_folders, RUN.encoders
+PRETRAINED = RUN.pretrained
 
 
 # --- recipes: what a training step is told, and all that its result may depend on ---
@@ -402,142 +337,50 @@ def pretrained_options(wildcards, input):
     return shlex.join([*options, *(["--features", features] if features else [])])
 
 
-# --- figures ---
-
-# The groups in each density figure, as the paper divides them: more than eight models do not fit a page.
-DENSITY = {}
-for name, settings in EXPERIMENTS.items():
-    groups = {config["models"][model]["group"] for model in settings["models"]}
-    if len(settings["models"]) + len(settings["classical"]) <= 8 or groups != {
-        "scratch",
-        "pretrained",
-    }:
-        DENSITY[name] = (name, [])
-    else:
-        DENSITY[f"{name}-scratch"] = (name, ["scratch", "classical"])
-        DENSITY[f"{name}-pretrained"] = (name, ["pretrained"])
-
-# In the order of the results page.
-FIGURES = [
-    "stamps",
-    *(["realism"] if SURVEY == "embedded" else []),
-    *(["scheme-autoencoder"] if PRETRAINED else []),
-    *(["scheme-inception"] if any(config["models"][name]["inception"] for name in USED_MODELS) else []),
-    "scheme-models",
-    *(["labels"] if share_models_not_labels() else []),
-    *(f"density-{part}" for part in DENSITY),
-    *(f"published-{settings['table']}" for settings in EXPERIMENTS.values()),
-    *(f"residuals-{name}" for name in EXPERIMENTS),
-    *(f"worst-{name}" for name in EXPERIMENTS if astromae_models(name)),
-    *(f"reconstructions-{name}" for name in PRETRAINED),
-    *(f"finetuning-{name}" for name in EXPERIMENTS),
-    *(f"loss-time-{name}" for name in EXPERIMENTS),
-    *(f"pretraining-{name}" for name in PRETRAINED),
-    *(f"learning-rate-finetuning-{name}" for name in EXPERIMENTS),
-    *(f"learning-rate-pretraining-{name}" for name in PRETRAINED),
-]
-
-
-def learning_rate_history(wildcards):
-    """Return the history of one run of a phase: all its runs have the same learning rates."""
-    if wildcards.phase == "pretraining":
-        return f"{encoder_folders(wildcards.experiment)[0]}/history.csv"
-    return f"{redshift_folders(wildcards.experiment)[0]}/history.csv"
-
-
 # --- the report ---
 
 
-def experiment_of_result(wildcards):
-    """Return the experiment that a figure or table is of; None where it is of no single one."""
-    if "table" in wildcards.keys():
-        return experiment_of(wildcards.table)
-    if "part" in wildcards.keys():
-        return DENSITY[wildcards.part][0]
-    return wildcards.get("experiment")
-
-
-def result_caption(path):
-    """Return the caption of a result or of a pattern of results, by its folder and name."""
-    folder, _, name = path.removeprefix("results/").rpartition("/")
+def shown_product(products, name):
+    """Return what reports say of a table or figure."""
+    table, kind = (tables.TABLES, "tables") if products is TABLES else (figures.FIGURES, "figures")
     try:
-        return caption_file(PACKAGE_ROOT / "report" / folder, name.partition(".")[0])
+        return shown(table, products[name], PACKAGE_ROOT / "report" / kind, config)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-def result_title(path, wildcards):
-    """Return a result's title: its caption's, and what tells it from others of its family and experiment."""
-    experiment = experiment_of_result(wildcards) or ""
-    values = [value for name, value in wildcards.items() if name != "table"]
-    parts = [value.removeprefix(experiment).strip("-") for value in values]
-    title = ", ".join([caption_title(result_caption(path)), *filter(None, parts)])
-    return title.replace("finetuning", "fine-tuning")
+def caption_of(products, wildcard):
+    """Return a parameter with a product's caption, for Snakemake's report; a change of it reruns nothing."""
+    return lambda wildcards, resources: shown_product(products, wildcards[wildcard]).caption
 
 
-def result_heading(wildcards):
-    """Return the heading that a result stands under."""
-    experiment = experiment_of_result(wildcards)
-    return EXPERIMENTS[experiment]["title"] if experiment else GENERAL
+def reported(path, caption=None):
+    """Return an output that Snakemake's report shows.
 
-
-def reported(path):
-    """Return an output that Snakemake's report shows, with its caption from workflow/report."""
-    folder = os.path.basename(os.path.dirname(path))
-    suffix = path.rpartition(".")[2]
+    Its caption is a file of workflow/report; that of a table or figure (no `caption`) is a parameter of its job.
+    """
+    folder, suffix = os.path.basename(os.path.dirname(path)), path.rpartition(".")[2]
     # Of two formats the report shows first the one that the alphabet does.
     formats = {"png": "image (PNG)", "pdf": "vector (PDF)"} if folder == "figures" else {}
+    products, wildcard = (FIGURES, "figure") if folder == "figures" else (TABLES, "table")
+
+    def said(wildcards):
+        if caption is None:
+            return shown_product(products, wildcards[wildcard])
+        text = Path(PACKAGE_ROOT, "report", folder, f"{caption}.rst").read_text(encoding="utf-8")
+        return Shown(caption_title(text), None, GENERAL, text)
+
     return report(
         path,
-        caption=os.path.relpath(result_caption(path), PACKAGE_ROOT / "rules"),
+        caption="../report/product.rst" if caption is None else f"../report/{folder}/{caption}.rst",
         category={"report": "Results page"}.get(folder, folder.capitalize()),
-        subcategory=result_heading,
-        labels=lambda wildcards: {
-            "result": result_title(path, wildcards),
-            "format": formats.get(suffix, suffix.upper()),
-        },
+        subcategory=lambda wildcards: said(wildcards).heading,
+        labels=lambda wildcards: {"result": said(wildcards).title, "format": formats.get(suffix, suffix.upper())},
     )
-
-
-def about_figures():
-    """Return what the results page says of every figure besides its caption."""
-    about = {}
-    for name in FIGURES:
-        file = f"results/figures/{name}.png"
-        maker = next(made_by for made_by in workflow.rules if made_by.is_producer(file))
-        wildcards = Wildcards(fromdict=maker.get_wildcards(file))
-        about[name] = {
-            "title": result_title(file, wildcards),
-            "experiment": experiment_of_result(wildcards),
-            "wildcards": dict(wildcards.items()),
-        }
-    return about
-
-
-# --- bundle ---
-
-# All that tables, figures and the paper are made from, and no rule of theirs makes.
-BUNDLED = sorted(
-    {
-        "results/samples/stamps.h5",
-        *(["results/samples/realism.h5"] if SURVEY == "embedded" else []),
-        *(f"results/samples/magnitudes-{name}.parquet" for name in EXPERIMENTS),
-        *(f"results/samples/worst-{name}.h5" for name in EXPERIMENTS if astromae_models(name)),
-        "results/tables/models.json",
-        "results/tables/networks.json",
-        "results/values/survey.json",
-        *(f"results/splits/{name}.parquet" for name in EXPERIMENTS),
-        *(f"{folder}/reconstructions.h5" for name in PRETRAINED for folder in encoder_folders(name, SEEDS[:1])),
-        *(file for name in EXPERIMENTS for file in predictions_of(name)),
-        *(file for name in EXPERIMENTS for file in trained_files(name, "history.csv")),
-        *(file for name in EXPERIMENTS for file in provenance_of(name)),
-    }
-)
 
 
 wildcard_constraints:
     chunk=r"\d{4}",
-    part="|".join(DENSITY),
     partition=r"\d+",
     run=r"\d+",
     camcol=r"\d",
@@ -545,5 +388,6 @@ wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
     encoder="|".join(config["backbones"]),
     model="|".join(config["models"]),
-    table="|".join(experiment["table"] for experiment in EXPERIMENTS.values()),
-    phase="pretraining|finetuning",
+    sample="|".join(map(re.escape, SAMPLES)),
+    table="|".join(map(re.escape, TABLES)),
+    figure="|".join(map(re.escape, FIGURES)),

@@ -3,7 +3,7 @@
 
 rule redshifts:
     input:
-        [file for experiment in EXPERIMENTS for file in predictions_of(experiment)],
+        [file for experiment in EXPERIMENTS for file in RUN.predictions(experiment)],
     localrule: True
 
 

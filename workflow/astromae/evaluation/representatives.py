@@ -19,7 +19,7 @@ def validation_scatter(predictions: Sequence[Path]) -> dict[str, float]:
     """
     validation = read_predictions(predictions, subset="val")
     return {
-        model.model: float(dispersion(normalised_error(validation.z_spec, model.z_pred)).mean())
+        model.model: float(dispersion(normalised_error(validation.targets["z_spec"], model.predicted["z_pred"])).mean())
         for model in validation.models
     }
 

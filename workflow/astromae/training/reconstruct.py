@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from astromae.contracts.shards import StampSet
+from astromae.contracts.stamp_format import join_bands
 from astromae.files import atomic_path
 from astromae.training.folders import load_weights, read_recipe
 from astromae.training.recipes import EncoderRecipe
@@ -46,6 +47,7 @@ def reconstruct(weights: Path, stamps: Sequence[Path], split: Path, seed: int, o
 
     filled, hidden = learner.reconstruct(scaling.pixels(images), generator(seed, "reconstruct"))
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["bands"] = join_bands(scaling.bands)
         file["objid"] = objid
         file["original"] = images.float().numpy()
         file["masked"] = hidden.numpy()
