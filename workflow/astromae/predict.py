@@ -1,4 +1,4 @@
-"""Predictions for galaxies that no split knows: a trained model or encoder of a run, applied to stamps and magnitudes."""
+"""Predictions for galaxies that no split knows: a model or encoder of a run, applied to stamps and magnitudes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -203,7 +203,9 @@ def _views(session: Session, stamps: np.ndarray, batch_size: int) -> Views:
     crop, bands = session.recipe.crop, len(session.scaling.bands)
     stamps = np.asarray(stamps)
     if stamps.ndim != 4 or stamps.shape[1] != bands or min(stamps.shape[2:]) < crop or not len(stamps):
-        raise InputError(f"stamps of shape {stamps.shape}: expected (n, {bands}, size, size) with {crop} pixels or more")
+        raise InputError(
+            f"stamps of shape {stamps.shape}: expected (n, {bands}, size, size) with {crop} pixels or more"
+        )
     images = stamps.astype(PIXEL_TYPE)
     bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
     if len(bad):

@@ -52,7 +52,9 @@ class Trees:
         trees = [predictor.nodes for (predictor,) in model._predictors]
         roots = np.cumsum([0, *map(len, trees)])[:-1]
         joined = np.concatenate(trees)
-        nodes = {name: np.ascontiguousarray(joined[name]).astype(joined[name].dtype.newbyteorder("=")) for name in NODES}
+        nodes = {
+            name: np.ascontiguousarray(joined[name]).astype(joined[name].dtype.newbyteorder("=")) for name in NODES
+        }
         return cls(float(model._baseline_prediction[0, 0]), roots, nodes)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
@@ -134,9 +136,15 @@ def boost(catalog: Path, split: Path, recipe: BoostingRecipe, seed: int, output:
     columns |= {name: predicted[name] for name in task.columns}
     predictions = pd.DataFrame({"objid": evaluated.objid, **columns, "subset": evaluated.subset})
     settings = next(iter(models.values())).get_params()
-    told = {"recipe": {**recipe.told(), "settings": settings}, "seed": seed, "train_galaxies": len(train), "bands": bands}
+    told = {
+        "recipe": {**recipe.told(), "settings": settings},
+        "seed": seed,
+        "train_galaxies": len(train),
+        "bands": bands,
+    }
     about = fingerprint("boost", recipe, seed, inputs, *(train[name].to_numpy() for name in labels))
     packages = ("scikit-learn", "numpy")
     record = provenance(told["recipe"], seed, about, len(train), cost, packages)
     write_predictions(output / "predictions.parquet", predictions, task, told["recipe"], seed, len(train))
-    write_folder(output, {k: v for name, part in trees.items() for k, v in part.tensors(name).items()}, told, record)
+    tensors = {key: tensor for name, part in trees.items() for key, tensor in part.tensors(name).items()}
+    write_folder(output, tensors, {**told, "bands": bands}, record)

@@ -90,7 +90,11 @@ def write_features(
     InputError
         If the encoder has collapsed: its features do not differ between stamps; or if they are no finite float16.
     """
-    session, passes, folder = Session("features", recipe, seed, read_scaling(scaling)), recipe.finetuning, weights.parent
+    session, passes, folder = (
+        Session("features", recipe, seed, read_scaling(scaling)),
+        recipe.finetuning,
+        weights.parent,
+    )
     model = pretrained_encoder(folder, recipe.backbone, len(session.scaling.bands), recipe.crop)
     model = model.to(session.device).eval()
     choose_attention(model, session.device)

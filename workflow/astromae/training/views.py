@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -79,7 +80,7 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
 
 
 def pixel_noise(images: Tensor) -> Tensor:
-    """Estimate the white part of the pixel noise of stamps (n, bands, size, size): standard deviations (n, bands), float32.
+    """Estimate the white part of the pixel noise of stamps (n, bands, size, size): deviations (n, bands), float32.
 
     From the differences between the outermost pixels and their inner neighbours, which galaxies hardly reach; the
     median passes over companions.
