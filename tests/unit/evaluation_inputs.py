@@ -147,6 +147,7 @@ def reconstructions_file(path, seed=0, n=6):
         file["objid"] = np.arange(n)
         file["original"] = images
         file["masked"] = masked
+        file.attrs["bands"] = "ugriz"
         file["reconstructed"] = images + 0.05 * np.random.default_rng(seed).standard_normal(images.shape)
     return path
 

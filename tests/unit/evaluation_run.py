@@ -8,10 +8,11 @@ from astromae.figures.learning_rate import draw_learning_rate
 from astromae.figures.loss_time import draw_loss_time
 from astromae.figures.losses import draw_pretraining
 from astromae.figures.reconstructions import draw_reconstructions
+from astromae.figures.sampling import sample_examples
 from astromae.figures.scheme_autoencoder import draw_autoencoder
 from astromae.figures.scheme_inception import draw_inception
 from astromae.figures.scheme_models import draw_models
-from astromae.figures.stamps import draw_stamps, sample_examples
+from astromae.figures.stamps import draw_stamps
 from astromae.tables.costs import write_cost_table
 from astromae.tables.metrics import write_table
 from evaluation_inputs import (
@@ -71,14 +72,14 @@ def write_run(folder):
         )
     history = history_file(folder / "history.csv")
     draw_learning_rate("pretraining", "experiment1", history, *out("learning-rate-pretraining-experiment1"))
-    draw_pretraining(["plain"], [history], *out("pretraining-experiment1"))
+    draw_pretraining(["plain"], [history], "loss", *out("pretraining-experiment1"))
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))
     draw_autoencoder(networks, ["plain", "pcm"], [0.75, 0.75], *out("scheme-autoencoder"))
     draw_inception(networks, *out("scheme-inception"))
     draw_models(networks, ["henghes", "pcm-astromae"], *out("scheme-models"))
-    draw_loss_time(records, [history, history], *out("loss-time-experiment2"))
+    draw_loss_time(records, [history, history], "redshift", *out("loss-time-experiment2"))
     return {
         "values": values,
         "figures": sorted(figures.glob("*.pdf")),

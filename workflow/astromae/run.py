@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
 
@@ -64,6 +65,16 @@ class Run:
         return [name for name in self.pretrained if self.experiments[name].pretraining.objective == objective]
 
     @cached_property
+    def reconstructing(self) -> list[str]:
+        """Return the experiments whose objective reconstructs stamps."""
+        return [
+            name
+            for objective in OBJECTIVES
+            for name in self.with_objective(objective)
+            if OBJECTIVES[objective].reconstructs
+        ]
+
+    @cached_property
     def used_models(self) -> list[str]:
         """Return the models that some experiment trains, in the order of the configuration."""
         used = {name for settings in self.experiments.values() for name in settings.models}
@@ -92,7 +103,7 @@ class Run:
     def model_folders(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
         """Return the folders of an experiment's models, model by model; of all trained ones unless some are given."""
         return [
-            f"results/redshifts/{experiment}/{model}/seed{seed}"
+            f"results/models/{experiment}/{model}/seed{seed}"
             for model in (self.experiments[experiment].models if models is None else models)
             for seed in self.configuration.seeds
         ]

@@ -14,7 +14,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
 sys.path.insert(0, str(PACKAGE_ROOT))
 
-from astromae.cluster.jobs import TRAINING_MINUTES, grown, launcher, training_resources
+from astromae.cluster.jobs import grown
 from astromae.cluster.site_file import read_site
 from astromae.code_state import code_state, in_words
 from astromae.errors import InputError
@@ -74,7 +74,7 @@ if not config["bundle"]:
         section = SETTINGS.section(SURVEY)
         # What a person brings is read at once, so that a wrong file stops the run here.
         CHUNKS = range(survey.chunks(section))
-        STAMPS = survey.stamps(section, SETTINGS.stamps.size)
+        STAMPS = SETTINGS.stamp_format()
         COUNTS = survey.expected(section)
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -159,11 +159,6 @@ def repeated(name):
     return lambda wildcards, input: shlex.join(word for file in input.get(name, []) for word in (option, file))
 
 
-def named(option, names, each=1):
-    """Return every name as its own --option, `each` times in a row."""
-    return shlex.join(word for name in names for _ in range(each) for word in (f"--{option}", name))
-
-
 def verbatim(text):
     """Return a parameter that is a text as it stands: in a plain one Snakemake takes braces for wildcards."""
     return lambda wildcards: text
@@ -191,121 +186,6 @@ def memory_mb(base):
 def minutes(first):
     """Return a time limit in minutes that grows with every attempt."""
     return lambda wildcards, attempt: attempt * first
-
-
-GPUS, NODES = SETTINGS.training.gpus, SETTINGS.training.nodes
-
-
-def training_job(gpus=GPUS, nodes=NODES, **resources):
-    """Return what a training asks for: `resources`, its memory, and the configured GPUs.
-
-    The time limit does not grow with the attempts: a training continues where the last one stopped.
-    """
-    processes = max(1, gpus)
-
-    def training_mb(wildcards, input, attempt):
-        return grown(ESTIMATES.training_mb(processes, input.get("stamps", [])), attempt)
-
-    return training_resources(gpus, nodes, site.gpu_resources, {"mem_mb": training_mb, **resources})
-
-
-encoder_folders, redshift_folders, encoders_of = RUN.encoder_folders, RUN.model_folders, RUN.encoders
-PRETRAINED = RUN.pretrained
-
-
-# --- recipes: what a training step is told, and all that its result may depend on ---
-
-
-def phase_settings(experiment, phase):
-    """Return a phase's settings with the keys of its own kind of schedule."""
-    settings = EXPERIMENTS[experiment][phase]
-    keys = {
-        "cosine": ["warmup_epochs", "period_epochs"],
-        "paper_steps": ["decay", "restart_every"],
-    }
-    kind = settings["schedule"]["kind"]
-    schedule = {key: settings["schedule"][key] for key in ["kind", *keys[kind]]}
-    return settings | {"schedule": schedule}
-
-
-def common_recipe():
-    """Return what every training step is told."""
-    return {
-        "scaling": config["scaling"],
-        "augmentation": config["augmentation"],
-        "runtime": {key: config["training"][key] for key in ("precision", "gpus", "compile")},
-    }
-
-
-def pretraining_recipe(wildcards):
-    """Return the recipe of an encoder."""
-    settings = EXPERIMENTS[wildcards.experiment]
-    return as_json(
-        common_recipe()
-        | {
-            "name": wildcards.encoder,
-            "experiment": wildcards.experiment,
-            "backbone": config["backbones"][wildcards.encoder],
-            "decoder": config["decoder"],
-            "pretrain_on": settings["pretrain_on"],
-            "validate_on": settings["validate_on"],
-            "pretraining": phase_settings(wildcards.experiment, "pretraining"),
-        }
-    )
-
-
-def features_recipe(wildcards):
-    """Return the recipe of a frozen encoder's features: of fine-tuning only what decides its views."""
-    finetuning = EXPERIMENTS[wildcards.experiment]["finetuning"]
-    common = common_recipe()
-    return as_json(
-        common
-        | {
-            # Features need no gradient, and one GPU is enough.
-            "runtime": common["runtime"] | {"gpus": min(GPUS, 1)},
-            "name": wildcards.encoder,
-            "backbone": config["backbones"][wildcards.encoder],
-            "finetuning": {key: finetuning[key] for key in ("epochs", "batch_size", "noise_sigma")},
-        }
-    )
-
-
-def redshift_recipe(wildcards):
-    """Return the recipe of a redshift model."""
-    model = config["models"][wildcards.model]
-    branches = ("encoder", "pretrained", "frozen", "inception", "magnitude")
-    return as_json(
-        common_recipe()
-        | {
-            "experiment": wildcards.experiment,
-            "model": wildcards.model,
-            "group": model["group"],
-            "branches": {key: model[key] for key in branches},
-            "backbone": config["backbones"].get(model["encoder"]),
-            "finetuning": phase_settings(wildcards.experiment, "finetuning"),
-        }
-    )
-
-
-def redshift_inputs(wildcards):
-    """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
-    large = {"catalog": CATALOG}
-    model = config["models"][wildcards.model]
-    if model["inception"] or (model["encoder"] and not RUN.shares_features(wildcards.model)):
-        large["stamps"] = SHARDS
-    if model["pretrained"]:
-        folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
-        large["encoder"] = f"{folder}/weights.safetensors"
-        if RUN.shares_features(wildcards.model):
-            large["features"] = f"{folder}/features.h5"
-    return by_content(**large)
-
-
-def pretrained_options(wildcards, input):
-    """Return the options that name a model's pretrained encoder and its features."""
-    encoder, features = input.get("encoder"), input.get("features")
-    options = ["--encoder-dir", os.path.dirname(encoder)] if encoder else []
-    return shlex.join([*options, *(["--features", features] if features else [])])
 
 
 # --- the report ---

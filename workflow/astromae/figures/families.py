@@ -30,7 +30,7 @@ STAMPS = Product(
 
 STAMPS_SAMPLE = Product(
     "stamps.h5",
-    "astromae.figures.stamps:sample_examples",
+    "astromae.figures.sampling:sample_examples",
     inputs=lambda run: {"catalog": run.catalog, "stamps": run.stamps},
 )
 
@@ -158,7 +158,7 @@ RESIDUALS = Product(
 
 MAGNITUDES_SAMPLE = Product(
     "magnitudes-{experiment}.parquet",
-    "astromae.figures.residuals:write_magnitudes",
+    "astromae.figures.sampling:write_magnitudes",
     inputs=lambda run, experiment: {"catalog": run.catalog, "split": f"results/splits/{experiment}.parquet"},
     members=RESIDUALS.members,
 )
@@ -173,7 +173,7 @@ WORST = Product(
 
 WORST_SAMPLE = Product(
     "worst-{experiment}.h5",
-    "astromae.figures.worst:sample_worst",
+    "astromae.figures.sampling:sample_worst",
     inputs=lambda run, experiment: {
         "stamps": run.stamps,
         "predictions": run.predictions(experiment, run.astromae_models(experiment)),

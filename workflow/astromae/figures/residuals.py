@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from astromae.contracts.catalog import read_catalog
 from astromae.errors import InputError
 from astromae.evaluation.binned import Binned, binned_metrics
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import best_of_groups
 from astromae.figures.style import BLACK, GREEN, GREY, GROUP_COLOURS, PALE, TWO_COLUMNS, drawing
-from astromae.files import atomic_path
 from astromae.tables.names import model_name
 
 #: Metrics that are drawn, each a row of panels, and what is written on their axes.
@@ -26,38 +24,7 @@ _MARKERS = "osD^v"
 #: Models stand beside each other by this fraction of the axis.
 _APART = 0.012
 
-#: Columns of the sample of magnitudes.
-COLUMNS = ("objid", "mag_g", "mag_r")
-
-
-def write_magnitudes(catalog: Path, split: Path, output: Path) -> None:
-    """Write objid and the dereddened g and r magnitudes of an experiment's test galaxies.
-
-    Parameters
-    ----------
-    catalog
-        Catalogue of galaxies.
-    split
-        Split of the experiment: objid, subset.
-    output
-        Table to write (Parquet), by ascending objid.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read or no test galaxy is in the catalogue.
-    """
-    try:
-        subsets = pd.read_parquet(split, columns=["objid", "subset"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{split}: not a readable split with objid and subset ({error})") from error
-    table = read_catalog(catalog, COLUMNS)
-    table = table[table["objid"].isin(subsets["objid"][subsets["subset"] == "test"])]
-    if table.empty:
-        raise InputError(f"{catalog}: holds no test galaxy of {split}")
-    table = table.sort_values("objid", ignore_index=True).astype({"mag_g": np.float32, "mag_r": np.float32})
-    with atomic_path(output) as temporary:
-        table.to_parquet(temporary, index=False)
+_MAGNITUDES = ("objid", "mag_g", "mag_r")
 
 
 def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
@@ -69,9 +36,9 @@ def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
         If the file cannot be read or lacks a galaxy.
     """
     try:
-        table = pd.read_parquet(path, columns=list(COLUMNS)).set_index("objid")
+        table = pd.read_parquet(path, columns=list(_MAGNITUDES)).set_index("objid")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable table of {', '.join(COLUMNS)} ({error})") from error
+        raise InputError(f"{path}: not a readable table of {', '.join(_MAGNITUDES)} ({error})") from error
     absent = np.setdiff1d(objid, table.index)
     if len(absent):
         raise InputError(f"{path}: lacks {len(absent)} of {len(objid)} test galaxies, first {absent[0]}")
@@ -90,7 +57,7 @@ def draw_residuals(
     predictions
         All predictions of an experiment.
     magnitudes
-        Magnitudes of its test galaxies (`write_magnitudes`).
+        Magnitudes of its test galaxies (`sampling.write_magnitudes`).
     settings
         The configuration's section ``evaluation``.
     pdf, png

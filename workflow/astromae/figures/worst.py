@@ -1,70 +1,19 @@
-"""The test galaxies that a model mistakes most: which they are, and their stamps in colour with their redshifts."""
+"""The test galaxies that a model mistakes most, in colour, with their redshifts."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.patches import Rectangle
 
 from astromae.errors import InputError
-from astromae.evaluation.predictions import read_predictions
-from astromae.evaluation.representatives import validation_scatter
 from astromae.figures.composites import colour_composite, composite_noise
-from astromae.figures.samples import read_sample, write_sample
+from astromae.figures.samples import read_sample
 from astromae.figures.style import TWO_COLUMNS, bare, drawing
 from astromae.tables.names import model_name
 from astromae.tasks.redshift import normalised_error
 
 #: Stamps beside each other, and the length of the bar that shows the scale.
 COLUMNS, BAR_ARCSEC = 6, 5
-
-#: Galaxies that are taken.
-TAKEN = 12
-
-
-def choose_worst(predictions: Sequence[Path]) -> tuple[str, pd.DataFrame]:
-    """Return the model that scatters least on validation galaxies, and the test galaxies that it mistakes most.
-
-    Parameters
-    ----------
-    predictions
-        Predictions of the models to choose from, of one experiment.
-
-    Returns
-    -------
-    tuple
-        The model's name; and objid, z_spec and z_pred (the mean over seeds) of `TAKEN` galaxies, by
-        descending abs(dz).
-    """
-    scatter = validation_scatter(predictions)
-    best = min(scatter, key=scatter.get)
-    test = read_predictions(predictions)
-    z_spec = test.targets["z_spec"]
-    z_pred = next(model.predicted["z_pred"] for model in test.models if model.model == best).mean(axis=0)
-    order = np.argsort(-np.abs(normalised_error(z_spec, z_pred)), kind="stable")[:TAKEN]
-    return best, pd.DataFrame({"objid": test.objid[order], "z_spec": z_spec[order], "z_pred": z_pred[order]})
-
-
-def sample_worst(predictions: Sequence[Path], stamps: Sequence[Path], output: Path) -> None:
-    """Write the sample of the galaxies that the best of some models mistakes most; see `choose_worst`.
-
-    Parameters
-    ----------
-    predictions
-        Predictions of the models to choose from, of one experiment.
-    stamps
-        Shards that hold the stamps.
-    output
-        Sample to write (`astromae.figures.samples`); it is about its ``model``.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or the shards lack a galaxy.
-    """
-    model, galaxies = choose_worst(predictions)
-    write_sample(output, galaxies, stamps, {"model": model})
 
 
 def draw_worst(sample: Path, crop: int, pdf: Path, png: Path) -> None:
@@ -73,7 +22,7 @@ def draw_worst(sample: Path, crop: int, pdf: Path, png: Path) -> None:
     Parameters
     ----------
     sample
-        Galaxies to draw (`sample_worst`).
+        Galaxies to draw (`sampling.sample_worst`).
     crop
         Central pixels on a side that the network saw; a frame shows them.
     pdf, png

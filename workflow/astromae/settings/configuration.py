@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from astromae.contracts.stamp_format import StampFormat
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError
 from astromae.objectives import OBJECTIVES
@@ -82,6 +83,10 @@ class Configuration(Typed):
         """Return the section of a survey or of an objective."""
         return getattr(self, name)
 
+    def stamp_format(self) -> StampFormat:
+        """Return bands, pixel scale and size of the survey's stamps."""
+        return SURVEYS[self.survey].stamps(self.section(self.survey), self.stamps.size)
+
     def pretrained_encoders(self, experiment: str) -> list[str]:
         """Return the backbones that are pretrained for an experiment."""
         models = [self.models[name] for name in self.experiments[experiment].models]
@@ -119,8 +124,7 @@ class Configuration(Typed):
             with section(f"backbones.{name}"):
                 for key, allowed in ENCODERS[backbone.network].problems(backbone, crop):
                     raise wrong(key, _value(backbone, key), allowed)
-        survey = SURVEYS[self.survey]
-        size = survey.stamps(self.section(self.survey), self.stamps.size).size
+        size = self.stamp_format().size
         rotated = self.augmentation.rotation_deg > 0 and self.augmentation.rotate_before_crop
         # A stamp has no middle pixel that an odd crop could have for its own.
         fitting = [side for side in range(2, size + 1, 2) if self.augmentation.source_size(side) <= size]

@@ -1,6 +1,5 @@
 """Recipes: what a training step is told, and all that its result may depend on besides its files and its seed."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +62,9 @@ class EncoderRecipe(Recipe):
 
     @model_validator(mode="after")
     def _check_objective(self) -> "EncoderRecipe":
+        superfluous = set(self.model_extra or {}) - set(OBJECTIVES[self.pretraining.objective].sections)
+        if superfluous:
+            raise ValueError(f"{self.pretraining.objective} reads no section {min(superfluous)}")
         self.objective_settings()
         return self
 
@@ -70,9 +72,7 @@ class EncoderRecipe(Recipe):
         """Return the settings of the objective."""
         entry = OBJECTIVES[self.pretraining.objective]
         given = self.pretraining.model_dump(mode="json") | (self.model_extra or {})
-        return entry.settings.model_validate(
-            {name: given[name] for name in entry.settings.model_fields if name in given}
-        )
+        return entry.settings.model_validate({key: given[key] for key in entry.settings.model_fields if key in given})
 
     def sources(self) -> list[str | Path]:
         """Return the sources of its encoder and its objective."""
@@ -143,59 +143,3 @@ class BoostingRecipe(Typed):
     def told(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         return self.model_dump(mode="json")
-
-
-def _common(config: Mapping[str, Any]) -> dict[str, Any]:
-    runtime = {key: config["training"][key] for key in Runtime.model_fields}
-    return {"scaling": config["scaling"], "augmentation": config["augmentation"], "runtime": runtime}
-
-
-def encoder_recipe(config: Mapping[str, Any], experiment: str, encoder: str) -> EncoderRecipe:
-    """Return the recipe of an encoder of an experiment, from a whole, checked configuration."""
-    settings = config["experiments"][experiment]
-    objective = OBJECTIVES[settings["pretraining"].get("objective", "mae")]
-    return EncoderRecipe(
-        **_common(config),
-        **{name: config[name] for name in objective.sections},
-        experiment=experiment,
-        name=encoder,
-        backbone=config["backbones"][encoder],
-        pretrain_on=settings["pretrain_on"],
-        validate_on=settings["validate_on"],
-        pretraining=settings["pretraining"],
-    )
-
-
-def features_recipe(config: Mapping[str, Any], experiment: str, encoder: str) -> FeaturesRecipe:
-    """Return the recipe of the features of an experiment's frozen encoder."""
-    finetuning = config["experiments"][experiment]["finetuning"]
-    common = _common(config)
-    # Features need no gradient, and one GPU is enough.
-    common["runtime"]["gpus"] = min(common["runtime"]["gpus"], 1)
-    return FeaturesRecipe(
-        **common,
-        name=encoder,
-        backbone=config["backbones"][encoder],
-        finetuning={key: finetuning[key] for key in Passes.model_fields},
-    )
-
-
-def model_recipe(config: Mapping[str, Any], experiment: str, model: str) -> ModelRecipe:
-    """Return the recipe of a model of an experiment."""
-    settings, chosen = config["experiments"][experiment], config["models"][model]
-    return ModelRecipe(
-        **_common(config),
-        experiment=experiment,
-        model=model,
-        group=chosen["group"],
-        task=settings.get("task", "redshift"),
-        branches={key: chosen[key] for key in Branches.model_fields},
-        backbone=config["backbones"].get(chosen["encoder"]),
-        finetuning=settings["finetuning"],
-    )
-
-
-def boosting_recipe(config: Mapping[str, Any], experiment: str, model: str) -> BoostingRecipe:
-    """Return the recipe of a classical method of an experiment."""
-    task = config["experiments"][experiment].get("task", "redshift")
-    return BoostingRecipe(experiment=experiment, model=model, group="classical", task=task)
