@@ -19,8 +19,7 @@ LIMITS = {
     "frames": (60, 2000),
     "cut": (20, 1500),
     "split": (20, 2000),
-    "sample_realism": (20, 2000),
-    "realism_table": (20, 2000),
+    "sample": (20, 2000),
     "scaling": (30, 2000),
     "pretrain": (1440, 3000),
     "features": (720, 3000),
@@ -29,7 +28,6 @@ LIMITS = {
     "models": (10, 2000),
     "networks": (20, 2000),
     "table": (30, 2000),
-    "cost_table": (20, 2000),
 }
 #: The same of rules that come after the tables: of these, and of figures and their samples.
 LATER = {

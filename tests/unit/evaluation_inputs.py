@@ -12,8 +12,8 @@ import pandas as pd
 import yaml
 from astromae.contracts.shards import write_shard
 from astromae.contracts.stamp_format import StampFormat
-from astromae.evaluation.published import published_table
-from astromae.models.networks import describe_networks
+from astromae.tables.published import published_table
+from astromae.tasks.networks import describe_networks
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
@@ -147,6 +147,7 @@ def reconstructions_file(path, seed=0, n=6):
         file["objid"] = np.arange(n)
         file["original"] = images
         file["masked"] = masked
+        file.attrs["bands"] = "ugriz"
         file["reconstructed"] = images + 0.05 * np.random.default_rng(seed).standard_normal(images.shape)
     return path
 

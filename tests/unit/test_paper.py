@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import typst
+from astromae.documents.paper import MAIN, assemble, write_paper
+from astromae.documents.values_survey import survey_values
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import Comparison, compare
-from astromae.evaluation.formatting import duration, power_of_ten
-from astromae.evaluation.paper import MAIN, assemble, write_paper
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.scores import score
-from astromae.evaluation.values_survey import survey_values
+from astromae.tables.formatting import duration, power_of_ten
 from evaluation_inputs import (
     SETTINGS,
     predictions_file,

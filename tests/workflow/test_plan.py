@@ -18,7 +18,7 @@ from servers.sdss import Server
 from servers.sky import small_sky
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
-TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper", "results_page"]
+TARGETS = ["catalog", "stamps", "encoders", "predictions", "tables", "figures", "paper", "results_page"]
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def test_default_plan(project):
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
     assert jobs["redshift"] == 14 + 2
     assert jobs["boost"] == 1
-    assert jobs["table"] == 2
+    assert jobs["table"] == 2 + 2
     assert jobs["paper"] == 1
 
 
@@ -52,13 +52,13 @@ def test_figures_that_the_readme_shows_are_made(project):
     names = re.findall(r"`(?:results/figures/)?([\w-]+)\.png`", (project.folder / "README.md").read_text())
     assert len(names) == 1
     jobs = project.plan(*(f"results/figures/{name}.png" for name in names))
-    assert jobs["figure_density"] == 1
+    assert jobs["figure"] == 1
 
 
 def test_a_target_needs_no_more_than_it_is_made_of(project):
     assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
     assert not {"redshift", "features", "table"} & set(project.plan("encoders"))
-    assert "boost" in project.plan("redshifts")
+    assert "boost" in project.plan("predictions")
 
 
 def test_each_seed_is_trained(project, tmp_path):
@@ -143,8 +143,8 @@ def jobs_of(printed: str) -> list[tuple[str, set[str], set[str]]]:
 
 
 def test_a_bundle_holds_what_tables_figures_and_paper_are_made_from_and_nothing_else(project):
-    """A rule of evaluate.smk or paper.smk that reads another file needs that file in BUNDLED (common.smk)."""
-    files = [project.folder / f"workflow/rules/{name}.smk" for name in ("evaluate", "paper")]
+    """A rule of results.smk or paper.smk that reads another file needs that file in the bundle."""
+    files = [project.folder / f"workflow/rules/{name}.smk" for name in ("results", "paper")]
     late = {rule for file in files for rule in re.findall(r"^rule (\w+):", file.read_text(), flags=re.M)}
     wanted, made = set(), set()
     for rule, inputs, outputs in jobs_of(project.snakemake("--dry-run").stdout):

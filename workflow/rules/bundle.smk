@@ -6,7 +6,7 @@ rule bundle:
         files=BUNDLED,
         code=code("bundle"),
     output:
-        "results/bundle.tar",
+        output="results/bundle.tar",
     log:
         "results/logs/bundle.log",
     conda:
@@ -15,9 +15,10 @@ rule bundle:
         mem_mb=memory_mb(1000),
         runtime=minutes(20),
     params:
-        files=repeated("files"),
+        step=step_parameters(),
         # In the configuration's own order, which is that of rows and panels.
-        configuration=verbatim(json.dumps({key: value for key, value in config.items() if key != "bundle"})),
+        configuration=verbatim(
+            json.dumps({"configuration": {key: value for key, value in config.items() if key != "bundle"}})
+        ),
     shell:
-        "python -m astromae bundle {params.files} --configuration {params.configuration:q} "
-        "--output {output} 2>&1 | tee {log}"
+        "python -m astromae bundle --params {params.step:q} --params {params.configuration:q} 2>&1 | tee {log}"

@@ -14,9 +14,9 @@ from astromae.constants import BANDS, STAMP_SIZE
 from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.appearance import STATISTICS, measure
-from astromae.evaluation.formatting import fixed
-from astromae.evaluation.samples import read_sample, write_sample
+from astromae.figures.samples import read_sample, write_sample
 from astromae.files import atomic_path, write_text
+from astromae.tables.formatting import fixed
 
 #: Measurements of the real stamps.
 REAL = Path(__file__).with_suffix(".csv")
@@ -101,7 +101,7 @@ def sample_realism(stamps: Sequence[Path], output: Path) -> None:
     stamps
         Shards of the survey, of which `MEASURED` stamps are measured, evenly spread over runs and camera columns.
     output
-        Sample to write (`astromae.evaluation.samples`).
+        Sample to write (`astromae.figures.samples`).
     """
     survey = StampSet(stamps)
     objid = np.sort(survey.objid)
@@ -119,17 +119,17 @@ def realism_table(sample: Path) -> pd.DataFrame:
         row = {"statistic": statistic}
         for kind, table in tables.items():
             if statistic not in table:
-                raise InputError(f"{sample}: a sample without {statistic}; make it with `astromae sample-realism`")
+                raise InputError(f"{sample}: a sample without {statistic}; make it with the rule `sample`")
             row |= {f"{kind}_{name}": table[statistic].quantile(share) for name, share in QUANTILES.items()}
             row[f"{kind}_stamps"] = int(table[statistic].notna().sum())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def write_realism_table(sample: Path, output_csv: Path, output_tex: Path) -> None:
+def write_realism_table(sample: Path, csv: Path, tex: Path) -> None:
     """Write `realism_table` as CSV and for LaTeX."""
     table = realism_table(sample)
-    with atomic_path(output_csv) as temporary:
+    with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.3g", lineterminator="\n")
     lines = [r"\begin{tabular}{lrr}", r"\toprule", r" & real & simulated \\", r"\midrule"]
     for row in table.to_dict("records"):
@@ -138,4 +138,4 @@ def write_realism_table(sample: Path, output_csv: Path, output_tex: Path) -> Non
             for kind in ("real", "simulated")
         ]
         lines.append(" & ".join([_NAMES[row["statistic"]], *cells]) + r" \\")
-    write_text(output_tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+    write_text(tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
