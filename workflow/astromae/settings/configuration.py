@@ -48,7 +48,9 @@ _TAKEN = {
 class Stamps(Typed):
     """The cutting of stamps."""
 
-    size: Count | None = setting("Side of a stamp; null for the survey's own.", 64, unit="px")
+    size: Annotated[int, Field(ge=2, multiple_of=2)] | None = setting(
+        "Side of a stamp; null for the survey's own.", None, unit="px"
+    )
     max_missing_fraction: Fraction = setting(
         "The run stops when a larger fraction of the catalogue gets no stamp.", 0.06
     )
