@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import yaml
-from astromae.models.networks import describe_networks
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
 from astromae.tables.published import published_table
+from astromae.tasks.networks import describe_networks
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
@@ -127,7 +128,9 @@ def stamps_files(folder, n=60, shards=2, missing=2):
     stamps, tables = [], []
     for chunk, part in enumerate(np.array_split(np.arange(n - missing), shards)):
         stamps.append(folder / f"{chunk:04d}.h5")
-        write_shard(stamps[-1], objid[part], images[part], shard_attributes("embedded", "lanczos3"))
+        write_shard(
+            stamps[-1], objid[part], images[part], StampFormat(tuple("ugriz"), 0.396, 64), "embedded", "lanczos3"
+        )
         tables.append(folder / f"{chunk:04d}.missing.csv")
         lost = objid[n - missing :] if chunk == 0 else []
         pd.DataFrame({"objid": lost, "reason": ["at the frame's edge"] * len(lost)}).to_csv(tables[-1], index=False)

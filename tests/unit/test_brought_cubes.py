@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae import cli
-from astromae.catalog import read_provenance
 from astromae.constants import BANDS
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.catalog import read_provenance
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
 from astromae.survey.objid import encode_objid
 
 COUNT = 24
@@ -204,7 +205,7 @@ def scaling(astromae, tmp_path):
     def fit(images=lambda x: x, catalog=lambda t: t):
         rng = np.random.default_rng(6)
         stamps = rng.normal(0, 0.05, (COUNT, 5, 64, 64)).astype(np.float16)
-        write_shard(tmp_path / "0.h5", OBJID, images(stamps), shard_attributes("sdss", "lanczos3"))
+        write_shard(tmp_path / "0.h5", OBJID, images(stamps), StampFormat(BANDS, 0.396, 64), "sdss", "lanczos3")
         table = pd.DataFrame({"objid": OBJID, "z": rng.uniform(0, 0.4, COUNT)})
         for band in BANDS:
             table[f"mag_{band}"] = rng.uniform(15, 20, COUNT)

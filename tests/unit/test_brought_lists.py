@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astromae import cli
-from astromae.catalog import read_provenance
+from astromae.contracts.catalog import read_provenance
 from astropy import units
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.predict import load_model, predict_boosted
-from astromae.stamps.shards import StampSet
 from astromae.training.boosting import boost
 from training_inputs import redshift_recipe, run_redshift
 

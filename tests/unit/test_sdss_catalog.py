@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from astromae.catalog import read_provenance
 from astromae.cli import app
 from astromae.constants import BANDS
+from astromae.contracts.catalog import read_provenance
 from astromae.errors import InputError
 from astromae.survey.catalog import deal_fields
-from astromae.survey.sdss import fetch_partition, merge_partitions, partition_range, ra_width
+from astromae.survey.sdss_catalog import fetch_partition, merge_partitions, partition_range, ra_width
 from astromae.survey.selections import count_sql
 from servers.sdss import (
     Server,

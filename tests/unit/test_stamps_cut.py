@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
-from astromae.stamps.shards import StampSet
 from astromae.survey.archive import frame_address
 from astromae.survey.geometry import field_astrometry
 from astropy.io import fits
 from astropy.wcs import WCS
-from strip import CAMCOL, FLUX_NMGY, RUN, SETTINGS, SURVEY, Strip, cut, write_catalog
+from strip import CAMCOL, FLUX_NMGY, RUN, SURVEY, Strip, cut, write_catalog
 
 
 def centroid(stamp):
@@ -56,7 +56,7 @@ def test_flux_of_bright_rendered_galaxies(small_survey, tmp_path):
     """Within 1 % between frame and stamp in a window, and positions within 0.1 px, with the survey's noise."""
     shard, missing = tmp_path / "0000.h5", tmp_path / "0000.missing.csv"
     frames = Archive(str(small_survey.archive), small_survey.release, Download(), tmp_path)
-    cut_chunk(small_survey.catalog, 0, frames, SETTINGS, shard, missing)
+    cut_chunk(small_survey.catalog, 0, frames, 64, shard, missing)
     galaxies = pd.read_parquet(small_survey.catalog)
     stamps = StampSet([shard])
     galaxies = galaxies[galaxies["objid"].isin(stamps.objid)].sort_values("mag_r").head(8)

@@ -14,11 +14,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astromae.constants import BANDS
+from astromae.contracts.missing import read_missing
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
-from astromae.stamps.missing import read_missing
-from astromae.stamps.shards import StampSet
 from astromae.survey.catalog import COLUMNS
-from astromae.survey.cube import open_cube, write_cube_catalog, write_cube_shard
+from astromae.survey.cube_catalog import open_cube, write_cube_catalog, write_cube_shard
 from astromae.survey.npz import NpzArray
 from astromae.survey.objid import SPECOBJID_EMPTY_BITS, encode_objid, exact_identifiers
 
@@ -296,7 +296,7 @@ def test_memory_stays_bounded(tmp_path):
             np.lib.format.write_array(file, many)
     script = (
         "import re, sys; from pathlib import Path; "
-        "from astromae.survey.cube import write_cube_catalog, write_cube_shard; folder = Path(sys.argv[1]); "
+        "from astromae.survey.cube_catalog import write_cube_catalog, write_cube_shard; folder = Path(sys.argv[1]); "
         # Not getrusage: after a fork its peak is the parent's, here that of all tests before this one.
         "peak = lambda: re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]; "
         "write_cube_catalog(folder / 'sdss.npz', 2, folder / 'g.parquet'); "

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from astromae.catalog import read_provenance
 from astromae.cli import app
+from astromae.contracts.catalog import read_provenance
 from astromae.errors import InputError
 from astromae.survey.user_list import write_user_catalog
 from astropy.table import MaskedColumn, Table

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from astromae.constants import BANDS
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
 from astromae.training.features import write_features
 from astromae.training.pretrain import pretrain
 from astromae.training.redshift import train_redshifts
@@ -76,7 +77,9 @@ def write_galaxies(folder):
     profile /= profile.sum(axis=(1, 2), keepdims=True)
     flux = 10 ** (-0.4 * (magnitudes - 22.5))
     images = flux[:, :, None, None] * profile[:, None] + random.normal(0, 0.02, (n, 5, 64, 64))
-    write_shard(folder / "0000.h5", objid, images.astype(np.float32), shard_attributes("test", "none"))
+    write_shard(
+        folder / "0000.h5", objid, images.astype(np.float32), StampFormat(tuple(BANDS), 0.396, 64), "test", "none"
+    )
     catalog.to_parquet(folder / "galaxies.parquet")
     subset = np.repeat(list(SUBSETS), list(SUBSETS.values()))
     pd.DataFrame({"objid": objid, "subset": subset}).to_parquet(folder / "split.parquet")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
 from astromae.predict import load_model, predict_boosted
-from astromae.stamps.shards import StampSet
 from project import ROOT
 
 pytestmark = pytest.mark.workflow

@@ -37,153 +37,6 @@ def _json(text: str) -> Any:
 
 Paths = Annotated[list[Path], typer.Option(help="Repeat the option for every file.")]
 
-# What decides how a query is asked stands apart from what is asked, so that a workflow can change the one
-# without fetching again.
-SdssQueries = Annotated[
-    Any,
-    typer.Option(
-        parser=_json,
-        metavar="JSON",
-        help="Of the configuration's section `sdss`: queries_per_minute, timeout_s, tries, backoff_s.",
-    ),
-]
-
-
-@app.command()
-def catalog(
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")
-    ],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
-) -> None:
-    """Build the embedded survey's catalogue: real galaxies, dealt to simulated fields."""
-    from astromae.survey.embedded import write_catalog
-
-    write_catalog(output, settings)
-
-
-@app.command()
-def frames(
-    catalog: Annotated[Path, typer.Option(help="Catalogue of the embedded survey.")],
-    run: Annotated[int, typer.Option(help="Imaging run to draw.")],
-    camcol: Annotated[int, typer.Option(help="Camera column to draw.")],
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")
-    ],
-    output: Annotated[Path, typer.Option(help="Folder for this run's and column's frames.")],
-) -> None:
-    """Draw every field of one run and camera column as real frame files, five bands each."""
-    from astromae.survey.render import render_strip
-
-    render_strip(catalog, run, camcol, settings, output)
-
-
-@app.command("sdss-partition")
-def sdss_partition(
-    partition: Annotated[int, typer.Option(help="Which partition, from 0.")],
-    partitions: Annotated[int, typer.Option(help="Equal ranges of right ascension that the sky is cut into.")],
-    settings: Annotated[
-        Any,
-        typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release, selection, cuts."),
-    ],
-    http: SdssQueries,
-    output: Annotated[Path, typer.Option(help="Table to write (Parquet).")],
-) -> None:
-    """Fetch one partition of the real survey's selection from SkyServer."""
-    from astromae.survey.sdss import fetch_partition
-
-    fetch_partition(partition, partitions, settings, http, output)
-
-
-@app.command("sdss-merge")
-def sdss_merge(
-    partition: Paths,
-    chunks: Annotated[int, typer.Option(help="Stamps jobs that the fields are dealt to.")],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet); its SQL is written beside it.")],
-) -> None:
-    """Merge all partitions of the real survey into the catalogue."""
-    from astromae.survey.sdss import merge_partitions
-
-    merge_partitions(partition, chunks, output)
-
-
-@app.command("user-catalog")
-def user_catalog(
-    table: Annotated[Path, typer.Option(help="List of galaxies (text, FITS, Parquet or VOTable) with ra and dec.")],
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release.")
-    ],
-    http: SdssQueries,
-    chunks: Annotated[int, typer.Option(help="Stamps jobs that the fields are dealt to.")],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
-) -> None:
-    """Make a catalogue of your own list of galaxies, asking SkyServer for what it lacks."""
-    from astromae.survey.user_list import write_user_catalog
-
-    write_user_catalog(table, settings, http, chunks, output)
-
-
-@app.command("downloads")
-def downloads(
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The survey, and what it is asked and fetched from.")
-    ],
-    catalog: Annotated[Path, typer.Option(help="Catalogue of the run, which need not exist yet.")],
-    counted: Annotated[Path, typer.Option(help="SkyServer's counts (JSON), written where they are not known yet.")],
-) -> None:
-    """Count the configured galaxies and fields on SkyServer, and say what a run downloads."""
-    from astromae.survey.downloads import say_downloads
-
-    print(say_downloads(settings, catalog, counted))
-
-
-@app.command("cut")
-def cut_stamps(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    chunk: Annotated[int, typer.Option(help="Chunk of the catalogue to cut (its column `chunk`).")],
-    archive: Annotated[str, typer.Option(help="Folder or address that holds dr{N}/.../frames.")],
-    release: Annotated[int, typer.Option(help="Data release, for the archive's layout.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `stamps`.")],
-    output: Annotated[Path, typer.Option(help="Shard to write (HDF5).")],
-    missing: Annotated[Path, typer.Option(help="Table of galaxies without a stamp (CSV), with reasons.")],
-    download: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The section `sdss.download`, for a remote archive.")
-    ] = "{}",
-    threads: Annotated[int, typer.Option(min=1, help="Fields that are read at once.")] = 1,
-) -> None:
-    """Cut one chunk's galaxies out of the archive's frames into a shard."""
-    from astromae.stamps.cut import cut_chunk
-    from astromae.stamps.fetch import Archive, Download
-
-    frames = Archive(archive, release, Download.of(download), output.parent)
-    cut_chunk(catalog, chunk, frames, settings, output, missing, threads)
-
-
-@app.command()
-def cube_catalog(
-    path: Annotated[Path, typer.Option(help="Published cube: .npz of Pasquet et al. or HDF5 of Hayat et al.")],
-    chunks: Annotated[int, typer.Option(help="Shards that the cube is streamed into.")],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
-) -> None:
-    """Make the catalogue of a published cube from its labels, without unpickling anything."""
-    from astromae.survey.cube import write_cube_catalog
-
-    write_cube_catalog(path, chunks, output)
-
-
-@app.command()
-def cube_shard(
-    path: Annotated[Path, typer.Option(help="Published cube.")],
-    catalog: Annotated[Path, typer.Option(help="Its catalogue (Parquet).")],
-    chunk: Annotated[int, typer.Option(help="Chunk of the catalogue: a range of the cube's rows.")],
-    output: Annotated[Path, typer.Option(help="Shard to write (HDF5).")],
-    missing: Annotated[Path, typer.Option(help="Table of galaxies without a stamp (CSV), with reasons.")],
-) -> None:
-    """Stream one chunk's stamps out of a published cube into a shard."""
-    from astromae.survey.cube import write_cube_shard
-
-    write_cube_shard(path, catalog, chunk, output, missing)
-
 
 @app.command()
 def realism(
@@ -200,13 +53,14 @@ def realism(
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
+    schema: Annotated[Path, typer.Option(help="JSON schema to write, for editors.")] = Path(
+        "workflow/schemas/config.schema.json"
+    ),
 ) -> None:
-    """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
-    from astromae.configuration import read_yaml
-    from astromae.configuration_reference import reference
-    from astromae.files import write_text
+    """Write the reference of the configuration, every key with its default, what it may hold, and its meaning."""
+    from astromae.settings.document import write_documents
 
-    write_text(output, reference(read_yaml(config)))
+    write_documents(config, output, schema)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -222,7 +76,7 @@ def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],
 ) -> None:
     """Say what would fail on this Slurm cluster, each with its remedy."""
-    from astromae.preflight import preflight
+    from astromae.cluster.preflight import preflight
 
     preflight(settings)
 
@@ -233,7 +87,7 @@ def probe_node(
     address: Annotated[list[str] | None, typer.Option(help="Folder or URL to reach; repeat for each.")] = None,
 ) -> None:
     """Write what a node sees of GPUs and addresses; part of `preflight`, which runs it in a job."""
-    from astromae.preflight import probe
+    from astromae.cluster.preflight import probe
 
     probe(address or [], output)
 
@@ -366,10 +220,10 @@ def models(
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """List every configured redshift model: its branches and parameters."""
-    from astromae.configuration import read_configuration
     from astromae.files import write_text
+    from astromae.settings.files import read_configuration
 
-    configuration = read_configuration(config) if settings is None else settings
+    configuration = read_configuration(config).model_dump(mode="json") if settings is None else settings
 
     from astromae.models.redshift import describe_models
 
@@ -455,9 +309,9 @@ def bench_train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
-    from astromae.configuration import read_configuration
+    from astromae.settings.files import read_configuration
 
-    configuration = read_configuration(config)
+    configuration = read_configuration(config).model_dump(mode="json")
 
     from astromae.training.bench import bench_training
 

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from astromae.constants import BANDS
+from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.errors import InputError
 from astromae.models.redshift import RedshiftModel
 from astromae.models.vit import choose_attention
-from astromae.stamps.shards import PIXEL_TYPE
 from astromae.training.boosting import fit_boosting
 from astromae.training.features import pretrained_encoder
 from astromae.training.redshift import Galaxies, predict

@@ -16,7 +16,16 @@ from astromae.registry import Registry
 STEPS: Registry[Callable[..., None]] = Registry(
     "step",
     {
-        "split": "astromae.stamps.splits:write_split",
+        "catalog": "astromae.survey.embedded_catalog:write_embedded_catalog",
+        "frames": "astromae.survey.render:render_strip",
+        "sdss-partition": "astromae.survey.sdss_catalog:fetch_partition",
+        "sdss-merge": "astromae.survey.sdss_catalog:merge_partitions",
+        "user-catalog": "astromae.survey.user_list:write_user_catalog",
+        "downloads": "astromae.survey.downloads:print_downloads",
+        "cube-catalog": "astromae.survey.cube_catalog:write_cube_catalog",
+        "cube-shard": "astromae.survey.cube_catalog:write_cube_shard",
+        "cut": "astromae.stamps.cut:cut",
+        "split": "astromae.stamps.deal:write_split",
         "sample": "astromae.figures.steps:take_sample",
         "table": "astromae.tables.steps:make_table",
         "figure": "astromae.figures.steps:draw_figure",

@@ -1,5 +1,4 @@
 # Shared by all rules: the checked configuration, the files of a run, and what each step is told.
-import itertools
 import json
 import math
 import os
@@ -16,32 +15,33 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
 sys.path.insert(0, str(PACKAGE_ROOT))
 
+from astromae.cluster.site_file import read_site
 from astromae.code_state import code_state, in_words
-from astromae.configuration import check_configuration
 from astromae.errors import InputError
+from astromae import figures, tables
 from astromae.documents.captions import GENERAL, Shown, caption_title, shown
 from astromae.documents.inputs import bundled_files, values_inputs
-from astromae import figures, tables
-from astromae.failures import last_words, say_last
+from astromae.failed_jobs import describe_failed_jobs, print_at_exit
 from astromae.lock import release_killed_lock
-from astromae.site import read_site
-from astromae.products import members
 from astromae.plugins import VARIABLE, listed_plugins, load_plugins
+from astromae.products import members
 from astromae.run import Run
+from astromae.settings.configuration import check_configuration
 from astromae.sources import command_sources, sources_of
+from astromae.survey import SURVEYS
 from astromae.survey.address import is_remote
-from astromae.survey.archive import strip_folder
 from astromae.tasks import TASKS
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
     load_plugins(listed_plugins(config))
-    check_configuration(config)
+    SETTINGS = check_configuration(config)
     site = read_site()
     if config["bundle"]:
         BUNDLE = Path(config["bundle"])
         MANIFEST = read_manifest(BUNDLE)
         config.update(adopt_configuration(BUNDLE, MANIFEST, workflow.config_settings.overwrite_config))
+        SETTINGS = check_configuration(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -59,38 +59,21 @@ outlive = "trap : TERM; tee() { trap '' TERM; command tee \"$@\"; }; "
 shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))
 
 
-def listed_galaxies():
-    """Return the user's own list of galaxies; None where the survey or a bundle decides."""
-    if config["survey"] != "sdss" or config["sdss"]["table"] is None or config["bundle"]:
-        return None
-    from astromae.survey.galaxy_list import read_list
-
-    try:
-        return read_list(config["sdss"]["table"])
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
 EXPERIMENTS = config["experiments"]
 SEEDS = config["seeds"]
 SURVEY = config["survey"]
 
-# Runs and camera columns of the embedded survey: chunk k of the catalogue is the k-th of them.
-STRIPS = list(itertools.product(config["embedded"]["runs"], config["embedded"]["camcols"]))
-# A user's own list; it is read at once, so that a wrong one stops the run here, and has no more chunks than fields.
-LISTED = listed_galaxies()
-CHUNKS = range(
-    len(STRIPS) if SURVEY == "embedded" else min(config[SURVEY]["chunks"], LISTED.fields if LISTED else sys.maxsize)
-)
-
-# What is drawn, without what is only shown beside it.
-EMBEDDED = {key: value for key, value in config["embedded"].items() if key != "real_stamps"}
-
-# Of the real survey: what decides the galaxies, and how politely they are asked for.
-SDSS_SELECTION = {key: config["sdss"][key] for key in ("server", "release", "selection", "cuts")}
-SDSS_HTTP = {key: config["sdss"][key] for key in ("queries_per_minute", "timeout_s", "tries", "backoff_s")}
-# Folder or address below which frames lie in the archive's own layout.
-ARCHIVE = "results/survey" if SURVEY == "embedded" else config["sdss"]["archive"]
+# Of a bundle nothing before the tables is made, whatever the survey was.
+survey, section, CHUNKS = None, None, []
+if not config["bundle"]:
+    try:
+        survey = SURVEYS[SURVEY]
+        section = SETTINGS.section(SURVEY)
+        # What a person brings is read at once, so that a wrong file stops the run here.
+        CHUNKS = range(survey.chunks(section))
+        STAMPS = survey.stamps(section, SETTINGS.stamps.size)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 CATALOG = "results/catalog/galaxies.parquet"
 SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
@@ -243,20 +226,9 @@ def launcher():
     return f"{steps} {torchrun} --nnodes {NODES} {meeting} --no-python "
 
 
-def frames_folder(run, camcol):
-    """Return the folder of one run's and camera column's simulated frames."""
-    return f"results/survey/{strip_folder(config['embedded']['release'], run, camcol)}"
-
-
-def cut_inputs(wildcards):
-    """Return the catalogue, and the frames that a chunk of the embedded survey is cut from; real ones are streamed."""
-    frames = {"frames": frames_folder(*STRIPS[int(wildcards.chunk)])} if SURVEY == "embedded" else {}
-    return by_content(catalog=CATALOG, **frames)
-
-
 def downloads(wildcards, threads):
     """Return how many frames a stamps job downloads at once, so that `--resources downloads=N` can bound jobs."""
-    return threads if is_remote(ARCHIVE) else 0
+    return threads if is_remote(survey.frames(section) or "") else 0
 
 
 # --- experiments, encoders, models ---

@@ -2,42 +2,19 @@
 # rates that were measured. Time limits and memory of jobs start from it, and `make plan` adds it up.
 import functools
 
-import numpy as np
+from astromae.contracts.catalog import fields_of_chunks
 
-from astromae.stamps.fields import fields_of_chunks
-from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
-from astromae.survey.counts import Counts, expected_counts, known_counts
-
-# SkyServer's counts of the configured selection, which `make plan` asks for.
-COUNTED = "results/catalog/counts.json"
-
-
-def reckoned_counts():
-    """Return the galaxies and fields to reckon with: those of the catalogue or SkyServer's counts once they are
-    known, those of a list, or what the configuration expects."""
-    if SURVEY == "embedded":
-        embedded = config["embedded"]
-        fields = math.ceil(embedded["galaxies"] / embedded["galaxies_per_field"])
-        return Counts(embedded["galaxies"], fields, "embedded.galaxies of the configuration")
-    if SURVEY == "cube":
-        return Counts(659_857, 0, "the published cube")
-    if LISTED:
-        return Counts(len(LISTED.galaxies), LISTED.fields, "your list")
-    try:
-        known = known_counts(SDSS_SELECTION, CATALOG, COUNTED)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    return known or expected_counts(config["sdss"]["expected"])
-
-
-RECKONED = reckoned_counts()
+try:
+    RECKONED = survey.expected(section)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 GALAXIES = RECKONED.galaxies
 
 # Of a stored feature: float16.
 FEATURE_BYTES = 2
 
 # MB of a galaxy's stamp in memory.
-STAMP_MB = math.prod(STAMP_SHAPE) * np.dtype(PIXEL_TYPE).itemsize / 2**20
+STAMP_MB = STAMPS.stamp_bytes / 2**20
 
 # Seconds of a core (x86-64, AVX-512) for one galaxy, field or stamp, from a default run's provenance.json and
 # logs. A training's stamps are those of its gradient steps; validation and prediction are contained in the rate.
@@ -78,10 +55,12 @@ def cutting_s(wildcards, threads):
     shared by twice as many threads as there are connections, the resource `downloads` of the profile. Of the
     published sample: 1000 fields x (2.4 / 4 + 5 x 16 / (10 x 4)) = 2600 s a chunk with four threads.
     """
+    if not survey.frames(section):
+        return math.ceil(CORE_S["cube"] * GALAXIES / len(CHUNKS))
     field_s = CORE_S["cut"] / threads
-    if is_remote(ARCHIVE):
-        download = config["sdss"]["download"]
-        field_s += 5 * 2 * download["connections"] / (download["requests_per_second"] * threads)
+    if is_remote(survey.frames(section)):
+        download = section.download
+        field_s += 5 * 2 * download.connections / (download.requests_per_second * threads)
     return math.ceil(fields_of_chunk(wildcards) * field_s)
 
 

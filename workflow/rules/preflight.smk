@@ -14,11 +14,8 @@ rule preflight:
                 "minutes": TRAINING_MINUTES,
                 "galaxies": GALAXIES,
                 "features_mb": features_to_keep_mb(),
-                "addresses": {
-                    "embedded": [],
-                    "cube": [config["cube"]["path"]],
-                    "sdss": [config["sdss"]["server"], ARCHIVE],
-                }[SURVEY],
+                "addresses": survey.addresses(section),
+                "stamp_bytes": STAMPS.stamp_bytes,
                 "latency_s": workflow.execution_settings.latency_wait,
                 "wait_s": 600,
                 "status_command": getattr(workflow.executor_settings, "status_command", None),

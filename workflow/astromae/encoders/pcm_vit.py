@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from astromae.encoders import Network
-from astromae.encoders.vit import TransformerSettings, load_transformer, transformer_problems
+from astromae.encoders.vit import TransformerSettings, freeze_transformer, load_transformer, transformer_problems
+from astromae.settings.base import HERE
 from astromae.typed import Typed
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _problems(settings: PCMViTSettings, side: int) -> Iterator[tuple[str, str]]:
     yield from transformer_problems(settings, side)
     pcm = settings.pcm
     if settings.width % pcm.groups:
-        yield "pcm.groups", f"a divisor of the width ({settings.width})"
+        yield "pcm.groups", f"a divisor of {HERE}width ({settings.width})"
     if pcm.pretrain_kernel > pcm.finetune_kernel:
         yield "pcm.pretrain_kernel", f"at most finetune_kernel ({pcm.finetune_kernel}), to which it is zero-padded"
 
@@ -48,7 +49,7 @@ def _build(settings: PCMViTSettings, bands: int, side: int, phase: str) -> "Tran
 
     pcm = settings.pcm
     kernel = pcm.pretrain_kernel if phase == "pretrain" else pcm.finetune_kernel
-    return Transformer(settings, bands, side, norm=phase == "pretrain", convolution=(kernel, pcm.groups))
+    return Transformer(settings, bands, side, norm=phase == "pretrain", pcm=(kernel, pcm.groups))
 
 
 ENCODER = Network(
@@ -58,4 +59,5 @@ ENCODER = Network(
     problems=_problems,
     masked=True,
     load_pretrained=load_transformer,
+    freeze=freeze_transformer,
 )

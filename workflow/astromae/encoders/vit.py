@@ -1,14 +1,17 @@
 """The vision transformer as an encoder (table III)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from astromae.encoders import Network
+from astromae.settings.base import HERE
 from astromae.typed import Typed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from astromae.encoders.transformer import Transformer
 
 
@@ -30,7 +33,7 @@ class ViTSettings(TransformerSettings):
 def transformer_problems(settings: TransformerSettings, side: int) -> Iterator[tuple[str, str]]:
     """Yield keys of a transformer's settings that do not fit, and what they may hold."""
     if settings.width % settings.heads:
-        yield "heads", f"a divisor of the width ({settings.width})"
+        yield "heads", f"a divisor of {HERE}width ({settings.width})"
     if side % settings.patch:
         yield "patch", f"a divisor of scaling.crop ({side})"
 
@@ -41,11 +44,18 @@ def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transfo
     return Transformer(settings, bands, side, norm=phase == "pretrain")
 
 
-def load_transformer(encoder: "Transformer", weights: dict) -> None:
+def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> None:
     """Load pretrained weights into a transformer."""
     from astromae.encoders.transformer import load_pretrained
 
     load_pretrained(encoder, weights)
+
+
+def freeze_transformer(encoder: "Transformer") -> "Callable[[Tensor], Tensor]":
+    """Return the features of a transformer whose weights no longer change."""
+    from astromae.encoders.frozen import FrozenEncoder
+
+    return FrozenEncoder(encoder).features
 
 
 ENCODER = Network(
@@ -55,4 +65,5 @@ ENCODER = Network(
     problems=transformer_problems,
     masked=True,
     load_pretrained=load_transformer,
+    freeze=freeze_transformer,
 )

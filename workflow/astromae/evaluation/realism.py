@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from astromae.constants import BANDS, STAMP_SIZE
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.appearance import STATISTICS, measure
 from astromae.figures.samples import read_sample, write_sample
 from astromae.files import atomic_path, write_text
-from astromae.stamps.shards import STAMP_SHAPE, StampSet
 from astromae.tables.formatting import fixed
 
 #: Measurements of the real stamps.
@@ -28,6 +29,9 @@ FAINTEST = 18.2
 
 #: Quantiles that a table gives of each measurement.
 QUANTILES = {"low": 0.16, "median": 0.5, "high": 0.84}
+
+#: Shape of a real stamp: bands, rows, columns.
+_SHAPE = (len(BANDS), STAMP_SIZE, STAMP_SIZE)
 
 _NAMES = {
     "mag_r": "r magnitude",
@@ -55,9 +59,9 @@ def read_real_stamps(folder: Path) -> np.ndarray:
             image = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable .npy file ({error})") from error
-        if image.shape == STAMP_SHAPE[1:] + STAMP_SHAPE[:1]:
+        if image.shape == _SHAPE[1:] + _SHAPE[:1]:
             image = np.moveaxis(image, -1, 0)
-        if image.shape != STAMP_SHAPE:
+        if image.shape != _SHAPE:
             raise InputError(f"{path}: its shape is {image.shape}; use (64, 64, 5) or (5, 64, 64)")
         images.append(image)
     return np.stack(images)

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.files import atomic_path
-from astromae.stamps.shards import StampSet
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.catalog import read_catalog
+from astromae.contracts.catalog import read_catalog
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
 from astromae.figures.samples import write_sample
 from astromae.files import atomic_path
-from astromae.stamps.shards import StampSet
 from astromae.tasks.redshift import normalised_error
 
 #: Galaxies that are shown, one of each of as many equal parts of the catalogue by redshift.

@@ -1,6 +1,6 @@
 """Objectives: what an encoder learns by, without labels, by the name that the configuration gives."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +47,6 @@ class Objective:
     problems: Callable[[Any, Network, Any, int], Iterator[tuple[str, str]]]
     sections: tuple[str, ...] = ()
     reconstructs: bool = False
-
-    def parse(self, pretraining: Mapping[str, Any], configuration: Mapping[str, Any]) -> Typed:
-        """Return its settings.
-
-        Parameters
-        ----------
-        pretraining
-            Its own keys of an experiment's `pretraining`.
-        configuration
-            Where its `sections` are.
-        """
-        return self.settings.model_validate({**pretraining, **{name: configuration[name] for name in self.sections}})
 
 
 #: Objectives by name.

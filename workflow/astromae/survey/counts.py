@@ -2,37 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from astromae.catalog import read_provenance
+from astromae.contracts.catalog import read_provenance
 from astromae.errors import InputError
 from astromae.files import write_json
+from astromae.survey.entry import Counts
 from astromae.survey.galaxy_list import read_list
 from astromae.survey.http import FetchError
-from astromae.survey.sdss import connect
+from astromae.survey.sdss_catalog import connect
 from astromae.survey.selections import TOTALS, cuts_of, totals_sql
 
 #: How long a plan waits for SkyServer's counts, seconds; a run itself is more patient.
 PATIENCE_S = 120.0
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The size of a sample.
-
-    Attributes
-    ----------
-    galaxies, fields
-        Galaxies, and fields that they lie on, five frames each.
-    source
-        Where the numbers come from, in words.
-    """
-
-    galaxies: int
-    fields: int
-    source: str
 
 
 def known_counts(settings: Mapping[str, Any], catalog: Path, counted: Path) -> Counts | None:

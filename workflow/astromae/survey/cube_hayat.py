@@ -7,9 +7,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from astromae.constants import BANDS
+from astromae.constants import BANDS, STAMP_SIZE
 from astromae.errors import InputError
-from astromae.stamps.shards import STAMP_SIZE
 from astromae.survey.objid import decode_objid, exact_identifiers
 from astromae.survey.sentinels import Sentinels, numbers
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.constants import BANDS
+from astromae.constants import BANDS, STAMP_SIZE
 from astromae.errors import InputError
-from astromae.stamps.shards import STAMP_SIZE
 from astromae.survey.npz import NpzArray
 from astromae.survey.objid import SPECOBJID_EMPTY_BITS, decode_objid, exact_identifiers
 from astromae.survey.sentinels import Sentinels, numbers

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from astromae.constants import BANDS
-from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
 from astromae.survey.address import is_remote
 from astromae.survey.counts import Counts, find_counts, listed_counts
 
@@ -68,7 +67,7 @@ def _lines(counts: Counts, settings: Mapping[str, Any]) -> list[str]:
     frames = counts.fields * len(BANDS)
     fraction = bytes_fraction(counts.galaxies / counts.fields) if counts.fields else 0.0
     read_gb = frames * FRAME_MB * fraction / 1e3
-    kept_gb = counts.galaxies * STAMP_SHAPE[0] * STAMP_SHAPE[1] * STAMP_SHAPE[2] * PIXEL_TYPE.itemsize / 1e9
+    kept_gb = counts.galaxies * settings["stamp_bytes"] / 1e9
     remote, rate = is_remote(settings["archive"]), settings["download"]["requests_per_second"]
     rows = [
         ("galaxies", f"{counts.galaxies:,}", f"on {counts.fields:,} fields, by {counts.source}"),

@@ -14,7 +14,7 @@ from astromae.files import write_text
 from astromae.progress import log, track
 from astromae.survey.catalog import write_catalog, write_left_out
 from astromae.survey.galaxy_list import read_list
-from astromae.survey.sdss import connect, dereddened, require
+from astromae.survey.sdss_catalog import connect, dereddened, require
 from astromae.survey.selections import PHOTOMETRY
 from astromae.survey.sentinels import Sentinels
 from astromae.survey.skyserver import LONGEST_ADDRESS, SkyServer

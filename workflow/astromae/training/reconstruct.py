@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from astromae.contracts.shards import StampSet
 from astromae.files import atomic_path
 from astromae.models.vit import patchify, unpatchify
-from astromae.stamps.shards import StampSet
 from astromae.training.pretrain import build_autoencoder, masks
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator

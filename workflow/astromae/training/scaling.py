@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
-from astromae.stamps.shards import StampSet
 from astromae.training.compiled import scale
 from astromae.training.subsets import MAGNITUDES
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.progress import log, track
-from astromae.stamps.shards import StampSet
 from astromae.training.memory import free_memory
 from astromae.training.parallel import processes
 

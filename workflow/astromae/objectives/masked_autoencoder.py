@@ -1,13 +1,12 @@
 """The masked autoencoder: an encoder that sees a quarter of the patches, a decoder that fills in the rest."""
 
-from typing import Any
-
 import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from astromae.constants import BANDS
-from astromae.models.vit import Encoder, initialise, patchify, sincos_positions
+from astromae.encoders.transformer import Transformer, initialise, patchify, sincos_positions, unpatchify
+from astromae.objectives.learner import Learner
+from astromae.objectives.mae import MAESettings
 from astromae.sizes import visible_patches
 
 
@@ -33,35 +32,38 @@ def random_masks(n: int, length: int, mask_ratio: float, generator: torch.Genera
     return order[:, :visible], order[:, visible:]
 
 
-class MaskedAutoencoder(nn.Module):
+class MaskedAutoencoder(Learner):
     """Encoder and decoder of He et al. 2022 in the sizes of table III.
 
     Parameters
     ----------
     encoder
         Encoder of the visible patches.
-    decoder
-        Mapping with `width`, `depth` and `heads` of the decoder, which has plain blocks.
-    normalise_targets
-        Whether each target patch is brought to zero mean and unit variance first.
+    settings
+        How many patches are hidden, whether each target patch is brought to zero mean and unit variance first, and the
+        sizes of the decoder, which has plain blocks.
+    bands
+        Number of bands.
     """
 
-    def __init__(self, encoder: Encoder, decoder: dict[str, Any], normalise_targets: bool):
-        super().__init__()
-        self.encoder = encoder
-        self.normalise_targets = normalise_targets
-        width, length = decoder["width"], len(encoder.positions)
+    def __init__(self, encoder: Transformer, settings: MAESettings, bands: int):
+        super().__init__(encoder)
+        self.mask_ratio, self.normalise_targets = settings.mask_ratio, settings.normalise_targets
+        decoder = settings.decoder
+        width, length = decoder.width, len(encoder.positions)
         self.decoder_embed = nn.Linear(encoder.width, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("decoder_positions", sincos_positions(width, round(length**0.5)), persistent=False)
-        self.decoder_blocks = nn.ModuleList(
-            Block(width, decoder["heads"], qkv_bias=True) for _ in range(decoder["depth"])
-        )
+        self.decoder_blocks = nn.ModuleList(Block(width, decoder.heads, qkv_bias=True) for _ in range(decoder.depth))
         self.decoder_norm = nn.LayerNorm(width, eps=1e-6)
-        self.decoder_head = nn.Linear(width, encoder.patch**2 * len(BANDS))
+        self.decoder_head = nn.Linear(width, encoder.patch**2 * bands)
         for part in (self.decoder_embed, self.decoder_blocks, self.decoder_norm, self.decoder_head):
             part.apply(initialise)
         nn.init.normal_(self.mask_token, std=0.02)
+
+    def draw(self, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw visible and masked patches of `n` stamps."""
+        return random_masks(n, len(self.encoder.positions), self.mask_ratio, random)
 
     def predict(self, patches: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
         """Predict the masked patches from the visible ones.
@@ -101,3 +103,15 @@ class MaskedAutoencoder(nn.Module):
         """Return the mean squared error of the masked patches of images (n, bands, side, side)."""
         patches = patchify(images, self.encoder.patch)
         return (self.predict(patches, visible, masked) - self.targets(patches, masked)).square().mean()
+
+    def reconstruct(self, images: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Hide patches of images and fill them in; visible ones stay as they are."""
+        patches = patchify(images, self.encoder.patch)
+        visible, masked = self.draw(len(images), random)
+        predicted = self.predict(patches, visible, masked)
+        index = masked[:, :, None].expand(-1, -1, patches.shape[-1])
+        if self.normalise_targets:
+            variance, mean = torch.var_mean(patches.gather(1, index), dim=-1, keepdim=True)
+            predicted = predicted * (variance + 1e-6).sqrt() + mean
+        hidden = torch.zeros(patches.shape[:2], dtype=torch.bool).scatter(1, masked, True)
+        return unpatchify(patches.scatter(1, index, predicted), self.encoder.patch), hidden

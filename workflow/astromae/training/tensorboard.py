@@ -1,4 +1,4 @@
-"""Curves of a training for TensorBoard: loss, learning rate, speed and time while it runs."""
+"""Scalars of a training for TensorBoard: loss, learning rate, speed and time while it runs."""
 
 import time
 from pathlib import Path
@@ -8,10 +8,10 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 
-class Curves:
+class TensorBoard:
     """Writes event files. They hold times, so they lie outside the workflow's outputs.
 
-    The step of every curve is the number of batches seen. A training that continues adds a file that takes
+    The step of every scalar is the number of batches seen. A training that continues adds a file that takes
     back what was written after the state from which it continues. Points are written at once, since those
     before that state would be missing if they waited in a process that is killed.
 
@@ -40,7 +40,7 @@ class Curves:
         self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Add a point to each named curve."""
+        """Add a value to each named scalar."""
         if self.writer is not None:
             points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
             self._write(Event(step=step, summary=Summary(value=points)))

@@ -1,23 +1,21 @@
-"""Collecting: stamps come in any order, and leave as a shard and a list of the missing that make up the chunk."""
+"""Writing one chunk: stamps come in any order, and become a shard and a list of the galaxies that got none."""
 
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from astromae.constants import BANDS
+from astromae.contracts.missing import write_missing
+from astromae.contracts.shards import BLOCK, write_shard
+from astromae.contracts.stamp_format import PIXEL_TYPE, StampFormat
 from astromae.progress import log
-from astromae.stamps.missing import write_missing
-from astromae.stamps.shards import BLOCK, PIXEL_TYPE, STAMP_SHAPE, write_shard
-
-_STAMP_BYTES = PIXEL_TYPE.itemsize * int(np.prod(STAMP_SHAPE))
 
 
-class Collector:
+class ChunkWriter:
     """The galaxies of one chunk, until each has a stamp or a reason for having none.
 
     Stamps wait in a file that has no name and is gone with the process, so memory does not grow with the
@@ -27,18 +25,20 @@ class Collector:
     ----------
     objid : array of int64, shape (N,)
         The chunk's galaxies, in the catalogue's order.
+    stamps
+        Bands, pixel scale and size of their stamps.
     folder
         Where the waiting stamps are kept; made if it does not exist.
     """
 
-    def __init__(self, objid: np.ndarray, folder: Path):
-        self.objid = objid
+    def __init__(self, objid: np.ndarray, stamps: StampFormat, folder: Path):
+        self.objid, self.format = objid, stamps
         self._reasons = np.full(len(objid), None, dtype=object)
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._spool = tempfile.TemporaryFile(dir=folder)
 
-    def __enter__(self) -> "Collector":
-        """Return the collector."""
+    def __enter__(self) -> "ChunkWriter":
+        """Return the writer."""
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -52,8 +52,8 @@ class Collector:
         ----------
         rows : array of int, shape (n,)
             Which galaxies of the chunk, as rows of `objid`.
-        stamps : array, shape (n, 5, 64, 64)
-            Nanomaggies a pixel, bands u, g, r, i, z; ignored where there is a reason.
+        stamps : array, shape (n, bands, size, size)
+            Nanomaggies a pixel; ignored where there is a reason.
         reasons
             Why a galaxy has no stamp, empty if it has one; None if all have one. A stamp with a pixel that is no
             finite float16 gets such a reason here.
@@ -65,14 +65,14 @@ class Collector:
             reason = reasons[place] if reasons is not None else ""
             if not reason and not finite[place].all():
                 # Beyond float16 lie pixels that are marked as bad, and stars brighter than magnitude 10.5.
-                band = BANDS[int(np.argmin(finite[place]))]
+                band = self.format.bands[int(np.argmin(finite[place]))]
                 reason = f"pixels that are not finite or above 65504 nanomaggies in band {band}"
             self._reasons[row] = reason
             if not reason:
-                self._spool.seek(int(row) * _STAMP_BYTES)
+                self._spool.seek(int(row) * self.format.stamp_bytes)
                 self._spool.write(pixels[place].tobytes())
 
-    def write(self, output: Path, missing: Path, attributes: Mapping[str, object]) -> None:
+    def write(self, output: Path, missing: Path, survey: str, kernel: str) -> None:
         """Write the shard and the list of galaxies without a stamp.
 
         Parameters
@@ -81,8 +81,8 @@ class Collector:
             Shard to write.
         missing
             List to write.
-        attributes
-            Attributes of the shard.
+        survey, kernel
+            Where the pixels come from, and how they were resampled; see `write_shard`.
 
         Raises
         ------
@@ -96,14 +96,15 @@ class Collector:
             )
         self._spool.flush()
         have, lost = np.flatnonzero(self._reasons == ""), np.flatnonzero(self._reasons != "")
-        write_shard(output, self.objid[have], self._blocks(have), attributes)
+        write_shard(output, self.objid[have], self._blocks(have), self.format, survey, kernel)
         write_missing(missing, self.objid[lost], self._reasons[lost])
         log(f"{output}: {len(self.objid)} galaxies, {len(have)} stamps, {len(lost)} missing")
         for reason, count in Counter(self._reasons[lost]).most_common(5):
             log(f"{output}: {count} missing: {reason}")
 
     def _blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        length = self.format.stamp_bytes
         for start in range(0, len(rows), BLOCK):
             part = rows[start : start + BLOCK]
-            data = b"".join(os.pread(self._spool.fileno(), _STAMP_BYTES, int(row) * _STAMP_BYTES) for row in part)
-            yield np.frombuffer(data, dtype=PIXEL_TYPE).reshape(-1, *STAMP_SHAPE)
+            data = b"".join(os.pread(self._spool.fileno(), length, int(row) * length) for row in part)
+            yield np.frombuffer(data, dtype=PIXEL_TYPE).reshape(-1, *self.format.shape)

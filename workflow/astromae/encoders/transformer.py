@@ -1,14 +1,13 @@
 """Vision-transformer encoders: plain blocks, and blocks with a parallel convolution module."""
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from astromae.constants import BANDS
+from astromae.encoders.vit import TransformerSettings
 
 
 def sincos_positions(width: int, grid: int) -> Tensor:
@@ -117,18 +116,6 @@ class PCMBlock(Block):
         return x + self.mlp(self.norm2(x))
 
 
-def choose_attention(module: nn.Module, device: torch.device) -> None:
-    """Choose between fused and written-out attention, by measurement.
-
-    On a CPU the backward pass of fused attention takes 40 % of a training step with 17 tokens; two
-    small matrix products are 1.3 times faster for the whole step. Forward only, as in a frozen encoder,
-    fused wins.
-    """
-    for child in module.modules():
-        if hasattr(child, "fused_attn"):
-            child.fused_attn = device.type != "cpu" or not child.training
-
-
 def initialise(module: nn.Module) -> None:
     """Initialise one layer as He et al. 2022 do: Xavier-uniform linear maps, zero biases, unit norms."""
     if isinstance(module, nn.Linear):
@@ -140,40 +127,42 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class Encoder(nn.Module):
+class Transformer(nn.Module):
     """A vision transformer over the patches of a stamp (table III).
 
     Parameters
     ----------
+    settings
+        Patch size, embedding width, number of blocks and of attention heads.
+    bands
+        Number of bands.
     side
         Pixels on a side of its images.
-    patch, width, depth, heads
-        Patch size, embedding width, number of blocks and of attention heads.
-    pcm
-        None for plain blocks, else a mapping with `kernel` and `groups` of the parallel convolution.
     norm
         Whether a layer norm ends it. A masked autoencoder's has one, before the decoder. For fine-tuning He et al.
         leave it out and normalise the mean of the tokens instead (timm's ``global_pool="avg"`` with its `fc_norm`);
         so does AstroMAE's released network.
+    pcm
+        Kernel and groups of the parallel convolution of each block; None for plain blocks.
     """
 
     def __init__(
         self,
+        settings: TransformerSettings,
+        bands: int,
         side: int,
-        patch: int,
-        width: int,
-        depth: int,
-        heads: int,
-        pcm: dict[str, int] | None,
         norm: bool = True,
+        pcm: tuple[int, int] | None = None,
     ):
         super().__init__()
-        self.patch, self.width = patch, width
-        self.embed = nn.Linear(patch * patch * len(BANDS), width)
+        width, heads = settings.width, settings.heads
+        self.patch, self.width = settings.patch, width
+        self.embed = nn.Linear(self.patch**2 * bands, width)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.register_buffer("positions", sincos_positions(width, side // patch), persistent=False)
+        self.register_buffer("positions", sincos_positions(width, side // self.patch), persistent=False)
         self.blocks = nn.ModuleList(
-            Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, **pcm) for _ in range(depth)
+            Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, *pcm)
+            for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width, eps=1e-6) if norm else nn.Identity()
         self.apply(initialise)
@@ -215,27 +204,7 @@ class Encoder(nn.Module):
         return tokens.to(torch.promote_types(tokens.dtype, torch.float32)).mean(dim=1)
 
 
-def build_encoder(backbone: dict[str, Any], side: int, phase: str) -> Encoder:
-    """Build the encoder of a configured backbone.
-
-    Parameters
-    ----------
-    backbone
-        An entry of the configuration's `backbones`.
-    side
-        Pixels on a side of its images.
-    phase
-        ``pretrain`` or ``finetune``: which kernel the parallel convolution has, and whether there is a final norm.
-    """
-    pcm = backbone["pcm"] and {
-        "kernel": backbone["pcm"][f"{phase}_kernel"],
-        "groups": backbone["pcm"]["groups"],
-    }
-    sizes = (backbone[key] for key in ("patch", "width", "depth", "heads"))
-    return Encoder(side, *sizes, pcm, norm=phase == "pretrain")
-
-
-def load_pretrained(encoder: Encoder, weights: dict[str, Tensor]) -> None:
+def load_pretrained(encoder: Transformer, weights: dict[str, Tensor]) -> None:
     """Load pretrained weights, zero-padding smaller convolution kernels to the encoder's.
 
     Wang et al. 2022 pad the 1x1 kernels of pretraining to 3x3 before fine-tuning; the padded encoder

@@ -1,11 +1,10 @@
-"""The Inception branch (Henghes et al. 2022; figure 3 and table notes of the AstroMAE paper)."""
+"""The Inception network (Henghes et al. 2022; figure 3 and table notes of the AstroMAE paper)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from astromae.constants import BANDS
-from astromae.models.pooling import max_pool3
+from astromae.encoders.pooling import max_pool3
 
 
 def _unit(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
@@ -48,18 +47,27 @@ class InceptionBlock(nn.Module):
 
 
 class Inception(nn.Module):
-    """The Inception module: 32x32 stamps to 192 features.
+    """The Inception network: stamps of 32 px to 192 features.
 
     The published order is a 1x1 convolution and then an average-pool. Both are linear and act on
     different axes, so they commute; pooling first does a quarter of the work.
+
+    Parameters
+    ----------
+    bands
+        Number of bands.
+    side
+        Pixels on a side of its images, a multiple of 8.
+
+    Attributes
+    ----------
+    width
+        Number of features.
     """
 
-    #: Length of the output when the input is 32 pixels on a side.
-    features = 192
-
-    def __init__(self):
+    def __init__(self, bands: int, side: int):
         super().__init__()
-        self.stem = nn.Conv2d(len(BANDS), 32, 1)
+        self.stem = nn.Conv2d(bands, 32, 1)
         self.blocks = nn.ModuleList(
             [
                 InceptionBlock(32, 16),
@@ -69,13 +77,18 @@ class Inception(nn.Module):
                 InceptionBlock(32, 4, five=False),
             ]
         )
+        self.width = 12 * (side // 8) ** 2
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (n, 5, 32, 32) to features (n, 192)."""
+        """Map images (n, bands, side, side) to features (n, width)."""
         x = images.contiguous(memory_format=torch.channels_last)
-        x = self.stem(F.avg_pool2d(x, 2))  # (n, 32, 16, 16)
+        x = self.stem(F.avg_pool2d(x, 2))  # (n, 32, side / 2, side / 2)
         x = self.blocks[1](self.blocks[0](x))
-        x = F.avg_pool2d(x, 2)  # (n, 64, 8, 8)
+        x = F.avg_pool2d(x, 2)  # (n, 64, side / 4, side / 4)
         x = self.blocks[3](self.blocks[2](x))
-        x = F.avg_pool2d(x, 2)  # (n, 32, 4, 4)
-        return self.blocks[4](x).flatten(1)  # (n, 12 * 4 * 4)
+        x = F.avg_pool2d(x, 2)  # (n, 32, side / 8, side / 8)
+        return self.blocks[4](x).flatten(1)  # (n, 12 * (side / 8)**2)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Map images (n, bands, side, side) to features (n, width), as encoders do."""
+        return self(images)

@@ -17,16 +17,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from astromae.cluster.site_file import Site, read_site
 from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.progress import log
-from astromae.site import Site, read_site
 
 #: Time that an answer over the network may take, seconds.
 NETWORK_S = 20
-
-#: Bytes of a galaxy's stamp: five bands of 64 x 64 float16.
-STAMP_BYTES = 5 * 64 * 64 * 2
 
 #: Disk that is wanted over what stamps and features take: weights, logs, predictions, files half made.
 DISK_MARGIN = 1.5
@@ -41,10 +38,11 @@ def preflight(settings: Mapping[str, Any]) -> None:
     Parameters
     ----------
     settings
-        `gpus` of a training; `minutes`, the longest time limit among rules with a GPU; `galaxies` that are
-        expected; `features_mb`, the disk that frozen encoders' features are expected to take; `addresses` that jobs
-        fetch from, folders or URLs; `latency_s`, the time until a file of a node must be seen; `wait_s`, the time that
-        a small job may stay in the queue; `status_command`, by which Snakemake asks for the state of jobs.
+        `gpus` of a training; `minutes`, the longest time limit among rules with a GPU; `galaxies` that are expected,
+        and the `stamp_bytes` of each; `features_mb`, the disk that frozen encoders' features are expected to take;
+        `addresses` that jobs fetch from, folders or URLs; `latency_s`, the time until a file of a node must be seen;
+        `wait_s`, the time that a small job may stay in the queue; `status_command`, by which Snakemake asks for the
+        state of jobs.
 
     Raises
     ------
@@ -52,7 +50,10 @@ def preflight(settings: Mapping[str, Any]) -> None:
         If anything would fail; the message counts the findings, which are printed one by one.
     """
     site = read_site()
-    findings = [*_disk(settings["galaxies"], settings["features_mb"]), *_addresses(settings["addresses"], "here")]
+    findings = [
+        *_disk(settings["galaxies"] * settings["stamp_bytes"], settings),
+        *_addresses(settings["addresses"], "here"),
+    ]
     if missing := [name for name in ("sbatch", "squeue", "sinfo", "scontrol") if shutil.which(name) is None]:
         findings.append(f"no {', '.join(missing)} here. Run on a login node of the cluster.")
     else:
@@ -79,9 +80,10 @@ def probe(addresses: list[str], output: Path) -> None:
     write_json(output, {"gpus": gpus, "cuda": built, "unreached": list(_addresses(addresses, "a node"))})
 
 
-def _disk(galaxies: int, features_mb: float) -> Iterator[str]:
-    free = shutil.disk_usage("results").free
-    stamps, features = galaxies * STAMP_BYTES, features_mb * 2**20
+def _disk(stamps: int, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the disk, which is to hold so many bytes of stamps."""
+    free, galaxies = shutil.disk_usage("results").free, settings["galaxies"]
+    features = settings["features_mb"] * 2**20
     need = DISK_MARGIN * (stamps + features)
     log(
         f"disk: {free / 1e9:.0f} GB free under results, {need / 1e9:.1f} GB wanted for {galaxies:,} galaxies: "

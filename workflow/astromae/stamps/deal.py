@@ -1,6 +1,5 @@
 """Splits: the galaxies with a stamp, dealt into subsets that share none."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,18 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
 
-from astromae.catalog import read_catalog
+from astromae.contracts import splits
+from astromae.contracts.catalog import read_catalog
+from astromae.contracts.missing import read_missing
+from astromae.contracts.shards import StampSet
+from astromae.contracts.splits import SUBSETS
 from astromae.errors import InputError
-from astromae.files import atomic_path
 from astromae.progress import log
-from astromae.stamps.missing import read_missing
-from astromae.stamps.shards import StampSet
-
-#: Subsets in the order in which galaxies are dealt.
-SUBSETS = ("pretrain", "pretrain_val", "train", "val", "test")
 
 #: By how much fractions may exceed 1 together: the rounding of decimals such as 0.45 + 0.05 + ...
 _ROUNDING = Fraction(1, 10**9)
@@ -76,12 +72,8 @@ def write_split(
         "stamps": len(objid),
         "missing": len(known) - len(objid),
     }
-    table = pa.table(
-        {"objid": pa.array(objid[dealt], pa.int64()), "subset": pa.array(subset[dealt].tolist(), pa.string())},
-        metadata={"astromae": json.dumps(metadata, sort_keys=True)},
-    )
-    with atomic_path(output) as temporary:
-        pq.write_table(table, temporary)
+    split = pd.DataFrame({"objid": objid[dealt], "subset": subset[dealt]})
+    splits.write_split(output, split, metadata)
     log(f"{output}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from astromae.models.vit import Encoder, ParallelConvolution, PCMBlock, patchify
+from astromae.encoders.transformer import ParallelConvolution, PCMBlock, Transformer, patchify
 
 
 class _PackedLinear:
@@ -102,7 +102,7 @@ class FrozenEncoder:
         The encoder, in eval mode; loading other weights into it is noticed.
     """
 
-    def __init__(self, encoder: Encoder):
+    def __init__(self, encoder: Transformer):
         self.encoder = encoder
         self.packed: tuple[_PackedLinear, list[_PackedBlock]] | None = None
         encoder.register_load_state_dict_post_hook(self._forget)

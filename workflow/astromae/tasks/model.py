@@ -1,15 +1,14 @@
-"""Redshift models: branches chosen in the configuration, assembled by one class (figures 6 and 7)."""
+"""Models: branches chosen in the configuration, joined by one head for the outputs of any task (figures 6 and 7)."""
 
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from astromae.constants import BANDS
-from astromae.models.frozen import FrozenEncoder
-from astromae.models.inception import Inception
-from astromae.models.vit import build_encoder
+from astromae.encoders import ENCODERS, build_encoder, freeze
+from astromae.encoders.inception import InceptionSettings
+from astromae.tasks.branches import Branches
+from astromae.typed import Typed
 
 #: Widths of the fully connected layers that the paper states.
 BRANCH_WIDTH, MAGNITUDE_WIDTH, HEAD_WIDTH = 1096, 1024, 1024
@@ -23,21 +22,25 @@ def _mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class RedshiftModel(nn.Module):
-    """A redshift model: image branches and a magnitude branch, joined by one head.
+class Model(nn.Module):
+    """A model of any task: image branches and a magnitude branch, joined by one head.
 
-    A branch alone ends in ReLU Linear(192,1096) ReLU Linear(1096,1096) ReLU Linear(1096,1). Of several
+    A branch alone ends in ReLU Linear(192,1096) ReLU Linear(1096,1096) ReLU Linear(1096,outputs). Of several
     branches, each image branch ends in Linear(192,1096) ReLU Linear(1096,1096), and the joined vector goes
-    through Linear(n,1024) ReLU Linear(1024,1).
+    through Linear(n,1024) ReLU Linear(1024,outputs).
 
     Parameters
     ----------
     branches
-        Mapping with `encoder` (name of a backbone or None), `frozen`, `inception` and `magnitude`.
+        Which branches there are.
     backbone
-        The backbone that `encoder` names, or None.
+        The backbone that `branches.encoder` names, or None.
+    bands
+        Number of bands.
     side
-        Pixels on a side of the stamps (32).
+        Pixels on a side of the stamps.
+    outputs
+        Numbers that the last layer gives for each galaxy.
 
     Raises
     ------
@@ -45,25 +48,25 @@ class RedshiftModel(nn.Module):
         If no branch is chosen.
     """
 
-    def __init__(self, branches: dict[str, Any], backbone: dict[str, Any] | None, side: int):
+    def __init__(self, branches: Branches, backbone: Typed | None, bands: int, side: int, outputs: int):
         super().__init__()
-        self.frozen = bool(branches["frozen"])
+        self.frozen = branches.frozen
         self.encoder = self.adapter = self.inception = self.magnitude = None
         image_widths = {}
-        if branches["encoder"] is not None:
-            self.encoder = build_encoder(backbone, side, "finetune").requires_grad_(not self.frozen)
-            self.frozen_encoder = FrozenEncoder(self.encoder) if self.frozen else None
+        if branches.encoder is not None:
+            self.encoder = build_encoder(backbone, bands, side, "finetune").requires_grad_(not self.frozen)
+            self.encode = freeze(backbone, self.encoder) if self.frozen else self.encoder.features
             width = self.encoder.width
             # With the epsilon of He et al.'s and timm's norm after global pooling.
             self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
             image_widths["encoder"] = width
-        if branches["inception"]:
-            self.inception = Inception()
-            image_widths["inception"] = Inception.features
-        if branches["magnitude"]:
-            self.magnitude = _mlp(len(BANDS), *[MAGNITUDE_WIDTH] * 5)
+        if branches.inception:
+            self.inception = ENCODERS["inception"].build(InceptionSettings(), bands, side, "finetune")
+            image_widths["inception"] = self.inception.width
+        if branches.magnitude:
+            self.magnitude = _mlp(bands, *[MAGNITUDE_WIDTH] * 5)
         if not image_widths and self.magnitude is None:
-            raise ValueError("a redshift model needs at least one branch: encoder, inception or magnitude")
+            raise ValueError("a model needs at least one branch: encoder, inception or magnitude")
 
         alone = len(image_widths) == 1 and self.magnitude is None
         self.image_heads = nn.ModuleDict(
@@ -74,37 +77,31 @@ class RedshiftModel(nn.Module):
         )
         joined = BRANCH_WIDTH * len(image_widths) + (MAGNITUDE_WIDTH if self.magnitude is not None else 0)
         self.join = nn.Sequential(nn.ReLU()) if alone else nn.Sequential(nn.Linear(joined, HEAD_WIDTH), nn.ReLU())
-        self.output = nn.Linear(BRANCH_WIDTH if alone else HEAD_WIDTH, 1)
+        self.output = nn.Linear(BRANCH_WIDTH if alone else HEAD_WIDTH, outputs)
 
-    def train(self, mode: bool = True) -> "RedshiftModel":
+    def train(self, mode: bool = True) -> "Model":
         """Set training mode; a frozen encoder stays in eval mode, or its BatchNorm would go on learning."""
         super().train(mode)
         if self.encoder is not None and self.frozen:
             self.encoder.eval()
         return self
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return the encoder's features (n, width); where it is frozen, without gradients and as float16."""
-        if self.frozen:
-            return self.frozen_encoder.features(images)
-        return self.encoder.features(images)
-
     def forward(self, images: Tensor | None, magnitudes: Tensor | None, features: Tensor | None = None) -> Tensor:
-        """Predict redshifts.
+        """Return the outputs of the task.
 
         Parameters
         ----------
         images
-            Scaled stamps (n, 5, side, side); None where no branch reads them.
+            Scaled stamps (n, bands, side, side); None where no branch reads them.
         magnitudes
-            Scaled magnitudes (n, 5); None where no branch reads them.
+            Scaled magnitudes (n, bands); None where no branch reads them.
         features
             The encoder's features (n, width), where they have been computed before.
 
         Returns
         -------
         Tensor
-            Redshifts, shape (n,), float32.
+            Shape (n, outputs), float32.
         """
         parts = []
         if self.encoder is not None:
@@ -115,35 +112,12 @@ class RedshiftModel(nn.Module):
         if self.magnitude is not None:
             parts.append(self.magnitude(magnitudes))
         joined = self.join(torch.cat(parts, dim=1))
-        # Eight bits of mantissa would round redshifts to steps near 0.0005, so the last layer has 24.
+        # Eight bits of mantissa would round a redshift to steps near 0.0005, so the last layer has 24.
         with torch.autocast(joined.device.type, enabled=False):
-            return self.output(joined.to(self.output.weight.dtype)).squeeze(1)
+            return self.output(joined.to(self.output.weight.dtype))
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
     """Return the number of all parameters and of the trainable ones."""
     parameters = list(module.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
-
-
-def describe_models(configuration: dict[str, Any]) -> list[dict[str, Any]]:
-    """List every configured model with its branches and parameters.
-
-    Parameters
-    ----------
-    configuration
-        The validated configuration: `models`, `backbones` and `scaling`.
-
-    Returns
-    -------
-    list of dict
-        name, group, encoder, pretrained, frozen, inception, magnitude, parameters, trainable.
-    """
-    rows = []
-    for name, branches in configuration["models"].items():
-        backbone = configuration["backbones"].get(branches["encoder"])
-        with torch.device("meta"):
-            model = RedshiftModel(branches, backbone, configuration["scaling"]["crop"])
-        parameters, trainable = count_parameters(model)
-        rows.append({"name": name, **branches, "parameters": parameters, "trainable": trainable})
-    return rows
