@@ -63,6 +63,9 @@ class EncoderRecipe(Recipe):
 
     @model_validator(mode="after")
     def _check_objective(self) -> "EncoderRecipe":
+        superfluous = set(self.model_extra or {}) - set(OBJECTIVES[self.pretraining.objective].sections)
+        if superfluous:
+            raise ValueError(f"{self.pretraining.objective} reads no section {min(superfluous)}")
         self.objective_settings()
         return self
 
@@ -70,9 +73,7 @@ class EncoderRecipe(Recipe):
         """Return the settings of the objective."""
         entry = OBJECTIVES[self.pretraining.objective]
         given = self.pretraining.model_dump(mode="json") | (self.model_extra or {})
-        return entry.settings.model_validate(
-            {name: given[name] for name in entry.settings.model_fields if name in given}
-        )
+        return entry.settings.model_validate({key: given[key] for key in entry.settings.model_fields if key in given})
 
     def sources(self) -> list[str | Path]:
         """Return the sources of its encoder and its objective."""

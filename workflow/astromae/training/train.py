@@ -1,37 +1,33 @@
-"""Fine-tuning: a redshift model learns redshifts from labelled galaxies and predicts the others."""
+"""Fine-tuning: a model learns a task from labelled galaxies and predicts the others."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from astromae.files import atomic_path, write_json
-from astromae.models.redshift import RedshiftModel
-from astromae.training.checkpoint import Checkpoint, fingerprint
-from astromae.training.curves import Curves
-from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder
+from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.tasks import TASKS
+from astromae.training.features import FeatureBank, pretrained_encoder
+from astromae.training.folders import HISTORY, write_folder
 from astromae.training.history import write_history
-from astromae.training.parallel import share_of
 from astromae.training.predictions import write_predictions
-from astromae.training.provenance import Cost, provenance
-from astromae.training.runtime import compile_if_wanted, make_fabric
-from astromae.training.scaling import Scaling
+from astromae.training.recipes import ModelRecipe
+from astromae.training.scaling import read_scaling
 from astromae.training.seeding import seed_weights
-from astromae.training.subsets import EVALUATED, MAGNITUDES, require_finite
-from astromae.training.trainer import Attempt, Deadline, fit
+from astromae.training.session import Execution, Session, weights_of
+from astromae.training.subsets import EVALUATED, require_finite
+from astromae.training.trainer import Training
 from astromae.training.views import Views
 
 
 @dataclass
 class Galaxies:
-    """One subset's galaxies, ready for a redshift model.
+    """One subset's galaxies, ready for a model.
 
     Attributes
     ----------
@@ -40,163 +36,138 @@ class Galaxies:
     views
         Their stamps.
     magnitudes
-        Scaled magnitudes, shape (n, 5), on the training device.
-    redshifts
-        Spectroscopic redshifts, shape (n,), on the training device.
+        Scaled magnitudes, shape (n, bands), on the training device; None where no branch reads them.
     """
 
     objid: np.ndarray
     views: Views
-    magnitudes: Tensor
-    redshifts: Tensor
+    magnitudes: Tensor | None
+
+    def magnitudes_of(self, rows: slice | Tensor) -> Tensor | None:
+        """Return the scaled magnitudes of some of them."""
+        return None if self.magnitudes is None else self.magnitudes[rows]
 
 
 @torch.no_grad()
 def predict(fabric: Fabric, model: nn.Module, galaxies: Galaxies, features: Tensor | None) -> Tensor:
-    """Predict the redshifts (n,) of galaxies from their plain stamps; features (n, width) where known."""
+    """Return the outputs (n, outputs) for galaxies from their plain stamps; features (n, width) where known."""
     predicted = []
     for rows, _, images in galaxies.views.plain():
         known = None if features is None else features[rows].to(fabric.device)
-        predicted.append(model(images, galaxies.magnitudes[rows], known))
+        predicted.append(model(images, galaxies.magnitudes_of(rows), known))
     return torch.cat(predicted)
 
 
-def train_redshifts(
+def train(
     catalog: Path,
-    stamps: Sequence[Path],
     split: Path,
-    scaling: dict[str, Any],
-    recipe: dict[str, Any],
+    scaling: Path,
+    recipe: ModelRecipe,
     seed: int,
-    encoder: Path | None,
-    features: Path | None,
     output: Path,
-    checkpoints: Path,
-    minutes: float | None = None,
-    curves: Path | None = None,
+    stamps: Sequence[Path] = (),
+    encoder: Path | None = None,
+    features: Path | None = None,
+    execution: Execution | None = None,
 ) -> None:
-    """Train one redshift model and write its predictions, weights, history, recipe and provenance.
+    """Train a model and write its folder and its predictions.
 
     Parameters
     ----------
-    catalog, stamps, split
-        Catalogue, shards and split of the experiment. A model that reads features and no pixels opens no shard.
-    scaling
-        Content of its scaling file.
+    catalog, split, scaling
+        Catalogue, split and scaling of the experiment.
     recipe
-        `experiment`, `model`, `group`, `branches`, `backbone`, `augmentation`, `scaling`, `finetuning` and
-        `runtime`, as in the configuration.
+        What is trained, and how.
     seed
         Seed of weights, order and augmentation.
+    output
+        Folder for predictions.parquet, weights.safetensors, history.csv, recipe.json and provenance.json.
+    stamps
+        Shards. A model that reads features and no pixels opens none.
     encoder
-        Folder of the pretrained encoder, where the branches want one.
+        Weights in the folder of the pretrained encoder, where the branches want one.
     features
         Its features (`astromae.training.features`), where they have been computed.
-    output
-        Folder for predictions.parquet, weights.safetensors (trainable weights and buffers), history.csv,
-        recipe.json and provenance.json.
-    checkpoints
-        Folder of states to continue from.
-    minutes
-        Time limit, before which the state is saved.
-    curves
-        Folder of event files for TensorBoard, or None.
+    execution
+        How the step is run.
 
     Raises
     ------
     InputError
-        If a galaxy has no redshift, or no magnitudes where the model reads them, or if the training goes wrong: as
+        If a galaxy has no label, or no magnitudes where the model reads them, or if the training goes wrong: as
         `astromae.training.trainer.fit`.
     Interrupted
         If the time limit is near, or after SIGTERM; the state is saved.
     """
-    deadline = Deadline(minutes)
-    settings, branches = recipe["finetuning"], recipe["branches"]
-    crop = recipe["scaling"]["crop"]
-    fabric = make_fabric(recipe["runtime"])
-    cost = Cost(fabric)
-    device, share = fabric.device, share_of(fabric)
-    table = pd.read_parquet(catalog).set_index("objid")
+    session = Session("train", recipe, seed, read_scaling(scaling), execution)
+    fabric, device, share = session.fabric, session.device, session.share
+    branches, phase, task = recipe.branches, recipe.finetuning, TASKS[recipe.task]
+    labels = list(task.targets)
+    magnitudes = magnitude_columns(session.scaling.bands) if branches.magnitude else []
+    table = read_catalog(catalog, ["objid", *labels, *magnitudes]).set_index("objid")
     bank = FeatureBank(features) if features else None
-    reads_pixels = branches["inception"] or (branches["encoder"] and not bank)
+    reads_pixels = branches.inception or (branches.encoder and not bank)
 
-    def load(subset: str) -> Galaxies:
-        objid, views = finetuning_views(
-            stamps if reads_pixels else None, split, subset, scaling, recipe, seed, device, share
+    def load(subset: str) -> tuple[Galaxies, Tensor]:
+        objid, views = session.subset(
+            stamps if reads_pixels else None, split, [subset], phase.batch_size, phase.noise_sigma
         )
         rows = table.loc[objid]
-        require_finite(rows, ["z", *(MAGNITUDES if branches["magnitude"] else [])], catalog)
-        magnitudes = Scaling(**scaling).magnitudes(rows[MAGNITUDES].to_numpy(np.float64))
-        redshifts = torch.tensor(rows.z.to_numpy(np.float32), device=device)
-        return Galaxies(objid, views, torch.from_numpy(magnitudes).to(device), redshifts)
+        require_finite(rows, [*labels, *magnitudes], catalog)
+        scaled = None
+        if magnitudes:
+            scaled = torch.from_numpy(session.scaling.magnitudes(rows[magnitudes].to_numpy(np.float64))).to(device)
+        return Galaxies(objid, views, scaled), torch.tensor(rows[labels].to_numpy(np.float32), device=device)
 
-    train = load("train")
+    galaxies, targets = load("train")
     evaluated = {subset: load(subset) for subset in EVALUATED}
 
     seed_weights(seed)
-    network = RedshiftModel(branches, recipe["backbone"], crop)
-    if branches["pretrained"]:
-        network.encoder.load_state_dict(pretrained_encoder(encoder, recipe["backbone"], crop).state_dict())
-    # Redshifts are positive and small; starting at their mean saves the epochs that would find it.
-    nn.init.constant_(network.output.bias, scaling["redshift_mean"])
-    known = {s: bank.subset(s, g.objid) if bank else None for s, g in evaluated.items()}
+    network = recipe.build(len(session.scaling.bands))
+    if branches.pretrained:
+        network.encoder.load_state_dict(
+            pretrained_encoder(encoder.parent, recipe.backbone, len(session.scaling.bands), recipe.crop).state_dict()
+        )
+    bias = task.bias(table.loc[galaxies.objid, labels].to_numpy(np.float64))
+    with torch.no_grad():
+        network.output.bias.copy_(torch.from_numpy(bias))
+    known = {name: bank.subset(name, part.objid) if bank else None for name, (part, _) in evaluated.items()}
 
-    encoder_weights = [p.detach().numpy() for p in network.encoder.parameters()] if branches["pretrained"] else []
-    labels = [g.redshifts.cpu().numpy() for g in (train, evaluated["val"])]
-    data = (train.objid, train.magnitudes.cpu().numpy(), *labels, train.views.stamps.identity(), *encoder_weights)
-    marks = fingerprint("redshift", recipe, seed, scaling, *data, *([bank.identity()] if bank else []))
-    step = f"redshift-{recipe['experiment']}-{recipe['model']}-seed{seed}"
-    checkpoint = Checkpoint(checkpoints, step, marks)
+    data = [galaxies.objid, targets.cpu().numpy(), evaluated["val"][1].cpu().numpy(), galaxies.views.stamps.identity()]
+    data += [] if galaxies.magnitudes is None else [galaxies.magnitudes.cpu().numpy()]
+    data += [p.detach().numpy() for p in network.encoder.parameters()] if branches.pretrained else []
+    session.identify(*data, *([bank.identity()] if bank else []))
 
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        of_epoch = bank.epoch(train.objid, epoch) if bank else None
-        for _, positions, images in train.views.epoch(epoch, first):
+        of_epoch = bank.epoch(galaxies.objid, epoch) if bank else None
+        for _, positions, images in galaxies.views.epoch(epoch, first):
             own = positions[share.of(len(positions))]
             here = own.to(device)
-            features = of_epoch[own].to(device) if bank else None
-            predicted = model(images, train.magnitudes[here], features)
-            yield positions, nn.functional.mse_loss(predicted, train.redshifts[here])
+            outputs = model(images, galaxies.magnitudes_of(here), of_epoch[own].to(device) if bank else None)
+            yield positions, task.loss(outputs, targets[here])
 
-    def validate(model: nn.Module) -> float:
-        predicted = predict(fabric, model, evaluated["val"], known["val"])
-        return nn.functional.mse_loss(predicted, evaluated["val"].redshifts).item()
+    def validate(model: nn.Module) -> tuple[float, dict[str, float]]:
+        part, labelled = evaluated["val"]
+        return task.loss(predict(fabric, model, part, known["val"]), labelled).item(), {}
 
-    label = f"{recipe['experiment']} {recipe['model']}"
-    attempt = Attempt(label, checkpoint, deadline, Curves(curves if fabric.is_global_zero else None), cost)
-    compile_if_wanted(network, recipe["runtime"])
-    with deadline:
-        rows = fit(fabric, network, losses, validate, settings, attempt, train.objid, len(train.views))
-
-    seen = len(train.objid) * settings["epochs"]
-    record = provenance(recipe, seed, marks, seen, cost)
+    label = f"{recipe.experiment} {recipe.model}"
+    training = Training(label, network, phase, galaxies.objid, len(galaxies.views), losses, validate)
+    rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
+    count = len(galaxies.objid)
+    provenance = session.provenance(count * phase.epochs)
     if not fabric.is_global_zero:
         return
     model = network.eval()
     frames = []
-    for subset, galaxies in evaluated.items():
+    for subset, (part, _) in evaluated.items():
         with fabric.autocast():
-            predicted = predict(fabric, model, galaxies, known[subset])
-        frames.append(
-            pd.DataFrame(
-                {
-                    "objid": galaxies.objid,
-                    "z_spec": table.z.loc[galaxies.objid].to_numpy(np.float64),
-                    "z_pred": predicted.cpu().numpy().astype(np.float64),
-                    "subset": subset,
-                }
-            )
-        )
-    write_predictions(output / "predictions.parquet", pd.concat(frames), recipe, seed, len(train.objid))
-    with atomic_path(output / "weights.safetensors") as temporary:
-        state = network.state_dict()
-        if network.frozen:
-            # A frozen encoder is the pretrained one, which stands in its own folder.
-            state = {name: t for name, t in state.items() if not name.startswith("encoder.")}
-        save_file({name: t.contiguous().cpu() for name, t in state.items()}, temporary)
-    write_history(output / "history.csv", rows)
-    write_json(
-        output / "recipe.json",
-        {"recipe": recipe, "seed": seed, "train_galaxies": len(train.objid)},
-    )
-    write_json(output / "provenance.json", record)
-    checkpoint.remove()
+            outputs = predict(fabric, model, part, known[subset])
+        predicted = task.predict(outputs.cpu().numpy().astype(np.float64))
+        truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
+        columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in task.columns}}
+        frames.append(pd.DataFrame({**columns, "subset": subset}))
+    told = {"recipe": recipe.told(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
+    write_predictions(output / "predictions.parquet", pd.concat(frames), task, told["recipe"], seed, count)
+    write_history(output / HISTORY, rows)
+    write_folder(output, weights_of(network), told, provenance)
+    session.checkpoint.remove()
