@@ -38,6 +38,7 @@ def _json(text: str) -> Any:
 Paths = Annotated[list[Path], typer.Option(help="Repeat the option for every file.")]
 
 
+
 @app.command()
 def realism(
     stamps: Annotated[Path, typer.Option(help="Folder of real stamps: .npy files of 64 x 64 pixels in u, g, r, i, z.")],
@@ -53,14 +54,13 @@ def realism(
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
-    schema: Annotated[Path, typer.Option(help="JSON schema to write, for editors.")] = Path(
-        "workflow/schemas/config.schema.json"
-    ),
 ) -> None:
-    """Write the reference of the configuration, every key with its default, what it may hold, and its meaning."""
-    from astromae.settings.document import write_documents
+    """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
+    from astromae.configuration import read_yaml
+    from astromae.configuration_reference import reference
+    from astromae.files import write_text
 
-    write_documents(config, output, schema)
+    write_text(output, reference(read_yaml(config)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -76,7 +76,7 @@ def check_cluster(
     settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],
 ) -> None:
     """Say what would fail on this Slurm cluster, each with its remedy."""
-    from astromae.cluster.preflight import preflight
+    from astromae.preflight import preflight
 
     preflight(settings)
 
@@ -87,7 +87,7 @@ def probe_node(
     address: Annotated[list[str] | None, typer.Option(help="Folder or URL to reach; repeat for each.")] = None,
 ) -> None:
     """Write what a node sees of GPUs and addresses; part of `preflight`, which runs it in a job."""
-    from astromae.cluster.preflight import probe
+    from astromae.preflight import probe
 
     probe(address or [], output)
 
@@ -220,10 +220,10 @@ def models(
     output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
     """List every configured redshift model: its branches and parameters."""
+    from astromae.configuration import read_configuration
     from astromae.files import write_text
-    from astromae.settings.files import read_configuration
 
-    configuration = read_configuration(config).model_dump(mode="json") if settings is None else settings
+    configuration = read_configuration(config) if settings is None else settings
 
     from astromae.models.redshift import describe_models
 
@@ -309,9 +309,9 @@ def bench_train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
-    from astromae.settings.files import read_configuration
+    from astromae.configuration import read_configuration
 
-    configuration = read_configuration(config).model_dump(mode="json")
+    configuration = read_configuration(config)
 
     from astromae.training.bench import bench_training
 

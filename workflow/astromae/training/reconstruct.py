@@ -41,14 +41,13 @@ def reconstruct(weights: Path, stamps: Sequence[Path], split: Path, seed: int, o
     learner = recipe.build(len(scaling.bands)).eval()
     load_weights(weights.parent, learner, recipe.name)
     objid = members(split, recipe.validate_on)[:CANDIDATES]
-    survey = StampSet(stamps)
-    images = torch.from_numpy(survey.read(objid, recipe.crop))
+    images = torch.from_numpy(StampSet(stamps).read(objid, recipe.crop))
     brightest = np.sort(images.float().sum(dim=(1, 2, 3)).argsort(descending=True, stable=True)[:SHOWN].numpy())
     objid, images = objid[brightest], images[brightest]
 
     filled, hidden = learner.reconstruct(scaling.pixels(images), generator(seed, "reconstruct"))
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["bands"] = join_bands(survey.format.bands)
+        file.attrs["bands"] = join_bands(scaling.bands)
         file["objid"] = objid
         file["original"] = images.float().numpy()
         file["masked"] = hidden.numpy()
