@@ -1,9 +1,9 @@
-# The AstroMAE paper as a workflow: survey, stamps, encoders, redshifts, tables, figures, paper, results page.
+# The AstroMAE paper as a workflow: survey, stamps, encoders, predictions, tables, figures, paper, results page.
 #   snakemake --cores all                                            everything, on this machine
 #   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
 #   snakemake --profile slurm                                        everything, on a cluster
 #   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
-# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper, results_page, bundle.
+# A target can be named: catalog, stamps, encoders, predictions, tables, figures, paper, results_page, bundle.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -28,8 +28,8 @@ else:
     include: "workflow/rules/survey.smk"
     include: "workflow/rules/downloads.smk"
     include: "workflow/rules/stamps.smk"
-    include: "workflow/rules/pretrain.smk"
-    include: "workflow/rules/redshift.smk"
+    include: "workflow/rules/encoders.smk"
+    include: "workflow/rules/models.smk"
     include: "workflow/rules/samples.smk"
     include: "workflow/rules/preflight.smk"
     include: "workflow/rules/bundle.smk"

@@ -86,5 +86,5 @@ def rule_of(comment: str) -> str:
 def results(project: Project) -> dict[str, bytes]:
     """Return the tables of a project, but for the one of what trainings cost, and all predictions."""
     folder = project.folder / "results"
-    files = [*folder.glob("tables/table*"), *folder.glob("redshifts/*/*/*/predictions.parquet")]
+    files = [*folder.glob("tables/table*"), *folder.glob("models/*/*/*/predictions.parquet")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -81,7 +81,7 @@ def start(slurm, local, tmp_path):
     """Return a function that starts a run from finished results without one training and its table."""
     shutil.copytree(local.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / "slurm/site.yaml").write_text(SITE)
-    shutil.rmtree(tmp_path / "results/redshifts/experiment2")
+    shutil.rmtree(tmp_path / "results/models/experiment2")
     for table in (tmp_path / "results/tables").glob("table5.*"):
         table.unlink()
     runs = []

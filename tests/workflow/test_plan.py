@@ -18,7 +18,7 @@ from servers.sdss import Server
 from servers.sky import small_sky
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
-TARGETS = ["catalog", "stamps", "encoders", "redshifts", "tables", "figures", "paper", "results_page"]
+TARGETS = ["catalog", "stamps", "encoders", "predictions", "tables", "figures", "paper", "results_page"]
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_figures_that_the_readme_shows_are_made(project):
 def test_a_target_needs_no_more_than_it_is_made_of(project):
     assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
     assert not {"redshift", "features", "table"} & set(project.plan("encoders"))
-    assert "boost" in project.plan("redshifts")
+    assert "boost" in project.plan("predictions")
 
 
 def test_each_seed_is_trained(project, tmp_path):

@@ -24,7 +24,7 @@ def results(finished):
 @pytest.fixture(scope="module")
 def networks(results):
     """Every network of the experiment, loaded from its folder, by name."""
-    folders = sorted(path.parent for path in results.glob(f"redshifts/{EXPERIMENT}/*/seed42/weights.safetensors"))
+    folders = sorted(path.parent for path in results.glob(f"models/{EXPERIMENT}/*/seed42/weights.safetensors"))
     assert len(folders) == 14
     return {folder.parent.name: load_model(folder) for folder in folders}
 
@@ -49,7 +49,7 @@ def catalog_of(results, objid):
 def test_own_test_galaxies_get_the_run_s_own_predictions(results, networks):
     """To the last bit: weights, scaling, encoder, precision and bands are those of the training."""
     for name, model in networks.items():
-        folder = results / f"redshifts/{EXPERIMENT}/{name}/seed42"
+        folder = results / f"models/{EXPERIMENT}/{name}/seed42"
         known = pd.read_parquet(folder / "predictions.parquet").query("subset == 'test'")
         objid = known.objid.to_numpy()
         stamps = StampSet(sorted(results.glob("stamps/*.h5"))).read(objid)
@@ -67,7 +67,7 @@ def require_sane(predicted, z, results, name):
     Five redshifts are known, so that their median may be twice that of the test galaxies; predictions may leave the
     range of the test galaxies' by its width.
     """
-    own = pd.read_parquet(results / f"redshifts/{EXPERIMENT}/{name}/seed42/predictions.parquet")
+    own = pd.read_parquet(results / f"models/{EXPERIMENT}/{name}/seed42/predictions.parquet")
     own = own.query("subset == 'test'")
     width = np.ptp(own.z_pred)
     assert np.isfinite(predicted).all() and np.isfinite(z).sum() == 5

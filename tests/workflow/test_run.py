@@ -45,7 +45,7 @@ def test_predictions_are_of_the_same_test_galaxies(finished):
     galaxies = {
         frozenset(table[table.subset == "test"].objid)
         for table in map(
-            pd.read_parquet, (finished.folder / "results/redshifts/experiment1").glob("*/seed42/predictions.parquet")
+            pd.read_parquet, (finished.folder / "results/models/experiment1").glob("*/seed42/predictions.parquet")
         )
     }
     assert len(galaxies) == 1

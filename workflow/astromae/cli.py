@@ -35,10 +35,6 @@ def _json(text: str) -> Any:
         raise InputError(f"not valid JSON ({error}): {text!r}") from error
 
 
-Paths = Annotated[list[Path], typer.Option(help="Repeat the option for every file.")]
-
-
-
 @app.command()
 def realism(
     stamps: Annotated[Path, typer.Option(help="Folder of real stamps: .npy files of 64 x 64 pixels in u, g, r, i, z.")],
@@ -92,118 +88,6 @@ def probe_node(
     probe(address or [], output)
 
 
-@app.command()
-def scaling(
-    stamps: Paths,
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Annotated[Path, typer.Option(help="Split of the experiment.")],
-    pretrain_on: Annotated[list[str], typer.Option(help="Subset that the autoencoder sees; repeat for each.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `scaling`.")],
-    output: Annotated[Path, typer.Option(help="Scaling to write (JSON).")],
-) -> None:
-    """Fit the scaling of pixels and magnitudes on training galaxies."""
-    from astromae.training.scaling import write_scaling
-
-    write_scaling(stamps, catalog, split, pretrain_on, settings, output)
-
-
-Checkpoints = Annotated[Path, typer.Option(help="Folder of states that a killed step continues from.")]
-Minutes = Annotated[float | None, typer.Option(help="Time limit; the state is saved before it, with status 75.")]
-Curves = Annotated[Path | None, typer.Option(help="Folder of event files, to watch the training in TensorBoard.")]
-Scaling = Annotated[Path, typer.Option(help="Scaling of the experiment (JSON).")]
-Recipe = Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What is trained, and how.")]
-Split = Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")]
-Seed = Annotated[int, typer.Option(help="Seed of every random number of the step.")]
-EncoderFolder = Annotated[Path, typer.Option(help="Folder of the pretrained encoder.")]
-
-
-@app.command()
-def pretrain(
-    stamps: Paths,
-    split: Split,
-    scaling: Scaling,
-    recipe: Recipe,
-    seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for weights, history, recipe and provenance.")],
-    checkpoints: Checkpoints = Path("results/checkpoints"),
-    minutes: Minutes = None,
-    curves: Curves = None,
-) -> None:
-    """Pretrain an encoder as a masked autoencoder."""
-    from astromae.training.pretrain import pretrain as run
-
-    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints, minutes, curves)
-
-
-@app.command()
-def reconstruct(
-    encoder_dir: EncoderFolder,
-    stamps: Paths,
-    split: Split,
-    scaling: Scaling,
-    seed: Seed,
-    output: Annotated[Path, typer.Option(help="Reconstructions to write (HDF5).")],
-) -> None:
-    """Mask and reconstruct stamps that the encoder has never seen."""
-    from astromae.training.reconstruct import reconstruct as run
-
-    recorded = json.loads((encoder_dir / "recipe.json").read_text())
-    run(encoder_dir, recorded, stamps, split, json.loads(scaling.read_text()), seed, output)
-
-
-@app.command()
-def features(
-    encoder_dir: EncoderFolder,
-    stamps: Paths,
-    split: Split,
-    scaling: Scaling,
-    recipe: Recipe,
-    seed: Seed,
-    output: Annotated[Path, typer.Option(help="Features to write (HDF5).")],
-) -> None:
-    """Compute a frozen encoder's features once for all models that read them."""
-    from astromae.training.features import write_features
-
-    write_features(encoder_dir, stamps, split, json.loads(scaling.read_text()), recipe, seed, output)
-
-
-@app.command()
-def redshift(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Split,
-    scaling: Scaling,
-    recipe: Recipe,
-    seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history and provenance.")],
-    stamps: Annotated[list[Path] | None, typer.Option(help="Every shard; none if no pixels are read.")] = None,
-    encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
-    features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
-    checkpoints: Checkpoints = Path("results/checkpoints"),
-    minutes: Minutes = None,
-    curves: Curves = None,
-) -> None:
-    """Train one redshift model and predict the validation and test galaxies."""
-    from astromae.training.redshift import train_redshifts
-
-    scale = json.loads(scaling.read_text())
-    files = (catalog, stamps or [], split)
-    train_redshifts(*files, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes, curves)
-
-
-@app.command()
-def boost(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Split,
-    recipe: Recipe,
-    seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, recipe and provenance.")],
-) -> None:
-    """Fit histogram gradient boosting on magnitudes, the classical row of the table."""
-    from astromae.training.boosting import boost as run
-
-    run(catalog, split, recipe, seed, output_dir)
-
-
 ConfigFile = Annotated[
     Path | None, typer.Option(help="Preset or configuration of your own, laid over config.yaml as Snakemake does.")
 ]
@@ -212,42 +96,20 @@ ConfigFile = Annotated[
 @app.command()
 def models(
     config: ConfigFile = None,
-    settings: Annotated[
-        Any,
-        typer.Option(parser=_json, metavar="JSON", help="Instead, of a configuration: models, backbones, scaling."),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
-    """List every configured redshift model: its branches and parameters."""
+    """List every configured model: its branches and parameters."""
     from astromae.configuration import read_configuration
-    from astromae.files import write_text
 
-    configuration = read_configuration(config) if settings is None else settings
+    configuration = read_configuration(config)
 
-    from astromae.models.redshift import describe_models
+    from astromae.survey import SURVEYS
+    from astromae.tasks.networks import describe_models
 
-    rows = describe_models(configuration)
-    text = json.dumps(rows, indent=2) if as_json else _model_table(rows)
-    if output is not None:
-        write_text(output, text + "\n")
-    else:
-        print(text)
-
-
-@app.command()
-def networks(
-    settings: Annotated[
-        Any,
-        typer.Option(parser=_json, metavar="JSON", help="Of the configuration: models, backbones, decoder, scaling."),
-    ],
-    output: Annotated[Path, typer.Option(help="Description to write (JSON).")],
-) -> None:
-    """Describe every configured network, read off the network itself: shapes, widths, parameters."""
-    from astromae.files import write_json
-    from astromae.models.networks import describe_networks
-
-    write_json(output, describe_networks(settings))
+    survey = SURVEYS[configuration["survey"]]
+    section = survey.settings.model_validate(configuration[configuration["survey"]])
+    rows = describe_models(configuration, len(survey.stamps(section, configuration["stamps"]["size"]).bands))
+    print(json.dumps(rows, indent=2) if as_json else _model_table(rows))
 
 
 def _model_table(rows: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Predictions for galaxies that no split knows: a trained model or encoder of a run, applied to stamps and magnitudes."""
+"""Predictions for galaxies that no split knows: a model or encoder of a run, applied to stamps and magnitudes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

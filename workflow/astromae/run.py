@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from astromae.objectives import OBJECTIVES
+
 
 @dataclass(frozen=True)
 class Run:
@@ -64,6 +66,16 @@ class Run:
         return [name for name in self.pretrained if settings[name]["pretraining"].get("objective", "mae") == objective]
 
     @cached_property
+    def reconstructing(self) -> list[str]:
+        """Return the experiments whose objective reconstructs stamps."""
+        return [
+            name
+            for objective in OBJECTIVES
+            for name in self.with_objective(objective)
+            if OBJECTIVES[objective].reconstructs
+        ]
+
+    @cached_property
     def used_models(self) -> list[str]:
         """Return the models that some experiment trains, in the order of the configuration."""
         used = {name for settings in self.experiments.values() for name in settings["models"]}
@@ -89,7 +101,7 @@ class Run:
     def model_folders(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
         """Return the folders of an experiment's models, model by model; of all trained ones unless some are given."""
         return [
-            f"results/redshifts/{experiment}/{model}/seed{seed}"
+            f"results/models/{experiment}/{model}/seed{seed}"
             for model in (self.experiments[experiment]["models"] if models is None else models)
             for seed in self.config["seeds"]
         ]

@@ -31,6 +31,7 @@ from astromae.sources import command_sources, sources_of
 from astromae.survey import SURVEYS
 from astromae.survey.address import is_remote
 from astromae.tasks import TASKS
+from astromae.training import recipes
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
@@ -231,85 +232,56 @@ def downloads(wildcards, threads):
     return threads if is_remote(survey.frames(section) or "") else 0
 
 
-# --- experiments, encoders, models ---
+# --- encoders and models ---
 
 
-encoder_folders, redshift_folders, encoders_of = RUN.encoder_folders, RUN.model_folders, RUN.encoders
+encoder_folders, model_folders, encoders_of = RUN.encoder_folders, RUN.model_folders, RUN.encoders
 PRETRAINED = RUN.pretrained
 
 
-# --- recipes: what a training step is told, and all that its result may depend on ---
-
-
-def phase_settings(experiment, phase):
-    """Return a phase's settings with the keys of its own kind of schedule."""
-    settings = EXPERIMENTS[experiment][phase]
-    keys = {
-        "cosine": ["warmup_epochs", "period_epochs"],
-        "paper_steps": ["decay", "restart_every"],
-    }
-    kind = settings["schedule"]["kind"]
-    schedule = {key: settings["schedule"][key] for key in ["kind", *keys[kind]]}
-    return settings | {"schedule": schedule}
-
-
-def common_recipe():
-    """Return what every training step is told."""
-    return {
-        "scaling": config["scaling"],
-        "augmentation": config["augmentation"],
-        "runtime": {key: config["training"][key] for key in ("precision", "gpus", "compile")},
-    }
-
-
-def pretraining_recipe(wildcards):
+def encoder_recipe(wildcards):
     """Return the recipe of an encoder."""
-    settings = EXPERIMENTS[wildcards.experiment]
-    return as_json(
-        common_recipe()
-        | {
-            "name": wildcards.encoder,
-            "experiment": wildcards.experiment,
-            "backbone": config["backbones"][wildcards.encoder],
-            "decoder": config["decoder"],
-            "pretrain_on": settings["pretrain_on"],
-            "validate_on": settings["validate_on"],
-            "pretraining": phase_settings(wildcards.experiment, "pretraining"),
-        }
-    )
+    return recipes.encoder_recipe(config, wildcards.experiment, wildcards.encoder)
 
 
 def features_recipe(wildcards):
-    """Return the recipe of a frozen encoder's features: of fine-tuning only what decides its views."""
-    finetuning = EXPERIMENTS[wildcards.experiment]["finetuning"]
-    common = common_recipe()
-    return as_json(
-        common
-        | {
-            # Features need no gradient, and one GPU is enough.
-            "runtime": common["runtime"] | {"gpus": min(GPUS, 1)},
-            "name": wildcards.encoder,
-            "backbone": config["backbones"][wildcards.encoder],
-            "finetuning": {key: finetuning[key] for key in ("epochs", "batch_size", "noise_sigma")},
-        }
-    )
+    """Return the recipe of a frozen encoder's features."""
+    return recipes.features_recipe(config, wildcards.experiment, wildcards.encoder)
 
 
-def redshift_recipe(wildcards):
-    """Return the recipe of a redshift model."""
-    model = config["models"][wildcards.model]
-    branches = ("encoder", "pretrained", "frozen", "inception", "magnitude")
-    return as_json(
-        common_recipe()
-        | {
-            "experiment": wildcards.experiment,
-            "model": wildcards.model,
-            "group": model["group"],
-            "branches": {key: model[key] for key in branches},
-            "backbone": config["backbones"].get(model["encoder"]),
-            "finetuning": phase_settings(wildcards.experiment, "finetuning"),
-        }
-    )
+def model_recipe(wildcards):
+    """Return the recipe of a model."""
+    return recipes.model_recipe(config, wildcards.experiment, wildcards.model)
+
+
+def boosting_recipe(wildcards):
+    """Return the recipe of the classical method."""
+    return recipes.boosting_recipe(config, wildcards.experiment, "hgb-magnitudes")
+
+
+def told(recipe):
+    """Return a setting of a step: a recipe, given the wildcards, as JSON holds it."""
+    return lambda wildcards: recipe(wildcards).told()
+
+
+def recipe_code(step, recipe):
+    """Return the code of a step, with that of the entries of tables that its recipe names."""
+    return lambda wildcards: code(step, *recipe(wildcards).sources())
+
+
+def execution(step, name):
+    """Return a parameter that says how a training is run, which reruns nothing; `name` has wildcards in braces."""
+
+    def parameter(wildcards, resources):
+        events = f"results/logs/tensorboard/{step}/{name.format(**dict(wildcards.items()))}"
+        return as_json({"execution": {"minutes": resources.runtime, "events": events}})
+
+    return parameter
+
+
+def seed_of(wildcards):
+    """Return the seed of a training."""
+    return int(wildcards.seed)
 
 
 def shares_features(model):
@@ -317,7 +289,7 @@ def shares_features(model):
     return model["pretrained"] and model["frozen"] and config["training"]["share_features"]
 
 
-def redshift_inputs(wildcards):
+def training_inputs(wildcards):
     """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
     large = {"catalog": CATALOG}
     model = config["models"][wildcards.model]
@@ -329,13 +301,6 @@ def redshift_inputs(wildcards):
         if shares_features(model):
             large["features"] = f"{folder}/features.h5"
     return by_content(**large)
-
-
-def pretrained_options(wildcards, input):
-    """Return the options that name a model's pretrained encoder and its features."""
-    encoder, features = input.get("encoder"), input.get("features")
-    options = ["--encoder-dir", os.path.dirname(encoder)] if encoder else []
-    return shlex.join([*options, *(["--features", features] if features else [])])
 
 
 # --- the report ---

@@ -121,8 +121,8 @@ def features_to_keep_mb():
     return kept
 
 
-def redshift_s(wildcards):
-    """Return how long a redshift model is expected to take, in seconds: the sum of its branches."""
+def model_s(wildcards):
+    """Return how long a model is expected to take, in seconds: the sum of its branches."""
     model = config["models"][wildcards.model]
     stamp_s = CORE_S["redshift"] + sum(CORE_S[branch] for branch in ("inception", "magnitude") if model[branch])
     if model["encoder"] and not (model["frozen"] and config["training"]["share_features"]):
@@ -136,6 +136,6 @@ def pretraining_priority(wildcards):
     return 150 + math.log1p(pretraining_s(wildcards))
 
 
-def redshift_priority(wildcards):
+def model_priority(wildcards):
     """Start long trainings first, so that the last ones to end are short ones."""
-    return math.log1p(redshift_s(wildcards))
+    return math.log1p(model_s(wildcards))

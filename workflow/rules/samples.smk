@@ -2,24 +2,6 @@
 # they can be made again where there are neither pixels nor torch.
 
 
-rule models:
-    input:
-        code=code("models"),
-    output:
-        reported("results/tables/models.json", "models"),
-    log:
-        "results/logs/models.log",
-    conda:
-        "../../envs/training.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(10),
-    params:
-        settings=as_json({key: config[key] for key in ("models", "backbones", "scaling")}),
-    shell:
-        "python -m astromae models --settings {params.settings:q} --json --output {output} 2>&1 | tee {log}"
-
-
 rule values_survey:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),
@@ -42,9 +24,10 @@ rule values_survey:
 
 rule networks:
     input:
-        code=code("networks"),
+        code=code("networks", *recipes.network_sources(config)),
     output:
-        "results/tables/networks.json",
+        networks="results/tables/networks.json",
+        models=reported("results/tables/models.json", "models"),
     log:
         "results/logs/networks.log",
     conda:
@@ -53,9 +36,9 @@ rule networks:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        settings=as_json({key: config[key] for key in ("models", "backbones", "decoder", "scaling")}),
+        step=step_parameters(configuration=recipes.networks_of(config), bands=len(STAMPS.bands)),
     shell:
-        "python -m astromae networks --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+        "python -m astromae networks --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule sample:

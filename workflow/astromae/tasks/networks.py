@@ -1,25 +1,40 @@
 """What the networks are made of, read off the networks themselves: for schemes, and for tables of cost."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
-from astromae.constants import BANDS
-from astromae.models.inception import Inception, InceptionBlock
-from astromae.models.mae import MaskedAutoencoder
-from astromae.models.redshift import RedshiftModel, count_parameters
-from astromae.models.vit import build_encoder
+from astromae.encoders import ENCODERS, build_encoder
+from astromae.encoders.inception import InceptionSettings
+from astromae.files import write_json
+from astromae.objectives.mae import MAESettings
+from astromae.settings.entries import Backbone
+from astromae.tasks import TASKS
+from astromae.tasks.branches import Branches
+from astromae.tasks.model import Model
+
+_BACKBONE = TypeAdapter(Backbone)
 
 
-def describe_networks(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def write_networks(configuration: dict[str, Any], bands: int, networks: Path, models: Path) -> None:
+    """Write what `describe_networks` and `describe_models` return, as JSON."""
+    write_json(networks, describe_networks(configuration, bands))
+    write_json(models, describe_models(configuration, bands))
+
+
+def describe_networks(configuration: Mapping[str, Any], bands: int) -> dict[str, Any]:
     """Describe every configured network.
 
     Parameters
     ----------
     configuration
-        The validated configuration: `models`, `backbones`, `decoder` and `scaling`.
+        The checked configuration: `models`, `backbones`, `experiments`, `scaling`, and `decoder` where it has one.
+    bands
+        Number of bands of the stamps.
 
     Returns
     -------
@@ -27,22 +42,60 @@ def describe_networks(configuration: Mapping[str, Any]) -> dict[str, Any]:
         ``side`` (px) and ``bands`` of the stamps; ``autoencoders``, ``inception`` (None where no model has it) and
         ``models``: what `describe_autoencoder`, `describe_inception` and `describe_model` return.
     """
-    side = configuration["scaling"]["crop"]
+    side, decoder = configuration["scaling"]["crop"], configuration.get("decoder")
     models = configuration["models"]
+    backbones = {name: _BACKBONE.validate_python(given) for name, given in configuration["backbones"].items()}
     with torch.device("meta"):  # shapes and counts need no memory
         return {
             "side": side,
-            "bands": len(BANDS),
+            "bands": bands,
             "autoencoders": [
-                describe_autoencoder(name, backbone, configuration["decoder"], side)
-                for name, backbone in configuration["backbones"].items()
+                describe_autoencoder(name, backbone, decoder, bands, side)
+                for name, backbone in backbones.items()
+                if decoder is not None and ENCODERS[backbone.network].masked
             ],
-            "inception": describe_inception(side) if any(row["inception"] for row in models.values()) else None,
-            "models": [
-                describe_model(name, branches, configuration["backbones"].get(branches["encoder"]), side)
-                for name, branches in models.items()
-            ],
+            "inception": describe_inception(bands, side) if any(row["inception"] for row in models.values()) else None,
+            "models": [describe_model(name, configuration, bands) for name in models],
         }
+
+
+def _built(name: str, configuration: Mapping[str, Any], bands: int) -> Model:
+    """Build a configured model for the task of the first experiment that trains it."""
+    chosen = configuration["models"][name]
+    branches = Branches(**{key: chosen[key] for key in Branches.model_fields})
+    backbone = (
+        None if branches.encoder is None else _BACKBONE.validate_python(configuration["backbones"][branches.encoder])
+    )
+    tasks = [e.get("task", "redshift") for e in configuration["experiments"].values() if name in e["models"]]
+    outputs = TASKS[(tasks or ["redshift"])[0]].outputs
+    return Model(branches, backbone, bands, configuration["scaling"]["crop"], outputs)
+
+
+def count_parameters(module: nn.Module) -> tuple[int, int]:
+    """Return the number of all parameters and of the trainable ones."""
+    parameters = list(module.parameters())
+    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
+
+
+def describe_models(configuration: Mapping[str, Any], bands: int) -> list[dict[str, Any]]:
+    """List every configured model with its branches and parameters.
+
+    Parameters
+    ----------
+    configuration, bands
+        As for `describe_networks`.
+
+    Returns
+    -------
+    list of dict
+        name, group, encoder, pretrained, frozen, inception, magnitude, parameters, trainable.
+    """
+    rows = []
+    for name, chosen in configuration["models"].items():
+        with torch.device("meta"):
+            parameters, trainable = count_parameters(_built(name, configuration, bands))
+        rows.append({"name": name, **chosen, "parameters": parameters, "trainable": trainable})
+    return rows
 
 
 def _linear_widths(module: nn.Module) -> list[int]:
@@ -50,7 +103,7 @@ def _linear_widths(module: nn.Module) -> list[int]:
     return [layer.out_features for layer in module.modules() if isinstance(layer, nn.Linear)]
 
 
-def describe_autoencoder(name: str, backbone: Mapping[str, Any], decoder: Mapping[str, Any], side: int) -> dict:
+def describe_autoencoder(name: str, backbone: Any, decoder: Mapping[str, Any], bands: int, side: int) -> dict:
     """Describe an encoder and its decoder in pretraining.
 
     Returns
@@ -60,7 +113,10 @@ def describe_autoencoder(name: str, backbone: Mapping[str, Any], decoder: Mappin
         hidden width, groups and both kernels; decoder: width, depth, heads; parameters of both together, and of
         each as encoder_parameters and decoder_parameters.
     """
-    network = MaskedAutoencoder(build_encoder(backbone, side, "pretrain"), decoder, normalise_targets=False)
+    from astromae.objectives.masked_autoencoder import MaskedAutoencoder
+
+    settings = MAESettings(mask_ratio=0.75, normalise_targets=False, decoder=decoder)
+    network = MaskedAutoencoder(build_encoder(backbone, bands, side, "pretrain"), settings, bands)
     encoder, block = network.encoder, network.encoder.blocks[0]
     parameters = count_parameters(network)[0]
     of_encoder = count_parameters(encoder)[0]
@@ -79,8 +135,8 @@ def describe_autoencoder(name: str, backbone: Mapping[str, Any], decoder: Mappin
         else {
             "hidden": pcm.conv1.out_channels,
             "groups": pcm.conv1.groups,
-            "pretrain_kernel": backbone["pcm"]["pretrain_kernel"],
-            "finetune_kernel": backbone["pcm"]["finetune_kernel"],
+            "pretrain_kernel": backbone.pcm.pretrain_kernel,
+            "finetune_kernel": backbone.pcm.finetune_kernel,
         },
         "decoder": {
             "width": network.decoder_embed.out_features,
@@ -93,7 +149,7 @@ def describe_autoencoder(name: str, backbone: Mapping[str, Any], decoder: Mappin
     }
 
 
-def describe_inception(side: int) -> dict:
+def describe_inception(bands: int, side: int) -> dict:
     """Describe the Inception module by letting a stamp through it.
 
     Returns
@@ -102,11 +158,11 @@ def describe_inception(side: int) -> dict:
         stem: channels after the first convolution; blocks: for each block its branches (a list of kernels and
         widths each; the kernel "pool" is a maximum), its output channels and side (px); features; parameters.
     """
-    network = Inception().eval()
+    network = ENCODERS["inception"].build(InceptionSettings(), bands, side, "finetune").eval()
     shapes: list[torch.Size] = []
     for block in network.blocks:
         block.register_forward_hook(lambda _module, _inputs, output: shapes.append(output.shape))
-    features = network(torch.empty(1, len(BANDS), side, side))
+    features = network(torch.empty(1, bands, side, side))
     return {
         "stem": network.stem.out_channels,
         "blocks": [
@@ -118,7 +174,7 @@ def describe_inception(side: int) -> dict:
     }
 
 
-def _branches(block: InceptionBlock) -> list[list[list]]:
+def _branches(block: nn.Module) -> list[list[list]]:
     """Return kernel and output channels of every convolution of each of a block's parallel branches."""
 
     def convolutions(module: nn.Module) -> list[list]:
@@ -129,8 +185,8 @@ def _branches(block: InceptionBlock) -> list[list[list]]:
     return [*several, [["pool", None], *convolutions(block.pool)]]
 
 
-def describe_model(name: str, branches: Mapping[str, Any], backbone: Mapping[str, Any] | None, side: int) -> dict:
-    """Describe a redshift model.
+def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> dict:
+    """Describe a model.
 
     Returns
     -------
@@ -139,7 +195,7 @@ def describe_model(name: str, branches: Mapping[str, Any], backbone: Mapping[str
         encoder's name, the parameters of its network (None without one), and widths of the linear layers that follow;
         joined: length of the joined vector; head: widths of the layers after it; parameters, trainable.
     """
-    model = RedshiftModel(branches, backbone, side)
+    model, branches = _built(name, configuration, bands), configuration["models"][name]
     parts = []
     if model.encoder is not None:
         layers = [model.adapter, model.image_heads["encoder"]]

@@ -146,4 +146,5 @@ def boost(catalog: Path, split: Path, recipe: BoostingRecipe, seed: int, output:
     packages = ("scikit-learn", "numpy")
     record = provenance(told["recipe"], seed, about, len(train), cost, packages)
     write_predictions(output / "predictions.parquet", predictions, task, told["recipe"], seed, len(train))
-    write_folder(output, {k: v for name, part in trees.items() for k, v in part.tensors(name).items()}, told, record)
+    tensors = {key: tensor for name, part in trees.items() for key, tensor in part.tensors(name).items()}
+    write_folder(output, tensors, {**told, "bands": bands}, record)

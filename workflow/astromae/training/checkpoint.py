@@ -60,7 +60,7 @@ def fingerprint(
 
 
 def refuse(path: Path, fingerprint: dict[str, str], found: dict[str, str]) -> None:
-    """Say why a state with the fingerprint `found` is not continued by a step with another; an old one may lack parts."""
+    """Say why a state with the fingerprint `found` is not continued by a step with another; it may lack parts."""
     changed = [name for name, part in fingerprint.items() if found.get(name) != part]
     log(f"starting anew, not continuing {path}: it was made with another {' and another '.join(changed)}")
 

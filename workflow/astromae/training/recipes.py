@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, model_validator
 
-from astromae.encoders import ENCODERS, build_encoder
+from astromae.encoders import ENCODERS, build_encoder, network_of
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import AnyOf, Count
 from astromae.settings.entries import Backbone, Pretraining
@@ -200,3 +200,21 @@ def boosting_recipe(config: Mapping[str, Any], experiment: str, model: str) -> B
     """Return the recipe of a classical method of an experiment."""
     task = config["experiments"][experiment].get("task", "redshift")
     return BoostingRecipe(experiment=experiment, model=model, group="classical", task=task)
+
+
+def networks_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a configuration decides its networks."""
+    described = {key: config[key] for key in ("models", "backbones", "scaling", "decoder") if key in config}
+    tasks = {
+        name: {"task": settings.get("task", "redshift"), "models": settings["models"]}
+        for name, settings in config["experiments"].items()
+    }
+    return {**described, "experiments": tasks}
+
+
+def network_sources(config: Mapping[str, Any]) -> list[str | Path]:
+    """Return the sources of the encoders and tasks that a configuration names."""
+    networks = {network_of(backbone) for backbone in config["backbones"].values()}
+    networks |= {"inception"} if any(model["inception"] for model in config["models"].values()) else set()
+    tasks = {settings.get("task", "redshift") for settings in config["experiments"].values()}
+    return [*map(ENCODERS.source, sorted(networks)), *map(TASKS.source, sorted(tasks))]

@@ -1,4 +1,4 @@
-"""What the steps of training have in common: device, cost, stamps and their views, saved states, and what they leave."""
+"""What the steps of training have in common: device, cost, stamps and their views, and saved states."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ class Session:
         return self.fingerprint
 
     def train(self, name: str, training: Training) -> list[list[float]]:
-        """Train a model and return its history, from the saved state of an earlier run of the same step if there is one.
+        """Train a model, from the saved state of an earlier run of the same step if there is one; return its history.
 
         Parameters
         ----------

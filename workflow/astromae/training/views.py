@@ -80,7 +80,7 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
 
 
 def pixel_noise(images: Tensor) -> Tensor:
-    """Estimate the white part of the pixel noise of stamps (n, bands, size, size): standard deviations (n, bands), float32.
+    """Estimate the white part of the pixel noise of stamps (n, bands, size, size): deviations (n, bands), float32.
 
     From the differences between the outermost pixels and their inner neighbours, which galaxies hardly reach; the
     median passes over companions.
