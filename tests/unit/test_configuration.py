@@ -292,7 +292,7 @@ def test_a_batch_has_a_stamp_for_each_process(phase):
 def test_a_mask_that_the_check_allows_hides_and_shows_patches(ratio):
     """The check and the autoencoder count alike, at both ends."""
     import torch
-    from astromae.models.mae import random_masks
+    from astromae.objectives.masked_autoencoder import random_masks
 
     check_configuration(changed("experiments.experiment1.pretraining.mask_ratio", ratio))
     visible, masked = random_masks(3, 16, ratio, torch.Generator().manual_seed(1))
@@ -301,7 +301,7 @@ def test_a_mask_that_the_check_allows_hides_and_shows_patches(ratio):
 
 def test_the_masks_that_the_check_refuses_hide_or_show_nothing():
     import torch
-    from astromae.models.mae import random_masks
+    from astromae.objectives.masked_autoencoder import random_masks
 
     for ratio, empty in ((0.02, 1), (0.97, 0)):
         assert random_masks(3, 16, ratio, torch.Generator().manual_seed(1))[empty].shape[1] == 0
