@@ -57,7 +57,7 @@ rule all:
 onerror:
     # Not in the jobs of a cluster, each a Snakemake of its own. `log` lists the files of Snakemake's log.
     if workflow.is_main_process:
-        say_last(last_words("".join(Path(file).read_text(errors="replace") for file in log)))
+        print_at_exit(describe_failed_jobs("".join(Path(file).read_text(errors="replace") for file in log)))
 
 
 # Last, since a bundle has a working directory of its own.

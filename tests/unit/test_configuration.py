@@ -1,14 +1,15 @@
 """The configuration is checked before the first job, and a wrong one is explained in one line."""
 
 import copy
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from astromae.configuration import SCHEMA_PATH, check_configuration
-from astromae.configuration_reference import keys, reference
 from astromae.errors import InputError
+from astromae.settings.configuration import check_configuration, configuration_model
+from astromae.settings.document import SCHEMA_PATH, editor_schema, keys, reference
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
@@ -59,24 +60,44 @@ def test_a_preset_can_change_the_kind_of_schedule():
     check_configuration(config)
 
 
-def leaves(schema: dict, path: tuple = ()):
-    for key, part in schema.get("properties", {}).items():
-        if "properties" in part:
-            yield from leaves(part, (*path, key))
-        else:
-            yield (*path, key)
+#: Keys that config.yaml leaves out, besides those of entries: their defaults are explained in the documentation.
+LEFT_OUT = {"sdss.cuts.z_min", "sdss.cuts.z_max", "sdss.cuts.petro_r_max", "sdss.cuts.ra", "sdss.cuts.dec"}
 
 
-def test_config_yaml_and_the_schema_have_the_same_keys():
-    schema = yaml.safe_load(SCHEMA_PATH.read_text())
+def test_config_yaml_holds_every_key_of_the_models():
     config = default()
-    for path in leaves(schema):
-        if path[:2] == ("sdss", "cuts"):
-            continue
-        section = config
-        for key in path:
-            assert key in section, f"{'.'.join(path)} is in the schema and not in config.yaml"
-            section = section[key]
+    absent = set()
+    for key in keys(config):
+        if "<name>" not in key.path:
+            section = config
+            for part in key.path:
+                section = section.get(part) if isinstance(section, dict) else None
+                if section is None and part == key.path[-1] and key.default != "`null`":
+                    absent.add(".".join(key.path))
+    assert absent == LEFT_OUT
+
+
+def test_config_yaml_and_the_models_have_the_same_defaults():
+    """A bare configuration is the default run but for what each run names itself."""
+    config = default()
+    named = {name: config[name] for name in ("backbones", "models", "experiments", "decoder")}
+    bare, whole = (configuration_model().model_validate(given) for given in (named, config))
+    for name in config:
+        assert getattr(bare, name) == getattr(whole, name), name
+
+
+def test_editors_know_the_keys():
+    """After a change:  astromae docs-configuration"""
+    assert SCHEMA_PATH.read_text() == editor_schema()
+    for file in [ROOT / "config.yaml", *PRESETS]:
+        modeline = re.match(r"# yaml-language-server: \$schema=(.*)", file.read_text())
+        assert (file.parent / modeline[1]).resolve() == SCHEMA_PATH
+
+
+@pytest.mark.parametrize("given", [ROOT / "config.yaml", *PRESETS], ids=lambda path: path.stem)
+def test_the_schema_allows_what_config_yaml_and_presets_hold(given):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(yaml.safe_load(given.read_text()), json.loads(SCHEMA_PATH.read_text()))
 
 
 def test_the_reference_is_that_of_the_schema_and_the_defaults():
@@ -130,11 +151,12 @@ def sections(text: str) -> dict[str, list[str]]:
 def test_every_key_of_config_yaml_is_explained():
     """A key has a comment on its line, or the comments of its section name it."""
     written = sections((ROOT / "config.yaml").read_text())
-    schema = yaml.safe_load(SCHEMA_PATH.read_text())
-    for name, part in schema["properties"].items():
+    inside: dict[str, list[str]] = {}
+    for path in (tuple(part for part in key.path if part != "<name>") for key in keys(default())):
+        inside.setdefault(path[0], []).extend(path[1:2])
+    for name, found in inside.items():
         comments = " ".join(line.partition("#")[2] for line in written[name])
-        entries = part.get("additionalProperties") or part
-        for key in entries.get("properties", {name: None}):
+        for key in dict.fromkeys(found or [name]):
             on_its_line = any(re.match(rf"\s+{key}:.*#", line) for line in written[name])
             alone = name == key and "#" in written[name][0]
             assert on_its_line or alone or re.search(rf"\b{key}\b", comments), f"{name}: {key} is not explained"
@@ -311,7 +333,7 @@ def test_as_many_galaxies_as_a_field_may_have_do_fit():
     import numpy as np
     from astromae.survey.embedded_catalog import place_galaxies
 
-    most = yaml.safe_load(SCHEMA_PATH.read_text())["properties"]["embedded"]["properties"]["galaxies_per_field"]
+    most = json.loads(SCHEMA_PATH.read_text())["$defs"]["EmbeddedSettings"]["properties"]["galaxies_per_field"]
     random = np.random.default_rng(1)
     for number in range(1, most["maximum"] + 1):
         place_galaxies(1, number, random)

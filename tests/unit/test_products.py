@@ -132,5 +132,5 @@ def test_what_a_function_is_told_is_checked(tmp_path):
 def test_a_step_names_the_family_and_the_parameter_that_is_wrong():
     with pytest.raises(InputError, match=r"figure labels: parameter tables: .* \(got 'a\.csv'\)"):
         run_step("figure", json.dumps({"family": "labels", "tables": "a.csv", "pdf": "a.pdf", "png": "a.png"}))
-    with pytest.raises(InputError, match="there is no figure 'label'; .*did you mean labels"):
+    with pytest.raises(InputError, match=r"there is no figure 'label'; .*did you mean labels"):
         run_step("figure", json.dumps({"family": "label", "pdf": "a.pdf", "png": "a.png"}))

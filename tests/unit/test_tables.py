@@ -190,6 +190,6 @@ class TestBadInput:
             read_predictions([tmp_path / "q.parquet"])
 
     def test_a_table_of_another_kind(self, tmp_path):
-        (tmp_path / "t.csv", METRICS).write_text("group,model\na,b\n")
+        (tmp_path / "t.csv").write_text("group,model\na,b\n")
         with pytest.raises(InputError, match=r"t\.csv: not a table of this version: no mse"):
             read_table(tmp_path / "t.csv", METRICS)

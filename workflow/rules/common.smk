@@ -15,18 +15,18 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
 sys.path.insert(0, str(PACKAGE_ROOT))
 
+from astromae.cluster.site_file import read_site
 from astromae.code_state import code_state, in_words
-from astromae.configuration import check_configuration
 from astromae.errors import InputError
+from astromae import figures, tables
 from astromae.documents.captions import GENERAL, Shown, caption_title, shown
 from astromae.documents.inputs import bundled_files, values_inputs
-from astromae import figures, tables
-from astromae.failures import last_words, say_last
+from astromae.failed_jobs import describe_failed_jobs, print_at_exit
 from astromae.lock import release_killed_lock
-from astromae.site import read_site
-from astromae.products import members
 from astromae.plugins import VARIABLE, listed_plugins, load_plugins
+from astromae.products import members
 from astromae.run import Run
+from astromae.settings.configuration import check_configuration
 from astromae.sources import command_sources, sources_of
 from astromae.survey import SURVEYS
 from astromae.survey.address import is_remote
@@ -36,12 +36,13 @@ from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
     load_plugins(listed_plugins(config))
-    check_configuration(config)
+    SETTINGS = check_configuration(config)
     site = read_site()
     if config["bundle"]:
         BUNDLE = Path(config["bundle"])
         MANIFEST = read_manifest(BUNDLE)
         config.update(adopt_configuration(BUNDLE, MANIFEST, workflow.config_settings.overwrite_config))
+        SETTINGS = check_configuration(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -68,10 +69,10 @@ survey, section, CHUNKS = None, None, []
 if not config["bundle"]:
     try:
         survey = SURVEYS[SURVEY]
-        section = survey.settings.model_validate(config.get(SURVEY, {}))
+        section = SETTINGS.section(SURVEY)
         # What a person brings is read at once, so that a wrong file stops the run here.
         CHUNKS = range(survey.chunks(section))
-        STAMPS = survey.stamps(section, config["stamps"]["size"])
+        STAMPS = survey.stamps(section, SETTINGS.stamps.size)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

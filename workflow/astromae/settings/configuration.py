@@ -25,8 +25,9 @@ from astromae.settings.base import (
     setting,
     wrong,
 )
+from astromae.settings.entries import Backbone
 from astromae.settings.evaluation import Evaluation
-from astromae.settings.experiments import Backbone, Experiment, Model
+from astromae.settings.experiments import Experiment, Model
 from astromae.settings.messages import in_one_line
 from astromae.settings.training import Augmentation, Scaling, Training
 from astromae.survey import SURVEYS
@@ -156,7 +157,7 @@ class Configuration(Typed):
         entry = OBJECTIVES[pretraining.objective]
         for name in entry.sections:
             if self.section(name) is None:
-                raise wrong("pretraining.objective", pretraining.objective, f"with section {name} in the configuration")
+                raise problem(f"{name} is missing, which {{here}}pretraining.objective {pretraining.objective} reads")
         settings = self.objective_settings(pretraining)
         for encoder in encoders:
             backbone = self.backbones[encoder]

@@ -1,16 +1,12 @@
-"""Settings of backbones, models and experiments: what is trained, on which galaxies."""
+"""Settings of models and experiments: what is trained, on which galaxies."""
 
-import functools
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import create_model, model_validator
+from pydantic import model_validator
 
-from astromae.encoders import ENCODERS, network_of
-from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
     AnyOf,
-    EntryOf,
     Fraction,
     Name,
     NameIn,
@@ -22,48 +18,12 @@ from astromae.settings.base import (
     setting,
     wrong,
 )
+from astromae.settings.entries import Pretraining
 from astromae.settings.training import Finetuning, Phase
 from astromae.tasks import TASKS
 from astromae.typed import Typed
 
 Subset = Literal["pretrain", "pretrain_val", "train", "val", "test"]
-
-
-@functools.cache
-def backbone_model(network: str) -> type[Typed]:
-    """Return the model of a backbone: the settings of its encoder, and `network`."""
-    own = ENCODERS[network].settings
-    return create_model(
-        own.__name__,
-        __base__=own,
-        __doc__="A backbone.",
-        network=(Literal[network], setting("Kind of the encoder.", network)),
-    )
-
-
-@functools.cache
-def pretraining_model(objective: str) -> type[Phase]:
-    """Return the model of a pretraining: what all have in common, and the keys of its objective.
-
-    Sections that the objective reads besides stand at the top of the configuration.
-    """
-    entry = OBJECTIVES[objective]
-    own = {
-        name: (field.annotation, field)
-        for name, field in entry.settings.model_fields.items()
-        if name not in entry.sections
-    }
-    return create_model(
-        f"{entry.settings.__name__}Pretraining",
-        __base__=Phase,
-        __doc__="Pretraining of every encoder that the models want.",
-        objective=(Literal[objective], setting("What the encoder learns by.", objective)),
-        **own,
-    )
-
-
-Backbone = Annotated[Typed, EntryOf(ENCODERS, "network", network_of, backbone_model)]
-Pretraining = Annotated[Phase, EntryOf(OBJECTIVES, "objective", lambda given: "mae", pretraining_model)]
 
 
 class Model(Typed):

@@ -124,7 +124,7 @@ def schema_of(model: type[Typed]) -> Schema:
     return Schema(model.model_json_schema())
 
 
-def in_one_line(model: type[Typed], error: ValidationError, place: tuple[str, ...] = ()) -> str:
+def in_one_line(model: type[Typed], error: ValidationError, of: str = "configuration") -> str:
     """Return one line for the first thing that is wrong.
 
     Parameters
@@ -133,15 +133,18 @@ def in_one_line(model: type[Typed], error: ValidationError, place: tuple[str, ..
         The model that was to be filled.
     error
         What it says.
-    place
-        Keys of the section that the model is, from the top of the configuration.
+    of
+        What holds the settings; the line begins with it.
     """
-    return _line(min(_problems(model, error, place), key=lambda each: each.order))
+    return f"{of}: {_line(min(_problems(model, error, ()), key=lambda each: each.order))}"
 
 
 def _problems(model: type[Typed], error: ValidationError, place: tuple[str, ...]) -> Iterator[_Problem]:
     schema = schema_of(model)
     for found in error.errors():
+        # Values that are wrong are not counted, which makes a list too short as well.
+        if found["type"] == "too_short" and len(found["input"]) >= found["ctx"]["min_length"]:
+            continue
         own = tuple(map(str, found["loc"]))
         nested = found.get("ctx", {}).get("error")
         if isinstance(nested, NestedError):
@@ -156,26 +159,23 @@ def _line(problem: _Problem) -> str:
     kind, value, key = found["type"], found["input"], ".".join(path)
     if kind == "extra_forbidden":
         known = sorted(schema.keys())
-        return (
-            f"configuration: {key} is an unknown key (value {show(value)}); "
-            f"allowed: {', '.join(known)}{near(path[-1], known)}"
-        )
+        return f"{key} is an unknown key (value {show(value)}); allowed: {', '.join(known)}{near(path[-1], known)}"
     if kind == "problem":
-        return f"configuration: {placed(found['ctx']['text'], key)}"
+        return placed(found["ctx"]["text"], key)
     if kind in ("missing", "missing_key"):
         key = ".".join([*path, *([found["ctx"]["key"]] if kind == "missing_key" else [])])
-        return f"configuration: {key} is missing; config.yaml explains what it holds"
+        return f"{key} is missing; config.yaml explains what it holds"
     if kind == "wrong":
         said = found["ctx"]
         whole = ".".join(filter(None, [key, said["key"]]))
-        return f"configuration: {whole} is {said['shown']}; allowed: {placed(said['allowed'], key)}"
+        return f"{whole} is {said['shown']}; allowed: {placed(said['allowed'], key)}"
     if path[-1:] == ("[key]",):
-        return f"configuration: {show(key.removesuffix('.[key]'))[1:-1]} is not a valid name; allowed: {_NAME}"
+        return f"{show(key.removesuffix('.[key]'))[1:-1]} is not a valid name; allowed: {_NAME}"
     words = "a finite number" if kind == "finite_number" else allowed(schema)
     hint = ""
     if isinstance(value, str) and kind.endswith("_type") and _reads_as_number(value):
         hint = " (it was read as text: YAML wants 1.0e-3 for 1e-3; give nested keys with --configfile)"
-    return f"configuration: {key or 'the configuration'} is {show(value)}; allowed: {words}{hint}"
+    return f"{key or 'all of it'} is {show(value)}; allowed: {words}{hint}"
 
 
 def _reads_as_number(text: str) -> bool:

@@ -3,31 +3,28 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.base import SomeOf, Text, setting
 from astromae.survey.entry import Counts, Job, Survey
+from astromae.typed import Typed
 
 #: Stamps of the published cube (Pasquet et al. 2019), which plans reckon with.
 PUBLISHED = 659_857
 
 
-class CubeSettings(BaseModel):
+class CubeSettings(Typed):
     """A published cube of stamps on disk, or one of your own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: str = Field("data/sdss.npz", min_length=1, description="The cube's file, .npz or HDF5.")
-    chunks: int = Field(64, ge=1, le=9999, description="Shards that the cube is streamed into.")
-    bands: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
-        None, description="Names of the cube's bands, in their order; null where it says them or has SDSS's."
+    path: Text = setting("The cube's file, .npz or HDF5.", "data/sdss.npz")
+    chunks: int = setting("Shards that the cube is streamed into.", 64, ge=1, le=9999)
+    bands: SomeOf[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]] | None = setting(
+        "Names of the cube's bands, in their order; null where it says them or has SDSS's.", None
     )
-    pixel_scale_arcsec: float | None = Field(
-        None,
-        gt=0,
-        description="Side of one of the cube's pixels on the sky; null where it says it or has SDSS's.",
-        json_schema_extra={"unit": "arcsec"},
+    pixel_scale_arcsec: float | None = setting(
+        "Side of one of the cube's pixels on the sky; null where it says it or has SDSS's.", None, unit="arcsec", gt=0
     )
 
 

@@ -4,45 +4,56 @@ import itertools
 import math
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.base import HERE, Seed, SomeOf, Text, problem, setting, wrong
 from astromae.survey.archive import strip_folder
 from astromae.survey.entry import RULES, Counts, Job, Survey
+from astromae.typed import Typed
 
 #: Folder below which the frames are drawn, in the archive's layout.
 ARCHIVE = "results/survey"
 
 
-class EmbeddedSettings(BaseModel):
+# Bits of an object identifier: fields of a strip are numbered from 11 and stay below 2^12. Files of chunks are
+# numbered with four digits.
+_MOST_FIELDS, _MOST_STRIPS = 2**12 - 11, 9999
+
+
+class EmbeddedSettings(Typed):
     """The embedded survey, real galaxies drawn as simulated frames."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    galaxies: int = setting("How many of the sample's 10,000 galaxies to draw.", 10000, ge=1, le=10000)
+    seed: Seed = setting("Seed of positions, morphologies and pixel noise.", 42)
+    release: int = setting("Data release whose archive layout the frames are written in.", 17, ge=9, le=18)
+    runs: SomeOf[Annotated[int, Field(ge=1, le=65535)]] = setting(
+        "Imaging runs to simulate; an object identifier has 16 bits for the run.", (9001, 9002)
+    )
+    camcols: SomeOf[Annotated[int, Field(ge=1, le=6)]] = setting("Camera columns to simulate.", (1, 2, 3, 4, 5, 6))
+    galaxies_per_field: int = setting(
+        "Galaxies drawn on one frame of 2048 x 1489 px; more would lie on top of one another.", 210, ge=1, le=728
+    )
+    populated: bool = setting("Whether foreground stars, background galaxies and spiral arms are drawn.", True)
+    real_stamps: Text | None = setting("Folder of real stamps that a figure shows beside the simulated ones.", None)
 
-    galaxies: int = Field(10000, ge=1, le=10000, description="How many of the sample's 10,000 galaxies to draw.")
-    seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of positions, morphologies and pixel noise.")
-    release: int = Field(17, ge=9, le=18, description="Data release whose archive layout the frames are written in.")
-    runs: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
-        [9001, 9002],
-        min_length=1,
-        description="Imaging runs to simulate; an object identifier has 16 bits for the run.",
-    )
-    camcols: list[Annotated[int, Field(ge=1, le=6)]] = Field(
-        [1, 2, 3, 4, 5, 6], min_length=1, description="Camera columns to simulate."
-    )
-    galaxies_per_field: int = Field(
-        210,
-        ge=1,
-        le=728,
-        description="Galaxies drawn on one frame of 2048 x 1489 px; more would lie on top of one another.",
-    )
-    populated: bool = Field(
-        True, description="Whether foreground stars, background galaxies and spiral arms are drawn."
-    )
-    real_stamps: str | None = Field(
-        None, min_length=1, description="Folder of real stamps that a figure shows beside the simulated ones."
-    )
+    @model_validator(mode="after")
+    def _check(self) -> "EmbeddedSettings":
+        """Check that the galaxies can be dealt to fields."""
+        strips = len(self.strips)
+        most = min(self.galaxies, _MOST_STRIPS)
+        if strips > most:
+            raise problem(
+                f"{HERE}runs times {HERE}camcols are {strips} strips; allowed: at most {most}, so that each has a "
+                f"galaxy ({HERE}galaxies) and a number of four digits"
+            )
+        fields = math.ceil(self.galaxies / self.galaxies_per_field / strips)
+        if fields > _MOST_FIELDS:
+            least = math.ceil(self.galaxies / strips / _MOST_FIELDS)
+            allowed = f"at least {least}, so that a strip's {fields} fields become at most {_MOST_FIELDS}"
+            raise wrong("galaxies_per_field", self.galaxies_per_field, allowed)
+        return self
 
     @property
     def strips(self) -> list[tuple[int, int]]:

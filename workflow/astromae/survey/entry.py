@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from astromae.contracts.stamp_format import StampFormat
+from astromae.typed import Typed
 
 #: Folder of the workflow's own rule files.
 RULES = Path(__file__).parents[2] / "rules"
@@ -106,7 +105,7 @@ class Survey:
         File with further rules that the catalogue or the shards need.
     """
 
-    settings: type[BaseModel]
+    settings: type[Typed]
     title: str
     simulated: bool
     stamps: Callable[[Any, int | None], StampFormat]

@@ -1,102 +1,83 @@
 """The real survey, an entry of `SURVEYS`: catalogue from SkyServer, frames from the archive."""
 
 import functools
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import model_validator
 
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
+from astromae.errors import InputError
+from astromae.settings.base import Count, Pair, Text, problem, setting, wrong
 from astromae.survey.entry import RULES, Counts, Job, Survey
+from astromae.survey.selections import cuts_of
+from astromae.typed import Typed
 
 #: Catalogue of a run, and SkyServer's counts of the configured selection, which `make plan` asks for.
 CATALOG, COUNTED = Path("results/catalog/galaxies.parquet"), Path("results/catalog/counts.json")
 
-#: Whole numbers stay whole, as they stand in the queries.
-Number = int | float
 
-Interval = Annotated[list[Number], Field(min_length=2, max_length=2)]
-
-
-class Cuts(BaseModel):
+class Cuts(Typed):
     """Cuts that replace the selection's own; null lifts one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    z_min: Number | None = Field(None, description="Least spectroscopic redshift.")
-    z_max: Number | None = Field(None, description="Largest spectroscopic redshift.")
-    petro_r_max: Number | None = Field(
-        None, description="Faintest dereddened r Petrosian magnitude.", json_schema_extra={"unit": "mag"}
-    )
-    ra: Interval | None = Field(None, description="Range of right ascension.", json_schema_extra={"unit": "deg"})
-    dec: Interval | None = Field(None, description="Range of declination.", json_schema_extra={"unit": "deg"})
+    z_min: float | None = setting("Least spectroscopic redshift.", None)
+    z_max: float | None = setting("Largest spectroscopic redshift.", None)
+    petro_r_max: float | None = setting("Faintest dereddened r Petrosian magnitude.", None, unit="mag")
+    ra: Pair[float] | None = setting("Range of right ascension.", None, unit="deg")
+    dec: Pair[float] | None = setting("Range of declination.", None, unit="deg")
 
 
-class Expected(BaseModel):
+class Expected(Typed):
     """The selection's size that plans reckon with until SkyServer has counted it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    galaxies: int = Field(547199, ge=1, description="Galaxies of the selection.")
-    fields: int = Field(230000, ge=1, description="Fields that they lie on.")
+    galaxies: Count = setting("Galaxies of the selection.", 547199)
+    fields: Count = setting("Fields that they lie on.", 230000)
 
 
-class DownloadSettings(BaseModel):
+class DownloadSettings(Typed):
     """How frames are fetched from a remote archive."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    connections: int = Field(8, ge=1, description="Connections open at once over all running jobs.")
-    requests_per_second: int = Field(
-        10, ge=1, description="Frames asked for over all running jobs.", json_schema_extra={"unit": "1/s"}
-    )
-    timeout_s: float = Field(
-        60, gt=0, description="Silence after which a connection is given up.", json_schema_extra={"unit": "s"}
-    )
-    tries: int = Field(6, ge=1, description="Tries of a frame that meets a passing fault.")
-    backoff_s: float = Field(
-        2.0,
-        gt=0,
-        description="Pause before the second try; doubles from try to try.",
-        json_schema_extra={"unit": "s"},
-    )
+    connections: Count = setting("Connections open at once over all running jobs.", 8)
+    requests_per_second: Count = setting("Frames asked for over all running jobs.", 10, unit="1/s")
+    timeout_s: float = setting("Silence after which a connection is given up.", 60, unit="s", gt=0)
+    tries: Count = setting("Tries of a frame that meets a passing fault.", 6)
+    backoff_s: float = setting("Pause before the second try; doubles from try to try.", 2.0, unit="s", gt=0)
 
 
-class SdssSettings(BaseModel):
+class SdssSettings(Typed):
     """The real survey, catalogue from SkyServer and frames from the archive."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    release: int = setting("Data release.", 17, ge=12, le=18)
+    selection: Literal["pasquet2019", "spectroscopic"] = setting("Named selection of galaxies.", "pasquet2019")
+    cuts: Cuts = setting("Cuts that replace the selection's own; null lifts one.", Cuts())
+    expected: Expected = setting(
+        "The selection's size that plans reckon with until SkyServer has counted it.", Expected()
+    )
+    table: Text | None = setting("Your own list of galaxies instead of the selection.", None)
+    server: Text = setting("Address of SkyServer.", "https://skyserver.sdss.org")
+    archive: Text = setting("Address or folder of the archive or of a mirror.", "https://data.sdss.org/sas")
+    partitions: Count = setting("Ranges of right ascension, each its own query, job and file.", 72)
+    chunks: int = setting("Stamps jobs that the fields are dealt to, at most.", 1000, ge=1, le=9999)
+    queries_per_minute: float = setting("Queries to SkyServer over all running jobs.", 60, unit="1/min", gt=0, le=60)
+    timeout_s: float = setting("Silence after which a query is given up.", 660, unit="s", gt=0)
+    tries: Count = setting("Tries of a query that meets a passing fault.", 8)
+    backoff_s: float = setting("Pause before the second try; doubles from try to try.", 2.0, unit="s", gt=0)
+    download: DownloadSettings = setting("How frames are fetched from a remote archive.", DownloadSettings())
 
-    release: int = Field(17, ge=12, le=18, description="Data release.")
-    selection: Literal["pasquet2019", "spectroscopic"] = Field(
-        "pasquet2019", description="Named selection of galaxies."
-    )
-    cuts: Cuts = Field(Cuts(), description="Cuts that replace the selection's own; null lifts one.")
-    expected: Expected = Field(
-        Expected(), description="The selection's size that plans reckon with until SkyServer has counted it."
-    )
-    table: str | None = Field(None, min_length=1, description="Your own list of galaxies instead of the selection.")
-    server: str = Field("https://skyserver.sdss.org", min_length=1, description="Address of SkyServer.")
-    archive: str = Field(
-        "https://data.sdss.org/sas", min_length=1, description="Address or folder of the archive or of a mirror."
-    )
-    partitions: int = Field(72, ge=1, description="Ranges of right ascension, each its own query, job and file.")
-    chunks: int = Field(1000, ge=1, le=9999, description="Stamps jobs that the fields are dealt to, at most.")
-    queries_per_minute: float = Field(
-        60, gt=0, le=60, description="Queries to SkyServer over all running jobs.", json_schema_extra={"unit": "1/min"}
-    )
-    timeout_s: float = Field(
-        660, gt=0, description="Silence after which a query is given up.", json_schema_extra={"unit": "s"}
-    )
-    tries: int = Field(8, ge=1, description="Tries of a query that meets a passing fault.")
-    backoff_s: float = Field(
-        2.0,
-        gt=0,
-        description="Pause before the second try; doubles from try to try.",
-        json_schema_extra={"unit": "s"},
-    )
-    download: DownloadSettings = Field(DownloadSettings(), description="How frames are fetched from a remote archive.")
+    @model_validator(mode="after")
+    def _check(self) -> "SdssSettings":
+        """Check what is asked of SkyServer, and where it is."""
+        try:
+            cuts_of(self.selection, self.cuts.model_dump(exclude_unset=True))
+        except InputError as error:
+            raise problem(str(error)) from None
+        if not re.match(r"https?://[^\s/]", self.server):
+            raise wrong("server", self.server, "an address that begins with https:// or http://")
+        if self.table is not None and re.search(r"[{}]", self.table):
+            raise wrong("table", self.table, "a path without braces, which Snakemake takes for wildcards")
+        return self
 
     @property
     def sample(self) -> dict[str, Any]:

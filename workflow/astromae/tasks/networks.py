@@ -12,7 +12,7 @@ from astromae.encoders import ENCODERS, build_encoder
 from astromae.encoders.inception import InceptionSettings
 from astromae.files import write_json
 from astromae.objectives.mae import MAESettings
-from astromae.settings.experiments import Backbone
+from astromae.settings.entries import Backbone
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model

@@ -24,7 +24,7 @@ from astromae.encoders import build_encoder, freeze, load_pretrained
 from astromae.errors import InputError
 from astromae.files import sha256, write_json, write_text
 from astromae.progress import Ticker, log
-from astromae.settings.experiments import Backbone
+from astromae.settings.entries import Backbone
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import refuse
 from astromae.training.collapse import require_no_collapse

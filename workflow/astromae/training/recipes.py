@@ -9,7 +9,7 @@ from pydantic import ConfigDict, model_validator
 from astromae.encoders import ENCODERS, build_encoder, network_of
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import AnyOf, Count
-from astromae.settings.experiments import Backbone, Pretraining
+from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.training import Augmentation, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches

@@ -1,6 +1,6 @@
 """The last lines of failed jobs."""
 
-from astromae.failures import last_words
+from astromae.failed_jobs import describe_failed_jobs
 
 SNAKEMAKE_LOG = """\
 [Sun Nov 22 03:50:29 2026]
@@ -21,7 +21,7 @@ Error in rule split:
 def test_each_failed_job_says_its_last_lines_once(tmp_path):
     log = tmp_path / "split.log"
     log.write_text("".join(f"line {number}\n" for number in range(40)))
-    said = last_words(SNAKEMAKE_LOG.format(log=log, absent=tmp_path / "cut.log"))
+    said = describe_failed_jobs(SNAKEMAKE_LOG.format(log=log, absent=tmp_path / "cut.log"))
     assert said.count("split failed") == 1
     assert "line 39" in said and "line 25" in said and "line 24" not in said
     assert "cut failed" in said and "no log was written" in said

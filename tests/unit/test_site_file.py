@@ -1,8 +1,8 @@
-"""The user's own cluster, as rules and profile are told of it."""
+"""slurm/site.yaml, which describes the user's own cluster to rules and profile."""
 
 import pytest
+from astromae.cluster.site_file import read_site
 from astromae.errors import InputError
-from astromae.site import read_site
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def test_no_file_is_no_site(tmp_path, monkeypatch):
     ("content", "message"),
     [
         (None, "no such file"),
-        ("partition: {cpu: {}}", "partition is an unknown key"),
+        ("partition: {cpu: {}}", "partition is an unknown key.*did you mean partitions"),
         ("partitions: [cpu, gpu]", "partitions is"),
-        ("partitions: {cpu: }", "partitions.cpu is None"),
+        ("partitions: {cpu: }", "partitions.cpu is null"),
         ("partitions: {cpu", "not valid YAML"),
         ("gpu", "expected keys of"),
-        ("gpu_stamps_per_s: fast", "gpu_stamps_per_s is 'fast'; expected stamps a second"),
+        ("gpu_stamps_per_s: fast", 'gpu_stamps_per_s is "fast"; allowed: a number above 0'),
     ],
 )
 def test_a_wrong_site_says_what_would_be_right(site, content, message):

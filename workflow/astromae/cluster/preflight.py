@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from astromae.cluster.site_file import Site, read_site
 from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.progress import log
-from astromae.site import Site, read_site
 
 #: Time that an answer over the network may take, seconds.
 NETWORK_S = 20

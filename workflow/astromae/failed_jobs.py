@@ -1,4 +1,4 @@
-"""What failed in a run of Snakemake, and the last that each failed job said."""
+"""The jobs that failed in a run of Snakemake, and the last lines of their logs."""
 
 import atexit
 import re
@@ -25,16 +25,16 @@ def failed_logs(snakemake_log: str) -> list[tuple[str, Path]]:
     return [(rule, path) for path, rule in failed.items()]
 
 
-def say_last(text: str) -> None:
-    """Print to the standard error after all that this process prints, Snakemake's own summary of a run included."""
-    atexit.register(lambda: print(f"\n{text}", file=sys.stderr, flush=True))
-
-
-def last_words(snakemake_log: str) -> str:
+def describe_failed_jobs(snakemake_log: str) -> str:
     """Return the last lines of each failed job's log, under the job's rule and the log's name."""
     parts = []
     for rule, path in failed_logs(snakemake_log):
         lines = path.read_text(errors="replace").splitlines()[-LINES:] if path.is_file() else ["(no log was written)"]
-        lines = lines or ["(nothing: it was stopped before it said a word)"]
+        lines = lines or ["(nothing: it was stopped before it wrote a line)"]
         parts.append("\n".join([f"{rule} failed; {path} ends:", *(f"    {line}" for line in lines)]))
     return "\n".join(parts)
+
+
+def print_at_exit(text: str) -> None:
+    """Print to the standard error after all that this process prints, Snakemake's own summary of a run included."""
+    atexit.register(lambda: print(f"\n{text}", file=sys.stderr, flush=True))
