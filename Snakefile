@@ -24,7 +24,7 @@ if config["bundle"]:
 
 else:
 
-    include: "workflow/rules/expected.smk"
+    include: "workflow/rules/trainings.smk"
     include: "workflow/rules/survey.smk"
     include: "workflow/rules/downloads.smk"
     include: "workflow/rules/stamps.smk"

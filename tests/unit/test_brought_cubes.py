@@ -22,8 +22,9 @@ OBJID = encode_objid(2000, 4, 20 + np.arange(COUNT), 3)
 def astromae(monkeypatch, capsys):
     """Return a function that runs a command and returns its exit status and messages."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["astromae", *map(str, arguments)])
+    def run(step, *arguments, **told):
+        parameters = ["--params", json.dumps(told, default=str)] if told else []
+        monkeypatch.setattr(sys, "argv", ["astromae", step, *map(str, arguments), *parameters])
         try:
             cli.main()
             status = 0
@@ -72,9 +73,7 @@ def pasquet(path, images=None, **changes):
 @pytest.fixture
 def catalogue(astromae, tmp_path):
     def make(path, chunks=64):
-        status, words = astromae(
-            "cube-catalog", "--path", path, "--chunks", chunks, "--output", tmp_path / "galaxies.parquet"
-        )
+        status, words = astromae("cube-catalog", path=path, chunks=chunks, output=tmp_path / "galaxies.parquet")
         return status, words
 
     return make
@@ -132,7 +131,7 @@ REFUSED_PASQUET = {
     "labels of several columns": ({"z": np.zeros((COUNT, 2))}, "z has the shape (24, 2)"),
     "constant magnitude": (
         {"modelMag_u": lambda c: 20 + c["extinction_u"]},
-        "of 24 galaxies with five magnitudes all have mag_u = 20",
+        "of 24 galaxies with all 5 magnitudes all have mag_u = 20",
     ),
     "twin magnitudes": (
         {"modelMag_z": lambda c: c["modelMag_i"] - c["extinction_i"] + c["extinction_z"]},
@@ -187,8 +186,12 @@ def test_one_galaxy_twice_and_more_chunks_than_stamps(astromae, catalogue, tmp_p
     assert left_out["reason"].tolist() == [f"within 1 arcsec of row {row}: the same galaxy" for row in (3, 10)]
     for chunk, count in ((0, 1), (1, 0)):
         status, words = astromae(
-            *("cube-shard", "--path", path, "--catalog", tmp_path / "galaxies.parquet", "--chunk", chunk),
-            *("--output", tmp_path / "0.h5", "--missing", tmp_path / "0.csv"),
+            "cube-shard",
+            path=path,
+            catalog=tmp_path / "galaxies.parquet",
+            chunk=chunk,
+            output=tmp_path / "0.h5",
+            missing=tmp_path / "0.csv",
         )
         assert status == 0, words
         with h5py.File(tmp_path / "0.h5") as file:

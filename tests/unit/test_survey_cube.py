@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astromae.constants import BANDS
+from astromae.contracts.catalog import catalog_columns
 from astromae.contracts.missing import read_missing
 from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
-from astromae.survey.catalog import COLUMNS
-from astromae.survey.cube_catalog import open_cube, write_cube_catalog, write_cube_shard
+from astromae.survey.cube_catalog import write_cube_catalog, write_cube_shard
+from astromae.survey.cube_file import open_cube
 from astromae.survey.npz import NpzArray
 from astromae.survey.objid import SPECOBJID_EMPTY_BITS, encode_objid, exact_identifiers
 
@@ -78,8 +79,10 @@ def test_every_stamp_arrives_channels_first(cube, tmp_path, chunks):
 def test_labels_become_the_catalog(cube, tmp_path):
     path, _, labels = cube
     catalog, _, _ = stream(path, tmp_path, 2)
-    assert list(catalog.columns) == [*COLUMNS, "chunk", "cube_row"]
-    assert {name: catalog[name].dtype for name in COLUMNS} == {name: np.dtype(kind) for name, kind in COLUMNS.items()}
+    assert list(catalog.columns) == [*catalog_columns(BANDS), "chunk", "cube_row"]
+    assert {name: catalog[name].dtype for name in catalog_columns(BANDS)} == {
+        name: np.dtype(kind) for name, kind in catalog_columns(BANDS).items()
+    }
     np.testing.assert_array_equal(catalog["objid"], SPEC_OBJID.astype(np.int64))
     for name in ("ra", "dec", "z"):
         np.testing.assert_array_equal(catalog[name], labels[name])

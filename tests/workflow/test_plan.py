@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 from astromae.survey.archive import frame_address
-from astromae.survey.catalog import deal_fields
 from astromae.survey.counts import ask_counts
+from astromae.survey.observed_catalog import deal_fields
 from servers.sdss import Server
 from servers.sky import small_sky
 

@@ -50,13 +50,14 @@ def realism(
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
+    schema: Annotated[Path, typer.Option(help="JSON schema to write, for editors.")] = Path(
+        "workflow/schemas/config.schema.json"
+    ),
 ) -> None:
-    """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
-    from astromae.configuration import read_yaml
-    from astromae.configuration_reference import reference
-    from astromae.files import write_text
+    """Write the reference of the configuration, every key with its default, what it may hold, and its meaning."""
+    from astromae.settings.document import write_documents
 
-    write_text(output, reference(read_yaml(config)))
+    write_documents(config, output, schema)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -65,27 +66,6 @@ def plan(context: typer.Context) -> None:
     from astromae.plan import describe, planned_jobs
 
     print(describe(planned_jobs(context.args)))
-
-
-@app.command("preflight")
-def check_cluster(
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],
-) -> None:
-    """Say what would fail on this Slurm cluster, each with its remedy."""
-    from astromae.preflight import preflight
-
-    preflight(settings)
-
-
-@app.command("preflight-probe")
-def probe_node(
-    output: Annotated[Path, typer.Option(help="Report to write (JSON).")],
-    address: Annotated[list[str] | None, typer.Option(help="Folder or URL to reach; repeat for each.")] = None,
-) -> None:
-    """Write what a node sees of GPUs and addresses; part of `preflight`, which runs it in a job."""
-    from astromae.preflight import probe
-
-    probe(address or [], output)
 
 
 ConfigFile = Annotated[
@@ -99,16 +79,14 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List every configured model: its branches and parameters."""
-    from astromae.configuration import read_configuration
+    from astromae.settings.files import read_configuration
 
     configuration = read_configuration(config)
 
-    from astromae.survey import SURVEYS
     from astromae.tasks.networks import describe_models
+    from astromae.training.configured_recipes import networks_of
 
-    survey = SURVEYS[configuration["survey"]]
-    section = survey.settings.model_validate(configuration[configuration["survey"]])
-    rows = describe_models(configuration, len(survey.stamps(section, configuration["stamps"]["size"]).bands))
+    rows = describe_models(networks_of(configuration), len(configuration.stamp_format().bands))
     print(json.dumps(rows, indent=2) if as_json else _model_table(rows))
 
 
@@ -171,7 +149,7 @@ def bench_train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
-    from astromae.configuration import read_configuration
+    from astromae.settings.files import read_configuration
 
     configuration = read_configuration(config)
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from astromae.objectives import OBJECTIVES
+from astromae.settings.configuration import Configuration
+from astromae.settings.experiments import Experiment
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Run:
 
     Attributes
     ----------
-    config
+    configuration
         Its whole configuration.
     stamps, missing
         Every shard of stamps, and the tables of galaxies without a stamp.
@@ -22,7 +23,7 @@ class Run:
         The catalogue of galaxies.
     """
 
-    config: Mapping[str, Any]
+    configuration: Configuration
     stamps: Sequence[str] = ()
     missing: Sequence[str] = ()
     catalog: str = "results/catalog/galaxies.parquet"
@@ -30,12 +31,12 @@ class Run:
     @property
     def survey(self) -> str:
         """Return the name of the survey."""
-        return self.config["survey"]
+        return self.configuration.survey
 
     @property
-    def experiments(self) -> Mapping[str, Any]:
+    def experiments(self) -> Mapping[str, Experiment]:
         """Return the settings of every experiment, by its name."""
-        return self.config["experiments"]
+        return self.configuration.experiments
 
     def with_task(self, task: str) -> list[str]:
         """Return the experiments that have a task."""
@@ -43,17 +44,16 @@ class Run:
 
     def task(self, experiment: str) -> str:
         """Return the name of an experiment's task."""
-        return self.experiments[experiment].get("task", "redshift")
+        return self.experiments[experiment].task
 
     def pretrained_models(self, experiment: str) -> list[str]:
         """Return the experiment's models that start from a pretrained encoder."""
-        models = self.config["models"]
-        return [name for name in self.experiments[experiment]["models"] if models[name]["pretrained"]]
+        models = self.configuration.models
+        return [name for name in self.experiments[experiment].models if models[name].pretrained]
 
     def encoders(self, experiment: str) -> list[str]:
         """Return the backbones that are pretrained for an experiment."""
-        wanted = {self.config["models"][name]["encoder"] for name in self.pretrained_models(experiment)}
-        return [name for name in self.config["backbones"] if name in wanted]
+        return self.configuration.pretrained_encoders(experiment)
 
     @cached_property
     def pretrained(self) -> list[str]:
@@ -62,8 +62,7 @@ class Run:
 
     def with_objective(self, objective: str) -> list[str]:
         """Return the experiments that pretrain an encoder by an objective."""
-        settings = self.experiments
-        return [name for name in self.pretrained if settings[name]["pretraining"].get("objective", "mae") == objective]
+        return [name for name in self.pretrained if self.experiments[name].pretraining.objective == objective]
 
     @cached_property
     def reconstructing(self) -> list[str]:
@@ -78,36 +77,39 @@ class Run:
     @cached_property
     def used_models(self) -> list[str]:
         """Return the models that some experiment trains, in the order of the configuration."""
-        used = {name for settings in self.experiments.values() for name in settings["models"]}
-        return [name for name in self.config["models"] if name in used]
+        used = {name for settings in self.experiments.values() for name in settings.models}
+        return [name for name in self.configuration.models if name in used]
 
     def astromae_models(self, experiment: str) -> list[str]:
         """Return the models with all that AstroMAE has: a pretrained encoder, Inception and magnitudes."""
-        models = self.config["models"]
+        models = self.configuration.models
         return [
-            name
-            for name in self.pretrained_models(experiment)
-            if models[name]["inception"] and models[name]["magnitude"]
+            name for name in self.pretrained_models(experiment) if models[name].inception and models[name].magnitude
         ]
+
+    def shares_features(self, model: str) -> bool:
+        """Return whether a model reads a frozen encoder's features, computed once for all models, from a file."""
+        chosen = self.configuration.models[model]
+        return chosen.pretrained and chosen.frozen and self.configuration.training.share_features
 
     def encoder_folders(self, experiment: str, seeds: Sequence[int] | None = None) -> list[str]:
         """Return the folders of an experiment's encoders, encoder by encoder; of all seeds unless some are given."""
         return [
             f"results/encoders/{encoder}/{experiment}/seed{seed}"
             for encoder in self.encoders(experiment)
-            for seed in (self.config["seeds"] if seeds is None else seeds)
+            for seed in (self.configuration.seeds if seeds is None else seeds)
         ]
 
     def model_folders(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
         """Return the folders of an experiment's models, model by model; of all trained ones unless some are given."""
         return [
             f"results/models/{experiment}/{model}/seed{seed}"
-            for model in (self.experiments[experiment]["models"] if models is None else models)
-            for seed in self.config["seeds"]
+            for model in (self.experiments[experiment].models if models is None else models)
+            for seed in self.configuration.seeds
         ]
 
     def _classical_folders(self, experiment: str) -> list[str]:
-        return self.model_folders(experiment, self.experiments[experiment]["classical"])
+        return self.model_folders(experiment, self.experiments[experiment].classical)
 
     def predictions(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
         """Return the predictions of some models, or all of an experiment, the classical ones last."""
@@ -133,3 +135,16 @@ class Run:
     def values(self) -> list[str]:
         """Return the named values of the survey and of every experiment."""
         return [f"results/values/{name}.json" for name in ("survey", *self.experiments)]
+
+    def wildcards(self) -> dict[str, str]:
+        """Return the pattern of each wildcard: a name stands for nothing that the run does not have."""
+        names = {
+            "experiment": self.experiments,
+            "encoder": self.configuration.backbones,
+            "model": self.configuration.models,
+        }
+        return {
+            "chunk": r"\d{4}",
+            "seed": r"\d+",
+            **{wildcard: "|".join(values) for wildcard, values in names.items()},
+        }

@@ -41,6 +41,8 @@ STEPS: Registry[Callable[..., None]] = Registry(
         "paper": "astromae.documents.paper:write_paper",
         "results-page": "astromae.documents.results_page:write_results_page",
         "bundle": "astromae.bundle:write_bundle",
+        "preflight": "astromae.cluster.preflight:preflight",
+        "preflight-probe": "astromae.cluster.preflight:probe",
     },
 )
 

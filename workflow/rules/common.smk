@@ -1,6 +1,6 @@
 # Shared by all rules: the checked configuration, the files of a run, and what each step is told.
+import inspect
 import json
-import math
 import os
 import re
 import shlex
@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.iocontainers import Wildcards
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
 sys.path.insert(0, str(PACKAGE_ROOT))
 
+from astromae.cluster.jobs import grown
 from astromae.cluster.site_file import read_site
 from astromae.code_state import code_state, in_words
 from astromae.errors import InputError
@@ -31,7 +31,6 @@ from astromae.sources import command_sources, sources_of
 from astromae.survey import SURVEYS
 from astromae.survey.address import is_remote
 from astromae.tasks import TASKS
-from astromae.training import recipes
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
@@ -53,9 +52,9 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     search_path += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
 if config["plugins"]:
     search_path += f"export {VARIABLE}={shlex.quote(os.pathsep.join(map(os.path.abspath, config['plugins'])))}; "
-# At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee then wait for
-# the step: without the one the job is over, without the other a word of the step breaks it, before it has
-# saved its state.
+# At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee ignore it and wait
+# for the step, which saves its state: if the shell ended, so would the job, and without tee the next line that the
+# step prints would kill it.
 outlive = "trap : TERM; tee() { trap '' TERM; command tee \"$@\"; }; "
 shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))
 
@@ -63,28 +62,32 @@ shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").rep
 EXPERIMENTS = config["experiments"]
 SEEDS = config["seeds"]
 SURVEY = config["survey"]
+CATALOG = "results/catalog/galaxies.parquet"
 
 # Of a bundle nothing before the tables is made, whatever the survey was.
 survey, section, CHUNKS = None, None, []
 if not config["bundle"]:
+    from astromae.cluster.estimates import Estimates
+
     try:
         survey = SURVEYS[SURVEY]
         section = SETTINGS.section(SURVEY)
         # What a person brings is read at once, so that a wrong file stops the run here.
         CHUNKS = range(survey.chunks(section))
-        STAMPS = survey.stamps(section, SETTINGS.stamps.size)
+        STAMPS = SETTINGS.stamp_format()
+        COUNTS = survey.expected(section)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
-CATALOG = "results/catalog/galaxies.parquet"
 SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
 MISSING = [f"results/stamps/{chunk:04d}.missing.csv" for chunk in CHUNKS]
 
-
-RUN = Run(config, SHARDS, MISSING, CATALOG)
+RUN = Run(SETTINGS, SHARDS, MISSING, CATALOG)
 SAMPLES, TABLES, FIGURES = (members(table, RUN) for table in (figures.SAMPLES, tables.TABLES, figures.FIGURES))
 # All that tables, figures and the paper are made from, and no rule of theirs makes.
 BUNDLED = bundled_files(RUN, TABLES.values(), FIGURES.values())
+if survey:
+    ESTIMATES = Estimates(RUN, COUNTS, STAMPS, site.gpu_stamps_per_s)
 
 
 def in_clone(path):
@@ -126,7 +129,12 @@ def with_checksums(inputs):
 
 def as_json(value):
     """Return settings as one line of JSON that depends on their content only."""
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=True, default=plain)
+
+
+def plain(value):
+    """Return what JSON has no form for as something that it has."""
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else list(value)
 
 
 def step_parameters(**settings):
@@ -140,7 +148,7 @@ def step_parameters(**settings):
         told = {name: file for name, file in files.items() if name not in ("code", "checksums", "checksum")}
         for name, value in settings.items():
             told[name] = value(wildcards) if callable(value) else value
-        return json.dumps(told, sort_keys=True, default=list)
+        return as_json(told)
 
     return parameters
 
@@ -164,143 +172,20 @@ def untracked(value):
     return lambda wildcards, resources: value
 
 
+def of_wildcards(function):
+    """Return a function of a job's wildcards that calls another one with those that it names."""
+    names = list(inspect.signature(function).parameters)
+    return lambda wildcards: function(**{name: wildcards[name] for name in names})
+
+
 def memory_mb(base):
     """Return memory that grows to twice with the attempts."""
-    return lambda wildcards, attempt: base * min(1 + attempt, 4) // 2
-
-
-def training_mb(processes):
-    """Return a training's memory, which grows to twice with the attempts.
-
-    Each process wants its 3 GB. On a CPU the stamps are held besides, where the inputs have any; with GPUs they go
-    there in blocks, and a quarter of them keeps those that do not fit at hand in the system's cache.
-    """
-    part = 0.25 if GPUS else 1.2
-    return lambda wildcards, input, attempt: (
-        math.ceil(3000 * processes + part * mb_of_stamps(input.get("stamps", []))) * min(1 + attempt, 4) // 2
-    )
-
-
-def mb_of_stamps(shards):
-    """Return the size of shards, or what is expected of them where some are still to be made."""
-    if all(map(os.path.exists, shards)):
-        return sum(map(os.path.getsize, shards)) / 2**20
-    return GALAXIES * STAMP_MB
+    return lambda wildcards, attempt: grown(base, attempt)
 
 
 def minutes(first):
     """Return a time limit in minutes that grows with every attempt."""
     return lambda wildcards, attempt: attempt * first
-
-
-# Time limit of the longest training; shorter limits of a cluster stand in slurm/site.yaml.
-TRAINING_MINUTES = 1440
-
-
-GPUS, NODES = config["training"]["gpus"], config["training"]["nodes"]
-
-
-def training_job(gpus=GPUS, nodes=NODES, **resources):
-    """Return what a job asks for that runs on the configured GPUs, or on the CPU where there are none.
-
-    The time limit does not grow with the attempts: a training continues where the last one stopped.
-    """
-    asked = {**resources, **(site.gpu_resources if gpus else {})}
-    if nodes == 1:
-        return {"gpu": gpus, **asked}
-    # Slurm counts `gpu` over all nodes, and refuses it to the step on one of them that Snakemake starts first.
-    kind = [asked.pop("gpu_model")] if "gpu_model" in asked else []
-    return {"nodes": nodes, "gres": ":".join(["gpu", *kind, str(gpus)]), **asked}
-
-
-def launcher():
-    """Return what starts a training step once for each GPU, before its command; nothing for a single process."""
-    if GPUS * NODES <= 1:
-        return ""
-    torchrun = f"python -m astromae.training.launch --nproc-per-node {GPUS}"
-    if NODES == 1:
-        return f"{torchrun} --standalone --no-python "
-    # One launcher on each node; they meet on the node that runs this.
-    tasks = f"--ntasks={NODES} --ntasks-per-node=1 --cpus-per-task={config['training']['threads']}"
-    steps = f"srun --overlap --nodes={NODES} {tasks} --gpus-per-node={GPUS}"
-    meeting = "--rdzv-backend c10d --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname)"
-    return f"{steps} {torchrun} --nnodes {NODES} {meeting} --no-python "
-
-
-def downloads(wildcards, threads):
-    """Return how many frames a stamps job downloads at once, so that `--resources downloads=N` can bound jobs."""
-    return threads if is_remote(survey.frames(section) or "") else 0
-
-
-# --- encoders and models ---
-
-
-encoder_folders, model_folders, encoders_of = RUN.encoder_folders, RUN.model_folders, RUN.encoders
-PRETRAINED = RUN.pretrained
-
-
-def encoder_recipe(wildcards):
-    """Return the recipe of an encoder."""
-    return recipes.encoder_recipe(config, wildcards.experiment, wildcards.encoder)
-
-
-def features_recipe(wildcards):
-    """Return the recipe of a frozen encoder's features."""
-    return recipes.features_recipe(config, wildcards.experiment, wildcards.encoder)
-
-
-def model_recipe(wildcards):
-    """Return the recipe of a model."""
-    return recipes.model_recipe(config, wildcards.experiment, wildcards.model)
-
-
-def boosting_recipe(wildcards):
-    """Return the recipe of the classical method."""
-    return recipes.boosting_recipe(config, wildcards.experiment, "hgb-magnitudes")
-
-
-def told(recipe):
-    """Return a setting of a step: a recipe, given the wildcards, as JSON holds it."""
-    return lambda wildcards: recipe(wildcards).told()
-
-
-def recipe_code(step, recipe):
-    """Return the code of a step, with that of the entries of tables that its recipe names."""
-    return lambda wildcards: code(step, *recipe(wildcards).sources())
-
-
-def execution(step, name):
-    """Return a parameter that says how a training is run, which reruns nothing; `name` has wildcards in braces."""
-
-    def parameter(wildcards, resources):
-        events = f"results/logs/tensorboard/{step}/{name.format(**dict(wildcards.items()))}"
-        return as_json({"execution": {"minutes": resources.runtime, "events": events}})
-
-    return parameter
-
-
-def seed_of(wildcards):
-    """Return the seed of a training."""
-    return int(wildcards.seed)
-
-
-def shares_features(model):
-    """Return whether a model reads a frozen encoder's features, computed once for all models, from a file."""
-    return model["pretrained"] and model["frozen"] and config["training"]["share_features"]
-
-
-def training_inputs(wildcards):
-    """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
-    large = {"catalog": CATALOG}
-    model = config["models"][wildcards.model]
-    if model["inception"] or (model["encoder"] and not shares_features(model)):
-        large["stamps"] = SHARDS
-    if model["pretrained"]:
-        folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
-        large["encoder"] = f"{folder}/weights.safetensors"
-        if shares_features(model):
-            large["features"] = f"{folder}/features.h5"
-    return by_content(**large)
 
 
 # --- the report ---
@@ -346,14 +231,10 @@ def reported(path, caption=None):
 
 
 wildcard_constraints:
-    chunk=r"\d{4}",
+    **RUN.wildcards(),
     partition=r"\d+",
     run=r"\d+",
     camcol=r"\d",
-    seed=r"\d+",
-    experiment="|".join(EXPERIMENTS),
-    encoder="|".join(config["backbones"]),
-    model="|".join(config["models"]),
     sample="|".join(map(re.escape, SAMPLES)),
     table="|".join(map(re.escape, TABLES)),
     figure="|".join(map(re.escape, FIGURES)),

@@ -7,8 +7,8 @@ rule encoders:
     input:
         [
             f"{folder}/{file}"
-            for experiment in PRETRAINED
-            for folder in encoder_folders(experiment)
+            for experiment in RUN.pretrained
+            for folder in RUN.encoder_folders(experiment)
             for file in ["weights.safetensors", *["reconstructions.h5"] * (experiment in RUN.reconstructing)]
         ],
     localrule: True
@@ -52,16 +52,18 @@ rule pretrain:
         f"{ENCODER}/provenance.json",
     log:
         "results/logs/pretrain/{experiment}-{encoder}-seed{seed}.log",
-    priority: pretraining_priority
+    priority: of_wildcards(ESTIMATES.pretraining_priority)
     conda:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=training_mb(max(1, GPUS)), runtime=TRAINING_MINUTES, expected_s=pretraining_s),
+        **training_job(runtime=TRAINING_MINUTES, expected_s=of_wildcards(ESTIMATES.pretraining_s)),
     params:
-        launch=launcher(),
+        launch=launcher(SETTINGS.training),
         step=step_parameters(
-            recipe=told(encoder_recipe), seed=seed_of, output=lambda wildcards: ENCODER.format(**dict(wildcards.items()))
+            recipe=told(encoder_recipe),
+            seed=seed_of,
+            output=lambda wildcards: ENCODER.format(**dict(wildcards.items())),
         ),
         execution=execution("pretrain", "{experiment}-{encoder}-seed{seed}"),
     shell:
@@ -105,7 +107,13 @@ rule features:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(min(GPUS, 1), 1, mem_mb=training_mb(1), runtime=720, expected_s=features_s, kept_mb=features_mb),
+        **training_job(
+            min(GPUS, 1),
+            1,
+            runtime=TRAINING_MINUTES // 2,
+            expected_s=of_wildcards(ESTIMATES.features_s),
+            kept_mb=of_wildcards(ESTIMATES.features_mb),
+        ),
     params:
         step=step_parameters(recipe=told(features_recipe), seed=seed_of),
     shell:

@@ -17,7 +17,7 @@ rule frames:
     resources:
         mem_mb=memory_mb(2000),
         runtime=minutes(60),
-        expected_s=math.ceil(CORE_S["frames"] * GALAXIES / len(section.strips)),
+        expected_s=ESTIMATES.drawing_s(len(section.strips)),
     params:
         step=step_parameters(
             run=lambda wildcards: int(wildcards.run),

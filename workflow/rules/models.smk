@@ -25,14 +25,14 @@ rule train:
         f"{MODEL}/provenance.json",
     log:
         "results/logs/train/{experiment}-{model}-seed{seed}.log",
-    priority: model_priority
+    priority: of_wildcards(ESTIMATES.model_priority)
     conda:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(mem_mb=training_mb(max(1, GPUS)), runtime=720, expected_s=model_s),
+        **training_job(runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.model_s)),
     params:
-        launch=launcher(),
+        launch=launcher(SETTINGS.training),
         step=step_parameters(
             recipe=told(model_recipe), seed=seed_of, output=lambda wildcards: MODEL.format(**dict(wildcards.items()))
         ),

@@ -19,8 +19,8 @@ rule sdss_partition:
         step=step_parameters(
             partition=lambda wildcards: int(wildcards.partition),
             partitions=section.partitions,
-            settings=section.query,
+            sample=section.sample,
         ),
-        conduct=untracked(as_json({"http": section.http})),
+        conduct=untracked(as_json({"pace": section.pace})),
     shell:
         "python -m astromae sdss-partition --params {params.step:q} --params {params.conduct:q} 2>&1 | tee {log}"

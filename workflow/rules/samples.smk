@@ -24,7 +24,7 @@ rule values_survey:
 
 rule networks:
     input:
-        code=code("networks", *recipes.network_sources(config)),
+        code=code("networks", *configured_recipes.network_sources(SETTINGS)),
     output:
         networks="results/tables/networks.json",
         models=reported("results/tables/models.json", "models"),
@@ -36,7 +36,7 @@ rule networks:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        step=step_parameters(configuration=recipes.networks_of(config), bands=len(STAMPS.bands)),
+        step=step_parameters(configuration=configured_recipes.networks_of(SETTINGS), bands=len(STAMPS.bands)),
     shell:
         "python -m astromae networks --params {params.step:q} 2>&1 | tee {log}"
 

@@ -18,6 +18,21 @@ def cut_inputs(wildcards):
     return by_content(catalog=CATALOG, **inputs)
 
 
+def cutting_s(wildcards, threads):
+    """Return how long a chunk's stamps are expected to take, in seconds."""
+    return ESTIMATES.cutting_s(int(wildcards.chunk), threads)
+
+
+def cutting_minutes(wildcards, threads, attempt):
+    """Return a chunk's time limit."""
+    return ESTIMATES.cutting_minutes(int(wildcards.chunk), threads, attempt)
+
+
+def downloads(wildcards, threads):
+    """Return how many frames a stamps job downloads at once, so that `--resources downloads=N` can bound jobs."""
+    return threads if is_remote(survey.frames(section) or "") else 0
+
+
 rule cut:
     input:
         unpack(cut_inputs),

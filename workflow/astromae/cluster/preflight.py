@@ -21,6 +21,7 @@ from astromae.cluster.site_file import Site, read_site
 from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.progress import log
+from astromae.typed import Typed
 
 #: Time that an answer over the network may take, seconds.
 NETWORK_S = 20
@@ -32,17 +33,36 @@ DISK_MARGIN = 1.5
 FOLDER = Path("results/preflight")
 
 
-def preflight(settings: Mapping[str, Any]) -> None:
-    """Check the cluster and say what would fail.
+class Demands(Typed):
+    """What a run asks of a cluster.
 
-    Parameters
+    Attributes
     ----------
-    settings
-        `gpus` of a training; `minutes`, the longest time limit among rules with a GPU; `galaxies` that are expected,
-        and the `stamp_bytes` of each; `features_mb`, the disk that frozen encoders' features are expected to take;
-        `addresses` that jobs fetch from, folders or URLs; `latency_s`, the time until a file of a node must be seen;
-        `wait_s`, the time that a small job may stay in the queue; `status_command`, by which Snakemake asks for the
-        state of jobs.
+    gpus, minutes
+        GPUs of a training on each node, and the longest time limit among rules with a GPU.
+    galaxies, stamp_bytes, features_mb
+        Expected galaxies, and the disk that the stamp of each and all features of frozen encoders take.
+    addresses
+        What jobs fetch from, folders or URLs.
+    latency_s, wait_s
+        Time until a file of a node must be seen, and that a small job may stay in the queue.
+    status_command
+        By which Snakemake asks for the state of jobs; None where it does not ask Slurm.
+    """
+
+    gpus: int
+    minutes: int
+    galaxies: int
+    stamp_bytes: int
+    features_mb: float
+    addresses: list[str]
+    latency_s: float
+    wait_s: float
+    status_command: str | None
+
+
+def preflight(demands: Demands) -> None:
+    """Check the cluster and say what would fail.
 
     Raises
     ------
@@ -51,17 +71,17 @@ def preflight(settings: Mapping[str, Any]) -> None:
     """
     site = read_site()
     findings = [
-        *_disk(settings["galaxies"] * settings["stamp_bytes"], settings),
-        *_addresses(settings["addresses"], "here"),
+        *_disk(demands.galaxies * demands.stamp_bytes, demands),
+        *_addresses(demands.addresses, "here"),
     ]
     if missing := [name for name in ("sbatch", "squeue", "sinfo", "scontrol") if shutil.which(name) is None]:
         findings.append(f"no {', '.join(missing)} here. Run on a login node of the cluster.")
     else:
-        findings += [*_accounting(settings["status_command"]), *_account(site), *_partitions(site, settings)]
+        findings += [*_accounting(demands.status_command), *_account(site), *_partitions(site, demands)]
         known = _known_partitions()
         for name, limits in (site.partitions or {"": {}}).items():
             if not name or name in known:
-                findings += _try_partition(name, limits, site, settings)
+                findings += _try_partition(name, limits, site, demands)
     for finding in findings:
         log(f"problem: {finding}")
     if findings:
@@ -80,10 +100,10 @@ def probe(addresses: list[str], output: Path) -> None:
     write_json(output, {"gpus": gpus, "cuda": built, "unreached": list(_addresses(addresses, "a node"))})
 
 
-def _disk(stamps: int, settings: Mapping[str, Any]) -> Iterator[str]:
+def _disk(stamps: int, demands: Demands) -> Iterator[str]:
     """Yield what is wrong with the disk, which is to hold so many bytes of stamps."""
-    free, galaxies = shutil.disk_usage("results").free, settings["galaxies"]
-    features = settings["features_mb"] * 2**20
+    free, galaxies = shutil.disk_usage("results").free, demands.galaxies
+    features = demands.features_mb * 2**20
     need = DISK_MARGIN * (stamps + features)
     log(
         f"disk: {free / 1e9:.0f} GB free under results, {need / 1e9:.1f} GB wanted for {galaxies:,} galaxies: "
@@ -148,7 +168,7 @@ def _account(site: Site) -> Iterator[str]:
         yield f"{site.path}: account {site.account} is unknown. Put one of {', '.join(sorted(accounts))} there."
 
 
-def _partitions(site: Site, settings: Mapping[str, Any]) -> Iterator[str]:
+def _partitions(site: Site, demands: Demands) -> Iterator[str]:
     """Yield what is wrong with the partitions that the user names."""
     from snakemake_executor_plugin_slurm.utils import parse_time_to_minutes
 
@@ -156,7 +176,7 @@ def _partitions(site: Site, settings: Mapping[str, Any]) -> Iterator[str]:
     for name in site.partitions:
         if name not in known:
             yield f"{site.path}: partition {name} is unknown. Put one of {', '.join(sorted(known))} there."
-    gpus = settings["gpus"]
+    gpus = demands.gpus
     if not gpus:
         return
     fitting = {name: limits for name, limits in site.partitions.items() if limits.get("max_gpu", 0) >= gpus}
@@ -166,7 +186,7 @@ def _partitions(site: Site, settings: Mapping[str, Any]) -> Iterator[str]:
             "Name one with max_gpu, as in slurm/site.example.yaml, or set training.gpus: 0."
         )
         return
-    minutes = site.gpu_resources.get("runtime", settings["minutes"])
+    minutes = site.gpu_resources.get("runtime", demands.minutes)
     longest = max(parse_time_to_minutes(limits.get("max_runtime", minutes)) for limits in fitting.values())
     if minutes > longest:
         yield (
@@ -175,10 +195,10 @@ def _partitions(site: Site, settings: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _try_partition(name: str, limits: Mapping[str, Any], site: Site, settings: Mapping[str, Any]) -> Iterator[str]:
+def _try_partition(name: str, limits: Mapping[str, Any], site: Site, demands: Demands) -> Iterator[str]:
     """Run a small job in a partition and yield what it finds."""
     shown = name or "the default partition"
-    gpus = settings["gpus"] if limits.get("max_gpu", 0) else 0
+    gpus = demands.gpus if limits.get("max_gpu", 0) else 0
     output = FOLDER / f"{name or 'default'}.json"
     output.unlink(missing_ok=True)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -190,9 +210,8 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, settings: M
         "constraint": (site.gpu_resources if gpus else site.resources).get("constraint"),
         "gpus": f"{model}:{gpus}" if gpus and model else gpus,
     }
-    command = [sys.executable, "-m", "astromae", "preflight-probe", "--output", str(output)]
-    for address in settings["addresses"]:
-        command += ["--address", address]
+    told = json.dumps({"addresses": demands.addresses, "output": str(output)})
+    command = [sys.executable, "-m", "astromae", "preflight-probe", "--params", told]
     try:
         job = _run(
             "sbatch",
@@ -208,15 +227,15 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, settings: M
         return
     log(f"waiting for Slurm job {job} in {shown}")
     job = job.partition(";")[0]
-    state = _wait(job, settings["wait_s"])
+    state = _wait(job, demands.wait_s)
     if state in ("PENDING", "CONFIGURING"):
         subprocess.run(["scancel", job])
         yield (
-            f"the job in {shown} did not start within {settings['wait_s']} s: {_reason(job)}. "
+            f"the job in {shown} did not start within {demands.wait_s} s: {_reason(job)}. "
             "Try again when the queue is shorter."
         )
         return
-    end = time.monotonic() + settings["latency_s"]
+    end = time.monotonic() + demands.latency_s
     while not output.exists() and time.monotonic() < end:
         time.sleep(0.5)
     if not output.exists() and state != "COMPLETED":
@@ -228,7 +247,7 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, settings: M
         )
     elif not output.exists():
         yield (
-            f"a file written by a job in {shown} is not seen here after {settings['latency_s']} s. Put the clone on a "
+            f"a file written by a job in {shown} is not seen here after {demands.latency_s} s. Put the clone on a "
             "file system that the nodes share, or raise --latency-wait."
         )
     else:

@@ -67,13 +67,11 @@ def write_catalog(path: str | Path, catalog: pd.DataFrame, bands: Sequence[str],
     Raises
     ------
     InputError
-        If an object occurs twice, a position is impossible, or there is no column chunk or no galaxy.
+        If an object occurs twice, a position is impossible, or there is no column chunk.
     """
     columns = catalog_columns(bands)
     if "chunk" not in catalog or "objid" not in catalog:
         raise InputError(f"{path}: a catalogue has at least the columns objid and chunk")
-    if catalog.empty:
-        raise InputError(f"{path}: a catalogue without galaxies")
     absent = {name: np.nan if kind is np.float64 else 0 for name, kind in columns.items() if name not in catalog}
     catalog = catalog.assign(**absent)
     further = [name for name in catalog.columns if name not in columns and name != "chunk"]

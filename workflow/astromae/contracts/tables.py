@@ -19,6 +19,9 @@ _KEY = b"astromae"
 def write_table(path: str | Path, table: pd.DataFrame, metadata: Mapping[str, Any]) -> None:
     """Write a table as Parquet, atomically, with `metadata` as JSON."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
+    # Text has one type in all files, whichever of its own pandas holds it in.
+    text = [field.with_type(pa.string()) if field.type == pa.large_string() else field for field in arrow.schema]
+    arrow = arrow.cast(pa.schema(text, arrow.schema.metadata))
     arrow = arrow.replace_schema_metadata({_KEY: json.dumps(metadata, sort_keys=True).encode()})
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary)

@@ -10,7 +10,7 @@ def values_inputs(run: Run, experiment: str) -> dict[str, str | list[str]]:
     """Return the files that the named values of an experiment are made from, by name."""
     return {
         "split": f"results/splits/{experiment}.parquet",
-        "table": f"results/tables/{run.experiments[experiment]['table']}.csv",
+        "table": f"results/tables/{run.experiments[experiment].table}.csv",
         "models": "results/tables/models.json",
         "costs": "results/tables/cost.csv",
         "predictions": run.predictions(experiment),

@@ -38,7 +38,7 @@ REALISM = Product(
     "realism",
     "astromae.figures.realism:draw_realism",
     inputs=lambda run: {"sample": "results/samples/realism.h5"},
-    settings=lambda run: {"real_stamps": run.config["embedded"]["real_stamps"]},
+    settings=lambda run: {"real_stamps": run.configuration.embedded.real_stamps},
     members=_if_embedded,
 )
 
@@ -55,7 +55,7 @@ REALISM_SAMPLE = Product(
 def masked_encoders(run: Run) -> dict[str, list]:
     """Return each encoder of a masked autoencoder with each fraction of the patches that is hidden from it."""
     pairs = dict.fromkeys(
-        (encoder, run.experiments[name]["pretraining"]["mask_ratio"])
+        (encoder, run.experiments[name].pretraining.mask_ratio)
         for name in run.with_objective("mae")
         for encoder in run.encoders(name)
     )
@@ -74,7 +74,7 @@ SCHEME_INCEPTION = Product(
     "scheme-inception",
     "astromae.figures.scheme_inception:draw_inception",
     inputs=lambda run: _NETWORKS,
-    members=lambda run: [{}] if any(run.config["models"][name]["inception"] for name in run.used_models) else [],
+    members=lambda run: [{}] if any(run.configuration.models[name].inception for name in run.used_models) else [],
 )
 
 SCHEME_MODELS = Product(
@@ -92,8 +92,8 @@ def shares_models(run: Run) -> bool:
     fractions: dict[str, set[float]] = {}
     for experiment in run.with_task("redshift"):
         settings = run.experiments[experiment]
-        for name in settings["models"]:
-            fractions.setdefault(name, set()).add(settings["fractions"]["train"])
+        for name in settings.models:
+            fractions.setdefault(name, set()).add(settings.fractions.train)
     return any(len(different) > 1 for different in fractions.values())
 
 
@@ -101,7 +101,7 @@ LABELS = Product(
     "labels",
     "astromae.figures.labels:draw_labels",
     inputs=lambda run: {
-        "tables": [f"results/tables/{run.experiments[name]['table']}.csv" for name in run.with_task("redshift")]
+        "tables": [f"results/tables/{run.experiments[name].table}.csv" for name in run.with_task("redshift")]
     },
     members=lambda run: [{}] if shares_models(run) else [],
 )
@@ -116,8 +116,8 @@ def density_parts(run: Run) -> dict[str, tuple[str, list[str]]]:
     parts = {}
     for name in run.with_task("redshift"):
         settings = run.experiments[name]
-        groups = {run.config["models"][model]["group"] for model in settings["models"]}
-        few = len(settings["models"]) + len(settings["classical"]) <= DENSITY_PANELS
+        groups = {run.configuration.models[model].group for model in settings.models}
+        few = len(settings.models) + len(settings.classical) <= DENSITY_PANELS
         if few or groups != {"scratch", "pretrained"}:
             parts[name] = name, []
         else:
@@ -141,7 +141,7 @@ PUBLISHED = Product(
     "astromae.figures.published:draw_published",
     inputs=lambda run, experiment, table: {"table": f"results/tables/{table}.csv"},
     members=lambda run: [
-        {"experiment": name, "table": run.experiments[name]["table"]} for name in run.with_task("redshift")
+        {"experiment": name, "table": run.experiments[name].table} for name in run.with_task("redshift")
     ],
 )
 
@@ -152,7 +152,7 @@ RESIDUALS = Product(
         "predictions": run.predictions(experiment),
         "magnitudes": f"results/samples/magnitudes-{experiment}.parquet",
     },
-    settings=lambda run, experiment: {"settings": run.config["evaluation"]},
+    settings=lambda run, experiment: {"settings": run.configuration.evaluation},
     members=lambda run: _each(*run.with_task("redshift")),
 )
 
@@ -167,7 +167,7 @@ WORST = Product(
     "worst-{experiment}",
     "astromae.figures.worst:draw_worst",
     inputs=lambda run, experiment: {"sample": f"results/samples/worst-{experiment}.h5"},
-    settings=lambda run, experiment: {"crop": run.config["scaling"]["crop"]},
+    settings=lambda run, experiment: {"crop": run.configuration.scaling.crop},
     members=lambda run: _each(*(name for name in run.with_task("redshift") if run.astromae_models(name))),
 )
 
@@ -188,7 +188,7 @@ RECONSTRUCTIONS = Product(
     "astromae.figures.reconstructions:draw_reconstructions",
     inputs=lambda run, experiment: {
         "reconstructions": [
-            f"{folder}/reconstructions.h5" for folder in run.encoder_folders(experiment, run.config["seeds"][:1])
+            f"{folder}/reconstructions.h5" for folder in run.encoder_folders(experiment, run.configuration.seeds[:1])
         ]
     },
     settings=lambda run, experiment: {"encoders": run.encoders(experiment)},
@@ -205,7 +205,7 @@ FINETUNING = Product(
     "astromae.figures.losses:draw_finetuning",
     inputs=lambda run, experiment: {"histories": run.histories(experiment, "finetuning")},
     settings=lambda run, experiment: {
-        "models": [name for name in run.experiments[experiment]["models"] for _ in run.config["seeds"]],
+        "models": [name for name in run.experiments[experiment].models for _ in run.configuration.seeds],
         "loss": _loss_of(TASKS[run.task(experiment)]),
     },
     members=lambda run: _each(*run.experiments),
@@ -227,7 +227,7 @@ PRETRAINING = Product(
     "astromae.figures.losses:draw_pretraining",
     inputs=lambda run, experiment: {"histories": run.histories(experiment, "pretraining")},
     settings=lambda run, experiment: {
-        "encoders": [name for name in run.encoders(experiment) for _ in run.config["seeds"]],
+        "encoders": [name for name in run.encoders(experiment) for _ in run.configuration.seeds],
         "loss": "mean squared error, masked patches" if experiment in run.with_objective("mae") else "loss",
     },
     members=lambda run: _each(*run.pretrained),

@@ -1,14 +1,13 @@
-"""What all settings have in common: strict types, bounds, and checks that name the key that is wrong."""
+"""What all settings have in common: types with bounds, and checks that name the key that is wrong."""
 
 import contextlib
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationError
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainSerializer, PlainValidator, ValidationError
 
 from astromae.registry import Registry
 from astromae.typed import Typed
@@ -44,7 +43,35 @@ def show(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def wrong(key: str, value: Any, allowed: str) -> PydanticCustomError:
+class Refused(ValueError):
+    """What a check says of settings.
+
+    Attributes
+    ----------
+    key
+        The key that is wrong, from the section that is checked; empty for the section or value itself, None where the
+        text names the keys.
+    text
+        What is wrong with it, to be read after the key; with `HERE` and `SECTION`.
+    """
+
+    def __init__(self, key: str | None, text: str):
+        super().__init__(key, text)
+        self.key, self.text = key, text
+
+    def __str__(self) -> str:
+        """Return the message as it reads without the key of the section."""
+        return self.said("")
+
+    def said(self, section: str) -> str:
+        """Return the message with the key of the section."""
+        text = self.text.replace(HERE, f"{section}." if section else "").replace(SECTION, section or "settings")
+        if self.key is None:
+            return text
+        return f"{'.'.join(filter(None, [section, self.key]))} {text}".strip()
+
+
+def wrong(key: str, value: Any, allowed: str) -> Refused:
     """Return the error of a check that refuses a value.
 
     Parameters
@@ -56,23 +83,17 @@ def wrong(key: str, value: Any, allowed: str) -> PydanticCustomError:
     allowed
         What it may hold, in words; `HERE` in it stands for the key of the section, with a dot.
     """
-    context = {"key": key, "shown": show(value), "allowed": allowed, "words": placed(allowed, "")}
-    return PydanticCustomError("wrong", "{key} is {shown}; allowed: {words}", context)
+    return Refused(key, f"is {show(value)}; allowed: {allowed}")
 
 
-def missing(key: str) -> PydanticCustomError:
+def missing(key: str) -> Refused:
     """Return the error of a check that wants a key, from the section that is checked."""
-    return PydanticCustomError("missing_key", "{key} is missing", {"key": key})
+    return Refused(key, "is missing; config.yaml explains what it holds")
 
 
-def problem(text: str) -> PydanticCustomError:
+def problem(text: str) -> Refused:
     """Return the error of a check that says in words of its own, with `HERE` and `SECTION`, what is wrong."""
-    return PydanticCustomError("problem", "{words}", {"text": text, "words": placed(text, "")})
-
-
-def placed(text: str, key: str) -> str:
-    """Put the key of a section into the words of a check."""
-    return text.replace(HERE, f"{key}." if key else "").replace(SECTION, key or "settings")
+    return Refused(None, text)
 
 
 @contextlib.contextmanager
@@ -80,11 +101,9 @@ def section(key: str) -> Iterator[None]:
     """Let the checks in the block name their keys from a section further up."""
     try:
         yield
-    except PydanticCustomError as error:
-        context = {name: placed(value, key) for name, value in (error.context or {}).items()}
-        if "key" in context:
-            context["key"] = f"{key}.{context['key']}" if context["key"] else key
-        raise PydanticCustomError(error.type, error.message_template, context) from None
+    except Refused as error:
+        text = error.text.replace(HERE, f"{key}.").replace(SECTION, key)
+        raise Refused(error.key if error.key is None else ".".join(filter(None, [key, error.key])), text) from None
 
 
 def _one_line(text: str) -> str:
@@ -94,20 +113,20 @@ def _one_line(text: str) -> str:
     return text
 
 
-class _Different:
-    """Marks a list in which no value stands twice."""
+def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("values are repeated")
+    return values
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
-        return {**handler(schema), "uniqueItems": True}
+class _JsonSchema:
+    """Says what the JSON schema of a type is: a function of that which pydantic would make, and of its handler."""
 
-    @staticmethod
-    def _check(values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise PydanticCustomError("not_different", "values are repeated")
-        return values
+    def __init__(self, make: Callable[[Callable[[], dict], GetJsonSchemaHandler], dict]):
+        self.make = make
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict:
+        return self.make(lambda: handler(schema), handler)
 
 
 Value = TypeVar("Value")
@@ -123,8 +142,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
 # YAML and JSON have lists; a model that cannot be changed holds tuples.
-AnyOf = Annotated[tuple[Value, ...], Field(strict=False), _Different()]
-SomeOf = Annotated[tuple[Value, ...], Field(strict=False, min_length=1), _Different()]
+_EACH_ONCE = (AfterValidator(_different), _JsonSchema(lambda made, handler: {**made(), "uniqueItems": True}))
+AnyOf = Annotated[tuple[Value, ...], Field(strict=False), *_EACH_ONCE]
+SomeOf = Annotated[tuple[Value, ...], Field(strict=False, min_length=1), *_EACH_ONCE]
 Pair = Annotated[tuple[Value, ...], Field(strict=False, min_length=2, max_length=2)]
 
 
@@ -142,29 +162,23 @@ class NestedError(ValueError):
         self.model, self.error = model, error
 
 
-class NameIn:
-    """Marks a field that names an entry of a table."""
+def name_in(table: Registry) -> Any:
+    """Return the type of a field that names an entry of a table."""
 
-    def __init__(self, table: Registry):
-        self.table = table
-
-    def validate(self, name: Any) -> str:
-        """Return the name of an entry."""
-        if not isinstance(name, str) or name not in self.table:
-            raise wrong("", name, f"{', '.join(self.table)}{near(name, self.table)}")
+    def check(name: str) -> str:
+        if name not in table:
+            raise wrong("", name, f"{', '.join(table)}{near(name, table)}")
         return name
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        """Check with `validate`."""
-        return core_schema.no_info_plain_validator_function(self.validate)
-
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
-        """Allow the names."""
-        return {"enum": list(self.table), "type": "string"}
+    return Annotated[
+        str, AfterValidator(check), _JsonSchema(lambda made, handler: {"enum": list(table), "type": "string"})
+    ]
 
 
-class EntryOf:
-    """Marks a field that holds settings of an entry of a table, which one of its keys names.
+def entry_of(
+    table: Registry, key: str, default: Callable[[Mapping[str, Any]], str], model: Callable[[str], type[Typed]]
+) -> Any:
+    """Return the type of a field that holds settings of an entry of a table, which one of its keys names.
 
     Parameters
     ----------
@@ -173,48 +187,36 @@ class EntryOf:
     key
         Names the entry.
     default
-        The entry of a mapping without that key.
+        Returns the entry of a mapping without that key.
     model
         Called with a name, returns the model of the entry's settings, the key itself among its fields.
     """
 
-    def __init__(
-        self,
-        table: Registry,
-        key: str,
-        default: Callable[[Mapping[str, Any]], str],
-        model: Callable[[str], type[Typed]],
-    ):
-        self.table, self.key, self.default, self.model = table, key, default, model
-
-    def validate(self, value: Any) -> Typed:
-        """Check a mapping by the model of the entry that it names."""
+    def check(value: Any) -> Typed:
         if isinstance(value, Typed):
             return value
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("not_a_mapping", "not a mapping")
-        name = value.get(self.key, self.default(value))
-        with section(self.key):
-            NameIn(self.table).validate(name)
-        model = self.model(name)
+            raise ValueError("not a mapping")
+        name = value.get(key, default(value))
+        if not isinstance(name, str) or name not in table:
+            raise wrong(key, name, f"{', '.join(table)}{near(name, table)}")
         try:
-            return model.model_validate({**value, self.key: name})
+            return model(name).model_validate({**value, key: name})
         except ValidationError as error:
-            raise NestedError(model, error) from None
+            raise NestedError(model(name), error) from None
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        """Check with `validate`, write as the entry's model does."""
-        return core_schema.no_info_plain_validator_function(
-            self.validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda model: model.model_dump(mode="json")),
-        )
+    def schema(made: Any, handler: GetJsonSchemaHandler) -> dict:
+        return {"anyOf": [handler(model(name).__pydantic_core_schema__) for name in table]}
 
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
-        """Allow what some entry allows."""
-        return {"anyOf": [handler(self.model(name).__pydantic_core_schema__) for name in self.table]}
+    return Annotated[
+        Any,
+        PlainValidator(check),
+        PlainSerializer(lambda settings: settings.model_dump(mode="json")),
+        _JsonSchema(schema),
+    ]
 
 
-def near(name: object, names: Any) -> str:
+def near(name: object, names: Iterable[str]) -> str:
     """Suggest the name that was probably meant, if one is close."""
     close = difflib.get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from astromae.contracts.stamp_format import StampFormat
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError
 from astromae.objectives import OBJECTIVES
@@ -14,11 +15,11 @@ from astromae.settings.base import (
     Count,
     Fraction,
     Name,
-    NameIn,
     Seed,
     SomeOf,
     Text,
     missing,
+    name_in,
     near,
     problem,
     section,
@@ -65,7 +66,7 @@ class Configuration(Typed):
         None,
     )
     plugins: AnyOf[Text] = setting("Python files that add surveys, encoders, objectives, tasks or figures.", ())
-    survey: Annotated[str, NameIn(SURVEYS)] = setting("Where galaxies and pixels come from.", "embedded")
+    survey: name_in(SURVEYS) = setting("Where galaxies and pixels come from.", "embedded")
     seeds: SomeOf[Seed] = setting("Every stochastic training step runs once for each of these seeds.", (42,))
     stamps: Stamps = setting("The cutting of stamps.", Stamps())
     backbones: Annotated[dict[Name, Backbone], Field(min_length=1)] = setting("Encoders that models can name.")
@@ -81,6 +82,10 @@ class Configuration(Typed):
     def section(self, name: str) -> Any:
         """Return the section of a survey or of an objective."""
         return getattr(self, name)
+
+    def stamp_format(self) -> StampFormat:
+        """Return bands, pixel scale and size of the survey's stamps."""
+        return SURVEYS[self.survey].stamps(self.section(self.survey), self.stamps.size)
 
     def pretrained_encoders(self, experiment: str) -> list[str]:
         """Return the backbones that are pretrained for an experiment."""
@@ -119,8 +124,7 @@ class Configuration(Typed):
             with section(f"backbones.{name}"):
                 for key, allowed in ENCODERS[backbone.network].problems(backbone, crop):
                     raise wrong(key, _value(backbone, key), allowed)
-        survey = SURVEYS[self.survey]
-        size = survey.stamps(self.section(self.survey), self.stamps.size).size
+        size = self.stamp_format().size
         rotated = self.augmentation.rotation_deg > 0 and self.augmentation.rotate_before_crop
         # A stamp has no middle pixel that an odd crop could have for its own.
         fitting = [side for side in range(2, size + 1, 2) if self.augmentation.source_size(side) <= size]

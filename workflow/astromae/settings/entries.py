@@ -1,13 +1,13 @@
 """Settings of which a table's entry has a part: encoders, and what they learn by."""
 
 import functools
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import create_model
 
 from astromae.encoders import ENCODERS, network_of
 from astromae.objectives import OBJECTIVES
-from astromae.settings.base import EntryOf, setting
+from astromae.settings.base import entry_of, setting
 from astromae.settings.training import Phase
 from astromae.typed import Typed
 
@@ -45,5 +45,5 @@ def pretraining_model(objective: str) -> type[Phase]:
     )
 
 
-Backbone = Annotated[Typed, EntryOf(ENCODERS, "network", network_of, backbone_model)]
-Pretraining = Annotated[Phase, EntryOf(OBJECTIVES, "objective", lambda given: "mae", pretraining_model)]
+Backbone = entry_of(ENCODERS, "network", network_of, backbone_model)
+Pretraining = entry_of(OBJECTIVES, "objective", lambda given: "mae", pretraining_model)

@@ -1,7 +1,7 @@
 """Settings of models and experiments: what is trained, on which galaxies."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
@@ -9,11 +9,11 @@ from astromae.settings.base import (
     AnyOf,
     Fraction,
     Name,
-    NameIn,
     PositiveFraction,
     Seed,
     SomeOf,
     Text,
+    name_in,
     problem,
     setting,
     wrong,
@@ -70,7 +70,7 @@ class Experiment(Typed):
     title: Text = setting("Title in tables and figures.")
     table: Name = setting("Name of the experiment's table.")
     seed: Seed = setting("Seed of the split.")
-    task: Annotated[str, NameIn(TASKS)] = setting("What the models predict.", "redshift")
+    task: name_in(TASKS) = setting("What the models predict.", "redshift")
     fractions: Fractions = setting("Fraction of the galaxies with a stamp that each subset gets.")
     pretrain_on: SomeOf[Subset] = setting("Subsets whose images encoders are pretrained on.")
     validate_on: SomeOf[Subset] = setting("Subsets whose images validate the pretraining.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from astromae.settings.base import NAME_PATTERN, NestedError, near, placed, show
+from astromae.settings.base import NAME_PATTERN, NestedError, Refused, near, show
 from astromae.typed import Typed
 
 _TYPES = {
@@ -31,9 +31,6 @@ _BOUNDS = {
     "multipleOf": "a multiple of",
 }
 
-#: Errors of checks that look at several values; they are said last, since one of those may be wrong by itself.
-_CHECKS = ("missing_key", "problem", "wrong")
-
 
 @dataclass(frozen=True)
 class _Problem:
@@ -44,10 +41,18 @@ class _Problem:
     schema: "Schema"
 
     @property
+    def refused(self) -> Refused | None:
+        """What a check says, where it was one that found the problem."""
+        error = self.found.get("ctx", {}).get("error")
+        return error if isinstance(error, Refused) else None
+
+    @property
     def order(self) -> tuple[int, int, str]:
         """Unknown keys come first: a misspelt key is also a missing one, and its name says more."""
         kind = self.found["type"]
-        rank = 0 if kind == "extra_forbidden" else 2 if kind in _CHECKS and self.found["ctx"].get("key", "-") else 1
+        # A check that looks at several values comes last, since one of those may be wrong by itself.
+        check = self.refused is not None and self.refused.key != ""
+        rank = 0 if kind == "extra_forbidden" else 2 if check else 1
         # A key that is missing, unknown or no name is a fault of its section.
         of_section = kind in ("extra_forbidden", "missing") or self.path[-1:] == ("[key]",)
         return rank, len(self.path) - of_section, ".".join(self.path)
@@ -160,15 +165,10 @@ def _line(problem: _Problem) -> str:
     if kind == "extra_forbidden":
         known = sorted(schema.keys())
         return f"{key} is an unknown key (value {show(value)}); allowed: {', '.join(known)}{near(path[-1], known)}"
-    if kind == "problem":
-        return placed(found["ctx"]["text"], key)
-    if kind in ("missing", "missing_key"):
-        key = ".".join([*path, *([found["ctx"]["key"]] if kind == "missing_key" else [])])
+    if kind == "missing":
         return f"{key} is missing; config.yaml explains what it holds"
-    if kind == "wrong":
-        said = found["ctx"]
-        whole = ".".join(filter(None, [key, said["key"]]))
-        return f"{whole} is {said['shown']}; allowed: {placed(said['allowed'], key)}"
+    if problem.refused is not None:
+        return problem.refused.said(key)
     if path[-1:] == ("[key]",):
         return f"{show(key.removesuffix('.[key]'))[1:-1]} is not a valid name; allowed: {_NAME}"
     words = "a finite number" if kind == "finite_number" else allowed(schema)

@@ -4,8 +4,6 @@ import itertools
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +30,7 @@ def cut(
     size: int,
     output: Path,
     missing: Path,
-    download: Mapping[str, Any] = MappingProxyType({}),
+    download: Download | None = None,
     threads: int = 1,
     frames: Path | None = None,
 ) -> None:
@@ -45,7 +43,7 @@ def cut(
     release
         Data release, for the archive's layout.
     download
-        How frames of a remote archive are fetched: the attributes of `Download`.
+        How frames of a remote archive are fetched; None as `Download` has it.
     frames
         Folder of the chunk's frames where another job draws them; it lies in the archive.
     catalog, chunk, size, output, missing, threads
@@ -57,7 +55,7 @@ def cut(
         If the archive's address is wrong, or as `cut_chunk` does.
     """
     cut_chunk(
-        catalog, chunk, Archive(archive, release, Download.of(download), output.parent), size, output, missing, threads
+        catalog, chunk, Archive(archive, release, download or Download(), output.parent), size, output, missing, threads
     )
 
 

@@ -1,10 +1,9 @@
 """Surveys: where galaxies and pixels come from."""
 
 from astromae.registry import Registry
-from astromae.survey.entry import Survey
 
-#: The surveys that the configuration's key `survey` can name.
-SURVEYS: Registry[Survey] = Registry(
+#: The surveys that the configuration's key `survey` can name, each an `astromae.survey.entry.Survey`.
+SURVEYS = Registry(
     "survey",
     {
         "embedded": "astromae.survey.embedded:SURVEY",

@@ -1,6 +1,7 @@
 """A cube of stamps on disk, an entry of `SURVEYS`: a published one, or a person's own."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -17,18 +18,28 @@ PUBLISHED = 659_857
 class CubeSettings(Typed):
     """A published cube of stamps on disk, or one of your own."""
 
-    path: Text = setting("The cube's .npz file.", "data/sdss.npz")
+    path: Text = setting("The cube's file, .npz or HDF5.", "data/sdss.npz")
     chunks: int = setting("Shards that the cube is streamed into.", 64, ge=1, le=9999)
-    bands: SomeOf[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]] = setting(
-        "Names of the cube's bands, in their order.", BANDS
+    bands: SomeOf[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]] | None = setting(
+        "Names of the cube's bands, in their order; null where it says them or has SDSS's.", None
     )
-    pixel_scale_arcsec: float = setting(
-        "Side of one of the cube's pixels on the sky.", PIXEL_SCALE_ARCSEC, unit="arcsec", gt=0
+    pixel_scale_arcsec: float | None = setting(
+        "Side of one of the cube's pixels on the sky; null where it says it or has SDSS's.", None, unit="arcsec", gt=0
     )
 
 
-def _described(section: CubeSettings) -> dict[str, object]:
-    return section.model_dump(include={"path", "bands"})
+def _described(section: CubeSettings) -> dict[str, Any]:
+    return section.model_dump(mode="json", include={"path", "bands"}, exclude_none=True)
+
+
+def _stamps(section: CubeSettings, size: int | None) -> StampFormat:
+    """Return the format of the stamps: as the cube says it, or as it is configured where there is no cube yet."""
+    if not Path(section.path).is_file():
+        scale = section.pixel_scale_arcsec or PIXEL_SCALE_ARCSEC
+        return StampFormat(tuple(section.bands or BANDS), scale, size or STAMP_SIZE)
+    from astromae.survey.cube_file import open_cube
+
+    return open_cube(section.path, section.bands).format(section.pixel_scale_arcsec, size)
 
 
 def _catalog(section: CubeSettings) -> Job:
@@ -38,7 +49,7 @@ def _catalog(section: CubeSettings) -> Job:
 
 
 def _cut(section: CubeSettings, stamps: StampFormat) -> Job:
-    settings = {"pixel_scale_arcsec": section.pixel_scale_arcsec, "size": stamps.size}
+    settings = {"pixel_scale_arcsec": stamps.pixel_scale_arcsec, "size": stamps.size}
     return Job("cube-shard", {**_described(section), **settings}, minutes=120, memory_mb=2000)
 
 
@@ -46,8 +57,7 @@ SURVEY = Survey(
     settings=CubeSettings,
     title="a published cube of stamps",
     simulated=False,
-    # Of smaller stamps all pixels are kept: the shards say how many.
-    stamps=lambda section, size: StampFormat(section.bands, section.pixel_scale_arcsec, size or STAMP_SIZE),
+    stamps=_stamps,
     catalog=_catalog,
     cut=_cut,
     chunks=lambda section: section.chunks,

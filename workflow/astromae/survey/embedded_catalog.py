@@ -253,7 +253,7 @@ def write_embedded_catalog(settings: EmbeddedSettings, output: Path) -> None:
     metadata = {
         "survey": "embedded",
         "release": settings.release,
-        "selection": f"{len(catalog)} galaxies drawn with the seed {settings['seed']} from {SAMPLE_FILE}",
+        "selection": f"{len(catalog)} galaxies drawn with the seed {settings.seed} from {SAMPLE_FILE}",
         "counts": {"galaxies": len(catalog), "fields": len(fields_of(settings))},
         "source": f"{SAMPLE_PACKAGE} {importlib.metadata.version(SAMPLE_PACKAGE)}, {SAMPLE_FILE}",
         "real": "fluxes, Galactic extinctions, redshifts",

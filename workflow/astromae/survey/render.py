@@ -73,7 +73,7 @@ def render_strip(catalog: Path, run: int, camcol: int, settings: EmbeddedSetting
     if run not in settings.runs or camcol not in settings.camcols:
         raise InputError(
             f"run {run}, camcol {camcol}: not simulated; "
-            f"embedded.runs is {settings['runs']} and embedded.camcols is {settings['camcols']}"
+            f"embedded.runs is {settings.runs} and embedded.camcols is {settings.camcols}"
         )
     galaxies = read_catalog(catalog, _COLUMNS)
     strip = galaxies[(galaxies["run"] == run) & (galaxies["camcol"] == camcol)]

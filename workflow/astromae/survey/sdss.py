@@ -80,13 +80,13 @@ class SdssSettings(Typed):
         return self
 
     @property
-    def query(self) -> dict[str, Any]:
+    def sample(self) -> dict[str, Any]:
         """What decides the galaxies."""
         cuts = self.cuts.model_dump(exclude_unset=True)
         return {**self.model_dump(include={"server", "release", "selection"}), "cuts": cuts}
 
     @property
-    def http(self) -> dict[str, Any]:
+    def pace(self) -> dict[str, Any]:
         """How politely SkyServer is asked for them."""
         return self.model_dump(include={"queries_per_minute", "timeout_s", "tries", "backoff_s"})
 
@@ -100,8 +100,8 @@ def _catalog(section: SdssSettings) -> Job:
     if section.table is not None:
         return Job(
             "user-catalog",
-            {"settings": section.query, "chunks": _chunks(section)},
-            untracked={"http": section.http},
+            {**section.model_dump(include={"server", "release"}), "chunks": _chunks(section)},
+            untracked={"pace": section.pace},
             files={"table": section.table},
             minutes=240,
         )
@@ -143,16 +143,17 @@ def _listed(table: str) -> Counts:
 def _expected(section: SdssSettings) -> Counts:
     """Return the counts of the list, of the catalogue, or SkyServer's, else what the configuration expects."""
     from astromae.survey.counts import expected_counts, known_counts
+    from astromae.survey.sdss_catalog import Sample
 
     if section.table is not None:
         return _listed(section.table)
-    return known_counts(section.query, CATALOG, COUNTED) or expected_counts(section.expected.model_dump())
+    return known_counts(Sample(**section.sample), CATALOG, COUNTED) or expected_counts(section.expected.model_dump())
 
 
 def _downloads(section: SdssSettings, stamps: StampFormat) -> Job:
-    settings = section.model_dump(include={"expected", "table", "archive", "partitions", "download"})
-    settings |= {"selection": section.query, "http": section.http, "stamp_bytes": stamps.stamp_bytes}
-    return Job("downloads", {"settings": settings, "catalog": str(CATALOG), "counted": str(COUNTED)})
+    settings = section.model_dump(mode="json", exclude_unset=True)
+    sizes = {"stamp_bytes": stamps.stamp_bytes}
+    return Job("downloads", {"settings": settings, "catalog": str(CATALOG), "counted": str(COUNTED), **sizes})
 
 
 def _check(section: SdssSettings) -> None:

@@ -1,21 +1,23 @@
 """The real survey's catalogue: fetched from SkyServer in partitions of the sky, then merged."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from astromae.constants import BANDS
+from astromae.contracts.catalog import catalog_columns
+from astromae.contracts.tables import read_metadata, read_table, write_table
 from astromae.errors import InputError
-from astromae.files import write_text
+from astromae.files import write_checksum, write_text
 from astromae.progress import log
-from astromae.survey.catalog import COLUMNS, write_catalog, write_left_out, write_table
 from astromae.survey.http import HttpSettings
+from astromae.survey.left_out import write_left_out
+from astromae.survey.observed_catalog import write_observed_catalog
 from astromae.survey.ratelimit import RateLimit
 from astromae.survey.selections import PHOTOMETRY, SPECTROSCOPY, count_sql, cuts_of, rows_sql
 from astromae.survey.sentinels import Sentinels
@@ -37,34 +39,61 @@ _COMMON = ("survey", "release", "selection", "cuts", "partitions")
 _ROUNDS = 2
 
 
-def connect(settings: Mapping[str, Any], http: Mapping[str, Any], folder: Path) -> SkyServer:
-    """Return SkyServer with the rate limit that all jobs keep which write to `folder`.
+@dataclass(frozen=True)
+class Pace(HttpSettings):
+    """How politely SkyServer is asked.
 
-    Parameters
+    Attributes
     ----------
-    settings
-        server and release of the configuration's section `sdss`.
-    http
-        queries_per_minute, timeout_s, tries and backoff_s of the same.
-    folder
-        Where the shared state of the rate limit lies.
+    queries_per_minute
+        Queries over all running jobs.
+    """
+
+    queries_per_minute: float = 60.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What decides the galaxies.
+
+    Attributes
+    ----------
+    server
+        Address of SkyServer.
+    release
+        Data release.
+    selection
+        Name of the selection.
+    cuts
+        Cuts that replace the selection's own; None lifts one.
+    """
+
+    server: str
+    release: int
+    selection: str
+    cuts: dict[str, Any]
+
+    @property
+    def all_cuts(self) -> dict[str, Any]:
+        """The selection's cuts, those replaced that `cuts` names."""
+        return cuts_of(self.selection, self.cuts)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the galaxies depend on, as a catalogue's provenance has it."""
+        return {"release": self.release, "selection": self.selection, "cuts": self.all_cuts}
+
+
+def connect(server: str, release: int, pace: Pace, folder: Path) -> SkyServer:
+    """Return SkyServer with the rate limit that all jobs keep which write to `folder`.
 
     Raises
     ------
     InputError
-        If a key is missing or the release is not supported.
+        If the release is not supported.
     """
-    require(settings, ("server", "release"))
-    require(http, ("queries_per_minute", "timeout_s", "tries", "backoff_s"))
-    limit = RateLimit(Path(folder) / ".skyserver-queries.json", http["queries_per_minute"])
-    return SkyServer(settings["server"], settings["release"], HttpSettings.of(http), limit)
-
-
-def require(settings: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """Raise InputError if a part of the section `sdss` lacks one of `keys`."""
-    absent = [key for key in keys if key not in settings]
-    if absent:
-        raise InputError(f"sdss.{absent[0]} is missing; needed are {', '.join(keys)}")
+    limit = RateLimit(folder / ".skyserver-queries.json", pace.queries_per_minute)
+    return SkyServer(server, release, pace, limit)
 
 
 def partition_range(cuts: Mapping[str, Any], partition: int, partitions: int) -> tuple[float, float]:
@@ -91,12 +120,7 @@ def ra_width(ra_deg: tuple[float, float]) -> float:
 
 
 def fetch_partition(
-    partition: int,
-    partitions: int,
-    settings: Mapping[str, Any],
-    http: Mapping[str, Any],
-    output: Path,
-    row_limit: int = ROW_LIMIT,
+    partition: int, partitions: int, sample: Sample, pace: Pace, output: Path, row_limit: int = ROW_LIMIT
 ) -> None:
     """Fetch one partition of the selection from SkyServer.
 
@@ -107,10 +131,10 @@ def fetch_partition(
     ----------
     partition, partitions
         Which of how many equal ranges of right ascension, from 0.
-    settings
-        server, release, selection and cuts of the configuration's section `sdss`.
-    http
-        queries_per_minute, timeout_s, tries and backoff_s of the same.
+    sample
+        The selection.
+    pace
+        How politely SkyServer is asked.
     output
         Table to write (Parquet): SkyServer's columns in lower case, sorted by objid and specobjid; the exact SQL and
         the number of rows of each query are in the metadata.
@@ -120,25 +144,22 @@ def fetch_partition(
     Raises
     ------
     InputError
-        If the settings are wrong, SkyServer rejects a query, or a fault or a miscount does not pass.
+        If SkyServer rejects a query, or a fault or a miscount does not pass.
     """
-    require(settings, ("selection", "cuts"))
-    selection, cuts = settings["selection"], cuts_of(settings["selection"], settings["cuts"])
-    ra_deg = partition_range(cuts, partition, partitions)
-    sky = connect(settings, http, Path(output).parent)
-    parts = _fetch_range(sky, selection, cuts, ra_deg, row_limit)
+    ra_deg = partition_range(sample.all_cuts, partition, partitions)
+    sky = connect(sample.server, sample.release, pace, output.parent)
+    parts = _fetch_range(sky, sample.selection, sample.all_cuts, ra_deg, row_limit)
     rows = pd.concat([table for _, table in parts], ignore_index=True)
     metadata = {
         "survey": "sdss",
-        "release": settings["release"],
-        "selection": selection,
-        "cuts": cuts,
+        **sample.identity,
         "partition": partition,
         "partitions": partitions,
         "rows": len(rows),
         "queries": [{"sql": sql, "rows": len(table)} for sql, table in parts],
     }
     write_table(output, rows.sort_values(["objid", "specobjid"], ignore_index=True), metadata)
+    write_checksum(output)
     log(f"{output}: {len(rows)} rows with right ascensions from {ra_deg[0]:g} to {ra_deg[1]:g} deg")
 
 
@@ -170,13 +191,13 @@ def _fetch_range(
     return parts
 
 
-def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> None:
+def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path, sql: Path) -> None:
     """Merge all partitions into the catalogue.
 
     Magnitudes are dereddened (model and Petrosian magnitude minus the band's extinction), and each object is kept
     once, by the rule of `DUPLICATES`; so is the first of several objects within 1 arcsec. Sentinels, and values that
-    no galaxy can have, are missing. The exact SQL is written beside the catalogue, with the suffix ``.sql``, and what
-    is left out with ``.left_out.csv``.
+    no galaxy can have, are missing. What is left out is written beside the catalogue, with the suffix
+    ``.left_out.csv``.
 
     Parameters
     ----------
@@ -186,6 +207,8 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> N
         Stamps jobs that the fields are dealt to.
     output
         Catalogue to write (Parquet).
+    sql
+        File for the exact queries that made it.
 
     Raises
     ------
@@ -203,7 +226,7 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> N
     galaxies, left_out = without_twins(
         rows.drop_duplicates("objid").reset_index(drop=True).assign(row=lambda table: table.index + 1), "row", output
     )
-    catalog = pd.DataFrame({name: galaxies[name] for name in COLUMNS if name in galaxies})
+    catalog = pd.DataFrame({name: galaxies[name] for name in catalog_columns(BANDS) if name in galaxies})
     for name in ("z", "z_err"):
         catalog[name] = sentinels.clean(name, catalog[name], refuse=False)
     catalog = catalog.assign(**dereddened(galaxies, sentinels))
@@ -221,9 +244,9 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> N
         },
         "duplicates": DUPLICATES,
     }
-    write_catalog(output, catalog, chunks, provenance, {"specobjid": "SDSS spectrum identifier (unsigned)"})
+    write_observed_catalog(output, catalog, chunks, provenance, {"specobjid": "SDSS spectrum identifier (unsigned)"})
     write_left_out(output, left_out.drop(columns="row"))
-    write_text(Path(output).with_suffix(".sql"), _sql_text(parts, len(rows), len(galaxies)))
+    write_text(sql, _sql_text(parts, len(rows), len(galaxies)))
 
 
 def dereddened(objects: pd.DataFrame, sentinels: Sentinels) -> dict[str, NDArray[np.float64]]:
@@ -252,11 +275,10 @@ def _read_partitions(paths: Sequence[Path]) -> tuple[list[pd.DataFrame], list[di
     first = None
     for path in paths:
         try:
-            table = pq.read_table(path, partitioning=None)
-            part = json.loads(table.schema.metadata[b"astromae"])
+            part, table = read_metadata(path, "partition"), read_table(path, None, "partition")
             number = part["partition"]
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a partition of `astromae sdss-partition` ({error})") from error
+        except (InputError, KeyError) as error:
+            raise InputError(f"{path}: not a partition of the step sdss-partition ({error})") from error
         first = first or (path, part)
         for key in _COMMON:
             if part[key] != first[1][key]:
@@ -265,7 +287,7 @@ def _read_partitions(paths: Sequence[Path]) -> tuple[list[pd.DataFrame], list[di
             raise InputError(f"{path}: partition {number} is given twice")
         if len(table) != part["rows"]:
             raise InputError(f"{path}: holds {len(table)} rows instead of {part['rows']}")
-        found[number] = (table.to_pandas(), part)
+        found[number] = (table, part)
     absent = sorted(set(range(first[1]["partitions"] if first else 1)) - set(found))
     if absent:
         raise InputError(f"partition {absent[0]} is missing ({len(absent)} in all)")

@@ -6,10 +6,8 @@ METRICS = Product(
     "{table}",
     "astromae.tables.metrics:write_table",
     inputs=lambda run, experiment, table: {"predictions": run.predictions(experiment)},
-    settings=lambda run, experiment, table: {"name": table, "settings": run.config["evaluation"]},
-    members=lambda run: [
-        {"experiment": name, "table": settings["table"]} for name, settings in run.experiments.items()
-    ],
+    settings=lambda run, experiment, table: {"name": table, "settings": run.configuration.evaluation},
+    members=lambda run: [{"experiment": name, "table": settings.table} for name, settings in run.experiments.items()],
 )
 
 COST = Product(
@@ -19,7 +17,7 @@ COST = Product(
         "provenance": [file for name in run.experiments for file in run.provenance(name)],
         "networks": "results/tables/networks.json",
     },
-    settings=lambda run: {"titles": {name: settings["title"] for name, settings in run.experiments.items()}},
+    settings=lambda run: {"titles": {name: settings.title for name, settings in run.experiments.items()}},
 )
 
 REALISM = Product(

@@ -13,14 +13,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.configuration import Configuration
 from astromae.settings.training import Phase
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model
 from astromae.training.attention import choose_attention
 from astromae.training.bench_eager import Eager
+from astromae.training.configured_recipes import encoder_recipe, model_recipe
 from astromae.training.optimiser import adamw
 from astromae.training.provenance import device_name
-from astromae.training.recipes import EncoderRecipe, encoder_recipe, model_recipe
+from astromae.training.recipes import EncoderRecipe
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
@@ -179,7 +181,7 @@ def _inference(fabric: Fabric, model: Model, batch: tuple[Tensor, Tensor, Tensor
     return _timed(infer, fabric.device)
 
 
-def bench_training(configuration: dict[str, Any], batch_size: int, seconds: float) -> dict[str, Any]:
+def bench_training(configuration: Configuration, batch_size: int, seconds: float) -> dict[str, Any]:
     """Measure the training of the configured networks on random stamps.
 
     Parameters
@@ -196,7 +198,7 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
     dict
         The fields of `TrainingBench`.
     """
-    experiment = next(iter(configuration["experiments"]))
+    experiment = next(iter(configuration.experiments))
     recipe = model_recipe(configuration, experiment, MODEL)
     runtime = recipe.runtime.model_copy(update={"gpus": min(recipe.runtime.gpus, 1)})
     recipe = recipe.model_copy(update={"runtime": runtime})

@@ -1,12 +1,11 @@
 """Recipes: what a training step is told, and all that its result may depend on besides its files and its seed."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, model_validator
 
-from astromae.encoders import ENCODERS, build_encoder, network_of
+from astromae.encoders import ENCODERS, build_encoder
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import AnyOf, Count
 from astromae.settings.entries import Backbone, Pretraining
@@ -144,77 +143,3 @@ class BoostingRecipe(Typed):
     def told(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         return self.model_dump(mode="json")
-
-
-def _common(config: Mapping[str, Any]) -> dict[str, Any]:
-    runtime = {key: config["training"][key] for key in Runtime.model_fields}
-    return {"scaling": config["scaling"], "augmentation": config["augmentation"], "runtime": runtime}
-
-
-def encoder_recipe(config: Mapping[str, Any], experiment: str, encoder: str) -> EncoderRecipe:
-    """Return the recipe of an encoder of an experiment, from a whole, checked configuration."""
-    settings = config["experiments"][experiment]
-    objective = OBJECTIVES[settings["pretraining"].get("objective", "mae")]
-    return EncoderRecipe(
-        **_common(config),
-        **{name: config[name] for name in objective.sections},
-        experiment=experiment,
-        name=encoder,
-        backbone=config["backbones"][encoder],
-        pretrain_on=settings["pretrain_on"],
-        validate_on=settings["validate_on"],
-        pretraining=settings["pretraining"],
-    )
-
-
-def features_recipe(config: Mapping[str, Any], experiment: str, encoder: str) -> FeaturesRecipe:
-    """Return the recipe of the features of an experiment's frozen encoder."""
-    finetuning = config["experiments"][experiment]["finetuning"]
-    common = _common(config)
-    # Features need no gradient, and one GPU is enough.
-    common["runtime"]["gpus"] = min(common["runtime"]["gpus"], 1)
-    return FeaturesRecipe(
-        **common,
-        name=encoder,
-        backbone=config["backbones"][encoder],
-        finetuning={key: finetuning[key] for key in Passes.model_fields},
-    )
-
-
-def model_recipe(config: Mapping[str, Any], experiment: str, model: str) -> ModelRecipe:
-    """Return the recipe of a model of an experiment."""
-    settings, chosen = config["experiments"][experiment], config["models"][model]
-    return ModelRecipe(
-        **_common(config),
-        experiment=experiment,
-        model=model,
-        group=chosen["group"],
-        task=settings.get("task", "redshift"),
-        branches={key: chosen[key] for key in Branches.model_fields},
-        backbone=config["backbones"].get(chosen["encoder"]),
-        finetuning=settings["finetuning"],
-    )
-
-
-def boosting_recipe(config: Mapping[str, Any], experiment: str, model: str) -> BoostingRecipe:
-    """Return the recipe of a classical method of an experiment."""
-    task = config["experiments"][experiment].get("task", "redshift")
-    return BoostingRecipe(experiment=experiment, model=model, group="classical", task=task)
-
-
-def networks_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a configuration decides its networks."""
-    described = {key: config[key] for key in ("models", "backbones", "scaling", "decoder") if key in config}
-    tasks = {
-        name: {"task": settings.get("task", "redshift"), "models": settings["models"]}
-        for name, settings in config["experiments"].items()
-    }
-    return {**described, "experiments": tasks}
-
-
-def network_sources(config: Mapping[str, Any]) -> list[str | Path]:
-    """Return the sources of the encoders and tasks that a configuration names."""
-    networks = {network_of(backbone) for backbone in config["backbones"].values()}
-    networks |= {"inception"} if any(model["inception"] for model in config["models"].values()) else set()
-    tasks = {settings.get("task", "redshift") for settings in config["experiments"].values()}
-    return [*map(ENCODERS.source, sorted(networks)), *map(TASKS.source, sorted(tasks))]
