@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from astromae.models.frozen import FrozenEncoder
-from astromae.models.pooling import max_pool3
-from astromae.models.vit import build_encoder, load_pretrained
+from astromae.encoders.frozen import FrozenEncoder
+from astromae.encoders.pooling import max_pool3
+from astromae.encoders.transformer import load_pretrained
+from training_inputs import encoder_of
 
 BACKBONE = {"patch": 8, "width": 48, "depth": 4, "heads": 3}
 PCM = {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 3}
@@ -15,9 +16,9 @@ def encoder(kind):
     """Build an encoder whose BatchNorm has seen data."""
     torch.manual_seed(1)
     backbone = BACKBONE | {"pcm": None if kind == "plain" else PCM}
-    built = build_encoder(backbone, 32, "finetune")
+    built = encoder_of(backbone, "finetune")
     if kind == "padded":
-        load_pretrained(built, build_encoder(backbone, 32, "pretrain").state_dict())
+        load_pretrained(built, encoder_of(backbone, "pretrain").state_dict())
     with torch.no_grad():
         for _ in range(3):
             built.features(2 * torch.randn(64, 5, 32, 32) + 1)

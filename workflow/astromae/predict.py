@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from astromae.contracts.stamp_format import PIXEL_TYPE
@@ -16,7 +17,7 @@ from astromae.tasks import TASKS, Task
 from astromae.training.attention import choose_attention
 from astromae.training.boosting import Trees, tree_inputs
 from astromae.training.features import pretrained_encoder
-from astromae.training.folders import WEIGHTS, load_weights, read_recipe, read_weights
+from astromae.training.folders import RECIPE, WEIGHTS, load_weights, read_recipe, read_weights
 from astromae.training.recipes import BoostingRecipe, EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
 from astromae.training.session import Session
@@ -167,13 +168,17 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
     """
     folder = Path(folder)
     told = read_recipe(folder)
-    recipe = told["recipe"]
-    if "runtime" not in recipe:
-        return _load_trees(folder, told)
-    recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
-    scaling, bands = Scaling.from_json(told["scaling"]), len(told["scaling"]["stamps"]["bands"])
-    kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
-    session = Session("predict", kind.model_validate(recipe), told["seed"], scaling)
+    try:
+        recipe = told["recipe"]
+        if "runtime" not in recipe:
+            return _load_trees(folder, told)
+        recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
+        kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
+        session = Session("predict", kind.model_validate(recipe), told["seed"], Scaling.from_json(told["scaling"]))
+    except (KeyError, TypeError, ValidationError) as error:
+        missing = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise InputError(f"{folder / RECIPE}: not the recipe of a model of this version ({missing})") from error
+    bands = len(session.scaling.bands)
     if kind is EncoderRecipe:
         encoder = pretrained_encoder(folder, session.recipe.backbone, bands, session.recipe.crop)
         return TrainedEncoder(session.recipe, session, _ready(encoder, session))

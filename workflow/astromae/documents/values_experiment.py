@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
 from astromae.code_state import in_words
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
