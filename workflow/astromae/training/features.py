@@ -151,8 +151,8 @@ def write_features(
             {f"{subset}_objid": ids for subset, (ids, _) in views.items()} | evaluated,
             (epochs, len(objid), model.width),
         )
-    ticker = Ticker(f"features {recipe['name']}", epochs * len(training), "batches")
-    ticker.count = growing.epochs * len(training)
+    done = growing.epochs * len(training)
+    ticker = Ticker(f"features {recipe['name']}", epochs * len(training), "batches", done)
     for epoch in range(growing.epochs, epochs):
         rows = np.empty((len(objid), model.width), FEATURE_TYPE)
         for _, positions, images in training.epoch(epoch):

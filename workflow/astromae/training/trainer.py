@@ -163,8 +163,7 @@ def fit(
     done = state["epoch"] * batches + first
     curves.start(done, cost.attempt)
 
-    ticker = Ticker(label, settings["epochs"] * batches, "batches")
-    ticker.count = done
+    ticker = Ticker(label, settings["epochs"] * batches, "batches", done)
     saved = time.monotonic()
     for epoch in range(state["epoch"], settings["epochs"]):
         rate = learning_rate(chosen["learning_rate"], settings["schedule"], epoch)
