@@ -14,7 +14,7 @@ def names(command: str) -> set[str]:
 
 def test_pretraining_knows_its_models_and_no_survey():
     files = names("pretrain")
-    assert {"training/pretrain.py", "models/vit.py", "stamps/shards.py", "errors.py"} <= files
+    assert {"training/pretrain.py", "models/vit.py", "contracts/shards.py", "errors.py"} <= files
     assert not any(file.startswith(("survey/", "evaluation/")) for file in files)
 
 
