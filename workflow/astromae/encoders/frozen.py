@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 
-
 def _without_padding(encoder: nn.Module) -> nn.Module:
     """Return a copy in which kernels that are zero but for their centre, as padded ones are, shrink to it.
 

@@ -38,12 +38,6 @@ def transformer_problems(settings: TransformerSettings, side: int) -> Iterator[t
         yield "patch", f"a divisor of scaling.crop ({side})"
 
 
-def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transformer":
-    from astromae.encoders.transformer import Transformer
-
-    return Transformer(settings, bands, side, norm=phase == "pretrain")
-
-
 def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> None:
     """Load pretrained weights into a transformer."""
     from astromae.encoders.transformer import load_pretrained
@@ -55,20 +49,6 @@ def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transfo
     from astromae.encoders.transformer import Transformer
 
     return Transformer(settings, bands, side, norm=phase == "pretrain")
-
-
-def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> None:
-    """Load pretrained weights into a transformer."""
-    from astromae.encoders.transformer import load_pretrained
-
-    load_pretrained(encoder, weights)
-
-
-def freeze_transformer(encoder: "Transformer") -> "Callable[[Tensor], Tensor]":
-    """Return the features of a transformer whose weights no longer change."""
-    from astromae.encoders.frozen import FrozenEncoder
-
-    return FrozenEncoder(encoder).features
 
 
 ENCODER = Network(
