@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from astromae.encoders import ENCODERS
+from astromae.objectives import OBJECTIVES
 from astromae.sources import PACKAGE, command_sources, sources_of
 
 
@@ -12,16 +14,21 @@ def names(command: str) -> set[str]:
     return {str(path.relative_to(PACKAGE)) for path in command_sources(command)}
 
 
-def test_pretraining_knows_its_models_and_no_survey():
+def test_pretraining_knows_its_networks_and_no_survey():
     files = names("pretrain")
-    assert {"training/pretrain.py", "contracts/shards.py", "training/trainer.py", "errors.py"} <= files
+    assert {"training/pretrain.py", "contracts/shards.py", "errors.py"} <= files
+    assert not {"encoders/transformer.py", "encoders/inception_network.py", "objectives/masked_autoencoder.py"} & files
+    entries = sources_of(ENCODERS.source("vit"), OBJECTIVES.source("mae"))
+    files |= {str(path.relative_to(PACKAGE)) for path in entries}
+    assert {"encoders/transformer.py", "objectives/masked_autoencoder.py", "objectives/learner.py"} <= files
+    assert "encoders/inception_network.py" not in files
     assert not any(file.startswith(("survey/", "evaluation/")) for file in files)
 
 
 def test_a_figure_knows_no_training():
     files = names("figure") | {str(path.relative_to(PACKAGE)) for path in sources_of("astromae.figures.density")}
     assert "figures/density.py" in files
-    assert not any(file.startswith(("training/", "models/", "survey/")) for file in files)
+    assert not any(file.startswith(("training/", "encoders/", "objectives/", "survey/")) for file in files)
 
 
 def test_data_beside_a_module_counts_as_its_source():

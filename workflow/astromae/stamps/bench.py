@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from astromae.constants import FRAME_COLUMNS, FRAME_ROWS, STAMP_SIZE
 from astromae.contracts.shards import StampSet
+from astromae.errors import InputError
 from astromae.progress import track
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
@@ -25,10 +26,11 @@ from astromae.survey.address import local_path
 from astromae.survey.archive import check_archive, strip_folder
 from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.embedded_catalog import write_embedded_catalog
+from astromae.survey.galaxy_list import read_list
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.http import CHUNK_BYTES, Stream
+from astromae.survey.observed_catalog import write_observed_catalog
 from astromae.survey.render import render_strip
-from astromae.survey.user_list import write_user_catalog
 
 _RUN, _CAMCOL, _RELEASE = 9001, 3, 17
 
@@ -110,7 +112,13 @@ def bench_real_stamps(archive: str, release: int, table: Path, rounds: int) -> S
     check_archive(archive, release)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_user_catalog(table, {"release": release}, {}, 1, folder / "galaxies.parquet")
+        read = read_list(table)
+        if not read.has_fields:
+            raise InputError(
+                f"{table}: has no columns run, camcol and field; the frames are read without asking SkyServer"
+            )
+        provenance = {"survey": "sdss", "source": table.name}
+        write_observed_catalog(folder / "galaxies.parquet", read.galaxies, 1, provenance, {})
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             return process.submit(_measure, folder, [0] * rounds, archive, release).result()
 
