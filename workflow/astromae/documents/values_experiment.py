@@ -13,6 +13,7 @@ from astromae.evaluation.predictions import CLASSICAL, read_predictions
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
+from astromae.settings.evaluation import Evaluation
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.tables.metrics import read_table
@@ -25,7 +26,7 @@ HEADLINE = "nmad"
 def write_experiment_values(
     experiment: str,
     settings: dict[str, Any],
-    evaluation: dict[str, Any],
+    evaluation: Evaluation,
     split: Path,
     table: Path,
     models: Path,
@@ -94,11 +95,11 @@ def write_experiment_values(
             "seeds": [str(seed) for seed in sorted({seed for model in data.models for seed in model.seeds})],
             "phases": {phase: _phase_text(settings[phase]) for phase in ("pretraining", "finetuning")},
             "evaluation": {
-                "samples": grouped(evaluation["bootstrap_samples"]),
-                "interval": f"{100 * evaluation['interval']:g}",
-                "risk": f"{100 - 100 * evaluation['interval']:.3g}",
-                "outlier_threshold": f"{evaluation['outlier_threshold']:g}",
-                "seed": str(evaluation["seed"]),
+                "samples": grouped(evaluation.bootstrap_samples),
+                "interval": f"{100 * evaluation.interval:g}",
+                "risk": f"{100 - 100 * evaluation.interval:.3g}",
+                "outlier_threshold": f"{evaluation.outlier_threshold:g}",
+                "seed": str(evaluation.seed),
             },
             "metrics": [{"key": name, "name": metric.printed} for name, metric in metrics.items()],
             "headline": {"key": headline, "name": metrics[headline].printed},
