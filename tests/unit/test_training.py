@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from astromae.encoders import freeze
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
@@ -269,11 +269,11 @@ def test_shared_features_are_the_encoder_s(galaxies, encoder, features):
     objid, views = session.subset(*files, ["train"], passes.batch_size, passes.noise_sigma)
     model = pretrained_encoder(encoder, recipe.backbone, 5, 32).eval()
     choose_attention(model, torch.device("cpu"))
-    frozen, bank = freeze(recipe.backbone, model), FeatureBank(features)
+    frozen, bank = FrozenEncoder(model), FeatureBank(features)
     for epoch in range(FINETUNING["epochs"]):
         known = bank.epoch(objid, epoch)
         for _, positions, images in views.epoch(epoch):
-            assert torch.equal(frozen(images), known[positions])
+            assert torch.equal(frozen.features(images), known[positions])
     with pytest.raises(InputError, match="are not those of the split"):
         bank.epoch(objid[::-1], 0)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from astromae.contracts.stamp_format import PIXEL_TYPE
-from astromae.encoders import freeze
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.tasks import TASKS, Task
 from astromae.training.attention import choose_attention
@@ -114,11 +114,11 @@ class TrainedEncoder:
     @torch.no_grad()
     def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
         """Return ``features`` of stamps as `TrainedModel.predict` takes them: shape (n, width), float16."""
-        session, frozen = self.session, freeze(self.recipe.backbone, self.encoder)
+        session, frozen = self.session, FrozenEncoder(self.encoder)
         found: list[Tensor] = []
         for _, _, images in _views(session, stamps, self.recipe.pretraining.batch_size).plain():
             with session.fabric.autocast():
-                found.append(frozen(images))
+                found.append(frozen.features(images))
         return {"features": torch.cat(found).cpu().numpy()}
 
 

@@ -75,7 +75,7 @@ rule values_experiment:
         step=step_parameters(
             experiment=lambda wildcards: wildcards.experiment,
             settings=lambda wildcards: EXPERIMENTS[wildcards.experiment],
-            evaluation=config["evaluation"],
+            evaluation=SETTINGS.evaluation,
         ),
     shell:
         "python -m astromae values-experiment --params {params.step:q} 2>&1 | tee {log}"
