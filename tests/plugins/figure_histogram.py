@@ -13,12 +13,11 @@ def draw_histogram(predictions: Sequence[Path], bins: int, pdf: Path, png: Path)
     from astromae.figures.style import BLUE, ONE_COLUMN, ORANGE, drawing
 
     test = read_predictions(predictions)
+    predicted = test.models[0].predicted["z_pred"].mean(axis=0)
     with drawing(pdf, png, ONE_COLUMN, 2.2) as figure:
         axes = figure.subplots()
         axes.hist(test.targets["z_spec"], bins, color=BLUE, histtype="step", label="spectroscopic")
-        axes.hist(
-            test.models[0].predicted["z_pred"].mean(axis=0), bins, color=ORANGE, histtype="step", label="predicted"
-        )
+        axes.hist(predicted, bins, color=ORANGE, histtype="step", label="predicted")
         axes.set(xlabel="redshift", ylabel="galaxies")
         axes.legend()
 

@@ -36,7 +36,7 @@ def test_values_are_means_over_seeds_and_lie_in_their_intervals(made):
     folder, paths = made
     table = read_table(folder / "t.csv", METRICS).set_index("model")
     frames = [pd.read_parquet(path).query("subset == 'test'") for path in paths if "pcm-astromae" in str(path)]
-    values = [redshift_metrics(f["z_spec"], f["z_pred"], SETTINGS["outlier_threshold"]) for f in frames]
+    values = [redshift_metrics(f["z_spec"], f["z_pred"], SETTINGS.outlier_threshold) for f in frames]
     for metric in METRICS:
         mean = np.mean([value[metric] for value in values])
         assert table.loc["pcm-astromae", metric] == pytest.approx(mean, rel=1e-6)
@@ -118,7 +118,8 @@ def test_paired_differences_are_sharper_than_two_intervals(tmp_path):
         table = pd.read_parquet(path)
         table["z_pred"] += 0.0005 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
         paths.append(tmp_path / f"second{seed}.parquet")
-        write_predictions(paths[-1], table, {"experiment": "e", "model": "second", "group": "scratch"}, seed, 1000)
+        recipe = {"experiment": "e", "model": "second", "group": "scratch", "task": "redshift"}
+        write_predictions(paths[-1], table, recipe, seed, 1000)
     scores = score(read_predictions(paths), SETTINGS)
     low, high = scores.limits("mae")
     assert low[1] < high[0], "the intervals overlap"
@@ -189,6 +190,6 @@ class TestBadInput:
             read_predictions([tmp_path / "q.parquet"])
 
     def test_a_table_of_another_kind(self, tmp_path):
-        (tmp_path / "t.csv", METRICS).write_text("group,model\na,b\n")
+        (tmp_path / "t.csv").write_text("group,model\na,b\n")
         with pytest.raises(InputError, match=r"t\.csv: not a table of this version: no mse"):
             read_table(tmp_path / "t.csv", METRICS)

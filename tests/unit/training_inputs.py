@@ -8,14 +8,21 @@ import pandas as pd
 from astromae.constants import BANDS
 from astromae.contracts.shards import write_shard
 from astromae.contracts.stamp_format import StampFormat
+from astromae.encoders import build_encoder
+from astromae.objectives.mae import MAESettings
+from astromae.objectives.masked_autoencoder import MaskedAutoencoder
+from astromae.settings.experiments import Backbone
 from astromae.settings.training import Augmentation
 from astromae.settings.training import Scaling as ScalingSettings
+from astromae.tasks.branches import Branches
+from astromae.tasks.model import Model
 from astromae.training.features import write_features
 from astromae.training.pretrain import pretrain
 from astromae.training.recipes import EncoderRecipe, FeaturesRecipe, ModelRecipe
 from astromae.training.scaling import read_scaling, write_scaling
 from astromae.training.session import Execution
 from astromae.training.train import train
+from pydantic import TypeAdapter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 AUGMENTATION = Augmentation()
@@ -41,6 +48,27 @@ PRETRAINING = {
 #: Format of the stamps.
 STAMPS = StampFormat(BANDS, 0.396, 64)
 SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
+
+
+def backbone_of(given):
+    """Return the settings of a backbone as the configuration gives it."""
+    return TypeAdapter(Backbone).validate_python(given)
+
+
+def encoder_of(given, phase, side=32):
+    return build_encoder(backbone_of(given), len(BANDS), side, phase)
+
+
+def autoencoder_of(encoder, decoder, normalise_targets=False):
+    settings = MAESettings(mask_ratio=0.75, normalise_targets=normalise_targets, decoder=decoder)
+    return MaskedAutoencoder(encoder, settings, len(BANDS))
+
+
+def model_of(branches, backbone=None, side=32):
+    """Return the redshift model of an entry of the configuration's `models`."""
+    chosen = {"pretrained": False, **branches}
+    chosen = Branches(**{name: chosen[name] for name in Branches.model_fields})
+    return Model(chosen, backbone and backbone_of(backbone), len(BANDS), side, 1)
 
 
 def pretraining_recipe(backbone=PCM, **changes):

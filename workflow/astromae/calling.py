@@ -32,7 +32,7 @@ def call(name: str, function: Callable[..., None], parameters: Mapping[str, Any]
         # Of the call alone: what the function does itself is not wrapped.
         checked(**parameters)
     except ValidationError as error:
-        if error.title != function.__name__:
+        if error.title not in (function.__name__, function.__qualname__):
             raise
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -7,16 +7,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from astromae.contracts.stamp_format import PIXEL_TYPE
-from astromae.encoders import freeze
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.tasks import TASKS, Task
 from astromae.training.attention import choose_attention
 from astromae.training.boosting import Trees, tree_inputs
 from astromae.training.features import pretrained_encoder
-from astromae.training.folders import WEIGHTS, load_weights, read_recipe, read_weights
+from astromae.training.folders import RECIPE, WEIGHTS, load_weights, read_recipe, read_weights
 from astromae.training.recipes import BoostingRecipe, EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
 from astromae.training.session import Session
@@ -113,11 +114,11 @@ class TrainedEncoder:
     @torch.no_grad()
     def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
         """Return ``features`` of stamps as `TrainedModel.predict` takes them: shape (n, width), float16."""
-        session, frozen = self.session, freeze(self.recipe.backbone, self.encoder)
+        session, frozen = self.session, FrozenEncoder(self.encoder)
         found: list[Tensor] = []
         for _, _, images in _views(session, stamps, self.recipe.pretraining.batch_size).plain():
             with session.fabric.autocast():
-                found.append(frozen(images))
+                found.append(frozen.features(images))
         return {"features": torch.cat(found).cpu().numpy()}
 
 
@@ -167,13 +168,17 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
     """
     folder = Path(folder)
     told = read_recipe(folder)
-    recipe = told["recipe"]
-    if "runtime" not in recipe:
-        return _load_trees(folder, told)
-    recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
-    scaling, bands = Scaling.from_json(told["scaling"]), len(told["scaling"]["stamps"]["bands"])
-    kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
-    session = Session("predict", kind.model_validate(recipe), told["seed"], scaling)
+    try:
+        recipe = told["recipe"]
+        if "runtime" not in recipe:
+            return _load_trees(folder, told)
+        recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
+        kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
+        session = Session("predict", kind.model_validate(recipe), told["seed"], Scaling.from_json(told["scaling"]))
+    except (KeyError, TypeError, ValidationError) as error:
+        missing = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise InputError(f"{folder / RECIPE}: not the recipe of a model of this version ({missing})") from error
+    bands = len(session.scaling.bands)
     if kind is EncoderRecipe:
         encoder = pretrained_encoder(folder, session.recipe.backbone, bands, session.recipe.crop)
         return TrainedEncoder(session.recipe, session, _ready(encoder, session))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typst
+
 from astromae.errors import InputError
 from astromae.evaluation.records import read_values
 from astromae.files import atomic_path

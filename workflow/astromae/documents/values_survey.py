@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+
 from astromae.contracts.catalog import read_catalog, read_provenance
 from astromae.errors import InputError
 from astromae.files import write_json

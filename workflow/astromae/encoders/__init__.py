@@ -35,9 +35,6 @@ class Network:
     load_pretrained
         Called with a module built to be fine-tuned and the weights of one that was pretrained, loads them; None where
         both have the same weights.
-    freeze
-        Called with a module in eval mode whose weights no longer change, returns a faster function of images to the
-        same features; None where there is none.
     """
 
     title: str
@@ -46,7 +43,6 @@ class Network:
     problems: Callable[[Any, int], Iterator[tuple[str, str]]]
     masked: bool = False
     load_pretrained: "Callable[[nn.Module, dict[str, Tensor]], None] | None" = None
-    freeze: "Callable[[nn.Module], Callable[[Tensor], Tensor]] | None" = None
 
 
 #: Encoders by name.
@@ -83,22 +79,3 @@ def load_pretrained(backbone: Any, encoder: "nn.Module", weights: "dict[str, Ten
         encoder.load_state_dict(weights)
     else:
         load(encoder, weights)
-
-
-def freeze(backbone: Any, encoder: "nn.Module") -> "Callable[[Tensor], Tensor]":
-    """Return the features of an encoder in eval mode whose weights no longer change, as a function of images.
-
-    They are (n, width) in float16, as features are stored: it keeps eleven bits, and bfloat16, in which a
-    mixed-precision encoder multiplies, eight. A model that runs its encoder thus sees the same numbers as one that
-    reads them from a file.
-    """
-    import torch
-
-    faster = ENCODERS[backbone.network].freeze
-    features = encoder.features if faster is None else faster(encoder)
-
-    @torch.no_grad()
-    def stored(images: "Tensor") -> "Tensor":
-        return features(images).half()
-
-    return stored

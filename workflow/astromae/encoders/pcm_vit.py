@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from astromae.encoders import Network
-from astromae.encoders.vit import TransformerSettings, freeze_transformer, load_transformer, transformer_problems
+from astromae.encoders.vit import TransformerSettings, load_transformer, transformer_problems
 from astromae.settings.base import HERE
 from astromae.typed import Typed
 
@@ -59,5 +59,4 @@ ENCODER = Network(
     problems=_problems,
     masked=True,
     load_pretrained=load_transformer,
-    freeze=freeze_transformer,
 )

@@ -1,6 +1,6 @@
 """The vision transformer as an encoder (table III)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -38,12 +38,6 @@ def transformer_problems(settings: TransformerSettings, side: int) -> Iterator[t
         yield "patch", f"a divisor of scaling.crop ({side})"
 
 
-def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transformer":
-    from astromae.encoders.transformer import Transformer
-
-    return Transformer(settings, bands, side, norm=phase == "pretrain")
-
-
 def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> None:
     """Load pretrained weights into a transformer."""
     from astromae.encoders.transformer import load_pretrained
@@ -51,11 +45,10 @@ def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> No
     load_pretrained(encoder, weights)
 
 
-def freeze_transformer(encoder: "Transformer") -> "Callable[[Tensor], Tensor]":
-    """Return the features of a transformer whose weights no longer change."""
-    from astromae.encoders.frozen import FrozenEncoder
+def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transformer":
+    from astromae.encoders.transformer import Transformer
 
-    return FrozenEncoder(encoder).features
+    return Transformer(settings, bands, side, norm=phase == "pretrain")
 
 
 ENCODER = Network(
@@ -65,5 +58,4 @@ ENCODER = Network(
     problems=transformer_problems,
     masked=True,
     load_pretrained=load_transformer,
-    freeze=freeze_transformer,
 )

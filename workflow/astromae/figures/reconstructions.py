@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from astromae.contracts.stamp_format import split_bands
 from astromae.errors import InputError
 from astromae.figures.composites import colour_composite, composite_noise
-from astromae.figures.samples import split_bands
 from astromae.figures.style import TWO_COLUMNS, bare, drawing
 
 #: Galaxies that are drawn, in two blocks side by side.

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from astromae.contracts.shards import StampSet
+from astromae.contracts.stamp_format import join_bands, split_bands
 from astromae.errors import InputError
 from astromae.files import atomic_path
 
@@ -63,20 +64,16 @@ def write_sample(
     InputError
         If a galaxy has no stamp in the shards.
     """
-    images = StampSet(stamps).read(galaxies["objid"].to_numpy())
-    with h5py.File(stamps[0]) as shard:
-        told = {name: shard.attrs[name] for name in ("bands", "pixel_scale_arcsec")}
+    survey = StampSet(stamps)
+    images = survey.read(galaxies["objid"].to_numpy())
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["images"] = images
-        file.attrs.update({**told, **(about or {})})
+        file.attrs["bands"] = join_bands(survey.format.bands)
+        file.attrs["pixel_scale_arcsec"] = survey.format.pixel_scale_arcsec
+        file.attrs.update(about or {})
         columns = file.create_group("galaxies", track_order=True)
         for name, values in galaxies.items():
             columns[name] = values.to_numpy()
-
-
-def split_bands(text: str) -> tuple[str, ...]:
-    """Return the bands that a file's attribute names: ``ugriz``, or with commas where a name has several letters."""
-    return tuple(filter(None, text.split(","))) if "," in text else tuple(text)
 
 
 def read_sample(path: Path) -> Sample:

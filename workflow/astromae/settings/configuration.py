@@ -11,6 +11,7 @@ from astromae.encoders import ENCODERS
 from astromae.errors import InputError
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
+    HERE,
     AnyOf,
     Count,
     Fraction,
@@ -163,7 +164,7 @@ class Configuration(Typed):
         entry = OBJECTIVES[pretraining.objective]
         for name in entry.sections:
             if self.section(name) is None:
-                raise problem(f"{name} is missing, which {{here}}pretraining.objective {pretraining.objective} reads")
+                raise problem(f"{name} is missing; {HERE}pretraining.objective {pretraining.objective} reads it")
         settings = self.objective_settings(pretraining)
         for encoder in encoders:
             backbone = self.backbones[encoder]

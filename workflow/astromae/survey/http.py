@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import requests
+import tenacity
 import urllib3
 
 import astromae
@@ -208,18 +209,28 @@ def retrying(action: Callable[[], Result], settings: HttpSettings) -> Result:
     Transient
         The last fault, after the last try; its message says how many there were.
     """
-    for attempt in range(1, settings.tries + 1):
-        try:
-            return action()
-        except Transient as fault:
-            if attempt == settings.tries:
-                fault.args = (f"{fault} (tried {'once' if attempt == 1 else f'{attempt} times'})",)
-                raise
-            pause_s = min(settings.backoff_s * 2 ** (attempt - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)
-            pause_s = max(pause_s, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
-            log(f"{fault}; try {attempt + 1} of {settings.tries} in {pause_s:.1f} s")
-            time.sleep(pause_s)
-    raise InputError(f"tries: {settings.tries} is too few; use at least 1")
+    growing = tenacity.wait_exponential(settings.backoff_s, LONGEST_PAUSE_S)
+
+    def pause_s(state: tenacity.RetryCallState) -> float:
+        asked = state.outcome.exception().retry_after_s or 0.0
+        return max(growing(state) * random.uniform(0.5, 1.0), min(asked, LONGEST_RETRY_AFTER_S))
+
+    tries = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Transient),
+        stop=tenacity.stop_after_attempt(settings.tries),
+        wait=pause_s,
+        before_sleep=lambda state: log(
+            f"{state.outcome.exception()}; try {state.attempt_number + 1} of {settings.tries} "
+            f"in {state.upcoming_sleep:.1f} s"
+        ),
+        sleep=time.sleep,
+        reraise=True,
+    )
+    try:
+        return tries(action)
+    except Transient as fault:
+        fault.args = (f"{fault} (tried {'once' if settings.tries == 1 else f'{settings.tries} times'})",)
+        raise
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

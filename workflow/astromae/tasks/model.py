@@ -5,7 +5,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from astromae.encoders import ENCODERS, build_encoder, freeze
+from astromae.encoders import ENCODERS, build_encoder
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.encoders.inception import InceptionSettings
 from astromae.tasks.branches import Branches
 from astromae.typed import Typed
@@ -55,7 +56,7 @@ class Model(nn.Module):
         image_widths = {}
         if branches.encoder is not None:
             self.encoder = build_encoder(backbone, bands, side, "finetune").requires_grad_(not self.frozen)
-            self.encode = freeze(backbone, self.encoder) if self.frozen else self.encoder.features
+            self.encode = FrozenEncoder(self.encoder).features if self.frozen else self.encoder.features
             width = self.encoder.width
             # With the epsilon of He et al.'s and timm's norm after global pooling.
             self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))

@@ -145,6 +145,6 @@ def boost(catalog: Path, split: Path, recipe: BoostingRecipe, seed: int, output:
     about = fingerprint("boost", recipe, seed, inputs, *(train[name].to_numpy() for name in labels))
     packages = ("scikit-learn", "numpy")
     record = provenance(told["recipe"], seed, about, len(train), cost, packages)
-    write_predictions(output / "predictions.parquet", predictions, task, told["recipe"], seed, len(train))
+    write_predictions(output / "predictions.parquet", predictions, told["recipe"], seed, len(train))
     tensors = {key: tensor for name, part in trees.items() for key, tensor in part.tensors(name).items()}
     write_folder(output, tensors, {**told, "bands": bands}, record)

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from astromae.encoders import build_encoder, freeze, load_pretrained
+from astromae.encoders import build_encoder, load_pretrained
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.files import sha256, write_json, write_text
 from astromae.progress import Ticker, log
@@ -34,7 +35,7 @@ from astromae.training.scaling import read_scaling
 from astromae.training.session import Session
 from astromae.training.subsets import EVALUATED
 
-#: Type of a stored feature (`astromae.encoders.freeze`).
+#: Type of a stored feature (`astromae.encoders.frozen`).
 FEATURE_TYPE = np.dtype("<f2")
 
 
@@ -98,11 +99,11 @@ def write_features(
     model = pretrained_encoder(folder, recipe.backbone, len(session.scaling.bands), recipe.crop)
     model = model.to(session.device).eval()
     choose_attention(model, session.device)
-    frozen = freeze(recipe.backbone, model)
+    frozen = FrozenEncoder(model)
 
     def compute(images: Tensor) -> np.ndarray:
         with session.fabric.autocast():
-            computed = frozen(images).cpu().numpy()
+            computed = frozen.features(images).cpu().numpy()
         if not np.isfinite(computed).all():
             raise InputError(f"{folder}: features that are no finite float16; pretrain with a lower learning rate")
         return computed
@@ -126,8 +127,8 @@ def write_features(
             {f"{subset}_objid": ids for subset, (ids, _) in views.items()} | evaluated,
             (passes.epochs, len(objid), model.width),
         )
-    ticker = Ticker(f"features {recipe.name}", passes.epochs * len(training), "batches")
-    ticker.count = growing.epochs * len(training)
+    done = growing.epochs * len(training)
+    ticker = Ticker(f"features {recipe.name}", passes.epochs * len(training), "batches", done)
     for epoch in range(growing.epochs, passes.epochs):
         rows = np.empty((len(objid), model.width), FEATURE_TYPE)
         for _, positions, images in training.epoch(epoch):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from astromae.errors import InputError
 from astromae.files import atomic_path
-from astromae.tasks import Task
+from astromae.tasks import TASKS, Task
 
 
 def prediction_columns(task: Task) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def prediction_columns(task: Task) -> tuple[str, ...]:
 
 
 def write_predictions(
-    path: Path, table: pd.DataFrame, task: Task, recipe: Mapping[str, Any], seed: int, train_galaxies: int
+    path: Path, table: pd.DataFrame, recipe: Mapping[str, Any], seed: int, train_galaxies: int
 ) -> None:
     """Write predictions with who made them.
 
@@ -31,8 +31,6 @@ def write_predictions(
         Parquet file to write.
     table
         `prediction_columns`; a column of several numbers a galaxy holds arrays.
-    task
-        What is predicted.
     recipe
         `experiment`, `model`, `group` and `task` of the predictor.
     seed, train_galaxies
@@ -43,6 +41,7 @@ def write_predictions(
     InputError
         If a prediction is not finite: names the model and the galaxies.
     """
+    task = TASKS[recipe["task"]]
     finite = np.all([[np.isfinite(value).all() for value in table[column]] for column in task.columns], axis=0)
     if not finite.all():
         bad = table.objid[~finite]

@@ -167,7 +167,7 @@ def train(
         columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in task.columns}}
         frames.append(pd.DataFrame({**columns, "subset": subset}))
     told = {"recipe": recipe.told(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
-    write_predictions(output / "predictions.parquet", pd.concat(frames), task, told["recipe"], seed, count)
+    write_predictions(output / "predictions.parquet", pd.concat(frames), told["recipe"], seed, count)
     write_history(output / HISTORY, rows)
     write_folder(output, weights_of(network), told, provenance)
     session.checkpoint.remove()

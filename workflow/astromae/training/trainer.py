@@ -120,8 +120,7 @@ def fit(
     done = state["epoch"] * batches + first
     board.start(done, cost.attempt)
 
-    ticker = Ticker(label, phase.epochs * batches, "batches")
-    ticker.count = done
+    ticker = Ticker(label, phase.epochs * batches, "batches", done)
     saved = time.monotonic()
     for epoch in range(state["epoch"], phase.epochs):
         rate = learning_rate(phase.optimiser.learning_rate, phase.schedule, epoch)
