@@ -6,7 +6,7 @@ rule values_survey:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),
         missing=MISSING,
-        code=code("values-survey"),
+        code=code("values-survey", SURVEYS.source(SURVEY)),
     output:
         output="results/values/survey.json",
     log:

@@ -20,17 +20,25 @@ from astromae.survey.twins import without_twins
 _BLOCK = 256
 
 _UNITS = {
-    "objid": "SDSS object identifier",
+    "objid": "identifier of the object",
     "ra": "deg, ICRS",
     "dec": "deg, ICRS",
     "run": "imaging run, rerun, camera column and field: 0 where the cube does not say",
     "z": "spectroscopic redshift",
     "z_err": "its error; NaN where there is none",
+    "mag_*": "mag, AB, minus the Galactic extinction",
+    "extinction_*": "mag, Galactic extinction",
+    "petro_r": "mag, AB, Petrosian magnitude in r minus the Galactic extinction",
+    "chunk": "shard of the galaxy: consecutive rows of the cube, dealt to equal shares",
+    "cube_row": "row of the galaxy in the cube, from 0",
+}
+
+# What is known besides of the published cubes.
+_SDSS_UNITS = {
+    "objid": "SDSS object identifier",
     "mag_*": "mag, AB, SDSS asinh model magnitude minus the Galactic extinction",
     "extinction_*": "mag, Galactic extinction, as in SDSS DR12",
     "petro_r": "mag, AB, SDSS asinh Petrosian magnitude in r minus the Galactic extinction",
-    "chunk": "shard of the galaxy: consecutive rows of the cube, dealt to equal shares",
-    "cube_row": "row of the galaxy in the cube, from 0",
 }
 
 
@@ -74,8 +82,7 @@ def write_cube_catalog(path: Path, chunks: int, output: Path, bands: Sequence[st
     missing = {name: int(count) for name, count in catalog.isna().sum().items() if count}
     metadata = {
         "survey": "cube",
-        "release": cube.release,
-        "selection": cube.selection,
+        **cube.provenance,
         "source": path.name,
         "counts": {
             "rows": cube.count,
@@ -84,7 +91,7 @@ def write_cube_catalog(path: Path, chunks: int, output: Path, bands: Sequence[st
             "sentinels": sentinels.counts,
             "missing": missing,
         },
-        "units": {**_UNITS, **cube.units},
+        "units": {**_UNITS, **({**_SDSS_UNITS, **cube.units} if cube.is_published else {})},
     }
     sentinels.say(cube.count)
     write_catalog(output, catalog, cube.bands, metadata)
