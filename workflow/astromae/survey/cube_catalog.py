@@ -12,9 +12,9 @@ from astromae.photometry_checks import check_magnitudes, check_pixels
 from astromae.progress import Ticker, log
 from astromae.stamps.chunk_writer import ChunkWriter
 from astromae.survey.cube_file import open_cube
-from astromae.survey.left_out import say_missing, write_left_out
+from astromae.survey.duplicates import without_duplicates
+from astromae.survey.left_out import log_missing_values, write_left_out
 from astromae.survey.sentinels import Sentinels
-from astromae.survey.twins import without_twins
 
 #: Stamps in memory at once: 21 MB as float32, of five bands and 64 pixels.
 _BLOCK = 256
@@ -77,7 +77,7 @@ def write_cube_catalog(path: Path, chunks: int, output: Path, bands: Sequence[st
     check_pixels(next(cube.stamps(0, min(cube.count, _BLOCK), _BLOCK, min(cube.shape))), path, cube.bands)
     rows = np.arange(cube.count)
     catalog = catalog.assign(chunk=rows * chunks // cube.count, cube_row=rows, row=rows + 1)
-    catalog, left_out = without_twins(catalog, "row", path)
+    catalog, left_out = without_duplicates(catalog, "row", path)
     catalog = catalog.drop(columns="row")
     missing = {name: int(count) for name, count in catalog.isna().sum().items() if count}
     metadata = {
@@ -93,10 +93,10 @@ def write_cube_catalog(path: Path, chunks: int, output: Path, bands: Sequence[st
         },
         "units": {**_UNITS, **({**_SDSS_UNITS, **cube.units} if cube.is_published else {})},
     }
-    sentinels.say(cube.count)
+    sentinels.log_counts(cube.count)
     write_catalog(output, catalog, cube.bands, metadata)
     log(f"{output}: {len(catalog)} galaxies in {min(chunks, cube.count)} chunks")
-    say_missing(output, catalog)
+    log_missing_values(output, catalog)
     write_left_out(output, left_out)
 
 
