@@ -1,9 +1,9 @@
-# The AstroMAE paper as a workflow: survey, stamps, encoders, redshifts, tables, figures, paper, results page.
+# The AstroMAE paper as a workflow: survey, stamps, encoders, predictions, tables, figures, paper, results page.
 #   snakemake --cores all                                            everything, on this machine
 #   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
 #   snakemake --profile slurm                                        everything, on a cluster
 #   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
-# A target can be named: catalog, stamps, encoders, redshifts, tables, figures, paper, results_page, bundle.
+# A target can be named: catalog, stamps, encoders, predictions, tables, figures, paper, results_page, bundle.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -16,6 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/report.smk"
 
 
 if config["bundle"]:
@@ -24,18 +25,18 @@ if config["bundle"]:
 
 else:
 
-    include: "workflow/rules/expected.smk"
+    include: "workflow/rules/trainings.smk"
     include: "workflow/rules/survey.smk"
     include: "workflow/rules/downloads.smk"
     include: "workflow/rules/stamps.smk"
-    include: "workflow/rules/pretrain.smk"
-    include: "workflow/rules/redshift.smk"
+    include: "workflow/rules/encoders.smk"
+    include: "workflow/rules/models.smk"
     include: "workflow/rules/samples.smk"
     include: "workflow/rules/preflight.smk"
     include: "workflow/rules/bundle.smk"
 
 
-include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/results.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -57,7 +58,7 @@ rule all:
 onerror:
     # Not in the jobs of a cluster, each a Snakemake of its own. `log` lists the files of Snakemake's log.
     if workflow.is_main_process:
-        say_last(last_words("".join(Path(file).read_text(errors="replace") for file in log)))
+        print_at_exit(describe_failed_jobs("".join(Path(file).read_text(errors="replace") for file in log)))
 
 
 # Last, since a bundle has a working directory of its own.

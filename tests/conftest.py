@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from astromae.survey.archive import strip_folder
-from astromae.survey.embedded import write_catalog
+from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.embedded_catalog import write_embedded_catalog
 from astromae.survey.render import render_strip
 
 
@@ -15,27 +16,27 @@ class SmallSurvey:
 
     catalog: Path
     archive: Path
-    settings: dict
+    settings: EmbeddedSettings
     release: int
 
 
 @pytest.fixture(scope="session")
 def small_survey(tmp_path_factory) -> SmallSurvey:
     folder = tmp_path_factory.mktemp("survey")
-    settings = {
-        "galaxies": 48,
-        "seed": 7,
-        "release": 17,
-        "runs": [9001],
-        "camcols": [3],
-        "galaxies_per_field": 48,
+    settings = EmbeddedSettings(
+        galaxies=48,
+        seed=7,
+        release=17,
+        runs=[9001],
+        camcols=[3],
+        galaxies_per_field=48,
         # Tests measure isolated galaxies in apertures, against the catalogue.
-        "populated": False,
-    }
+        populated=False,
+    )
     catalog = folder / "galaxies.parquet"
-    write_catalog(catalog, settings)
-    for run in settings["runs"]:
-        for camcol in settings["camcols"]:
-            output = folder / strip_folder(settings["release"], run, camcol)
+    write_embedded_catalog(settings, catalog)
+    for run in settings.runs:
+        for camcol in settings.camcols:
+            output = folder / strip_folder(settings.release, run, camcol)
             render_strip(catalog, run, camcol, settings, output)
-    return SmallSurvey(catalog, folder, settings, settings["release"])
+    return SmallSurvey(catalog, folder, settings, settings.release)

@@ -54,6 +54,17 @@ class Project:
         counts = re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M)
         return {rule: int(count) for rule, count in counts if rule != "total"}
 
+    def plan_by_product(self, *arguments: str) -> set[str]:
+        """Return the rules that a run would have jobs of; of figures, tables and samples each, as ``rule: name``."""
+        ran = self.snakemake(*arguments, "--dry-run")
+        assert ran.returncode == 0, ran.stdout
+        planned = set()
+        for job in re.split(r"^(?:local)?rule ", ran.stdout, flags=re.M)[1:]:
+            rule = job.partition(":")[0]
+            product = re.search(rf"^    wildcards: {rule}=(.+)$", job, flags=re.M)
+            planned.add(f"{rule}: {product[1]}" if product else rule)
+        return planned
+
 
 def clone(folder: Path) -> Project:
     """Copy what git tracks or would track, as it stands in the working tree."""

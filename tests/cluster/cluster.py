@@ -14,7 +14,7 @@ PRESET = ("--configfile", "workflow/presets/test.yaml", "tests/cluster/small.yam
 SITE = "partitions:\n  cpu: {max_threads: 8}\n  gpu: {max_threads: 8, max_gpu: 2}\n"
 #: Trainings ask for a GPU as they do where training.gpus is 1. There are none behind the pretended ones, so
 #: the steps themselves are told what they are told locally, and train on the CPU.
-GPU_JOBS = ("--set-resources", "pretrain:gpu=1", "features:gpu=1", "redshift:gpu=1")
+GPU_JOBS = ("--set-resources", "pretrain:gpu=1", "features:gpu=1", "train:gpu=1")
 #: This Slurm keeps no accounts, and its jobs take seconds.
 QUICK = (
     *("--slurm-status-command", "squeue"),
@@ -86,5 +86,5 @@ def rule_of(comment: str) -> str:
 def results(project: Project) -> dict[str, bytes]:
     """Return the tables of a project, but for the one of what trainings cost, and all predictions."""
     folder = project.folder / "results"
-    files = [*folder.glob("tables/table*"), *folder.glob("redshifts/*/*/*/predictions.parquet")]
+    files = [*folder.glob("tables/table*"), *folder.glob("models/*/*/*/predictions.parquet")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -14,6 +14,7 @@ CALM = {
     "gpus": 0,
     "minutes": 1440,
     "galaxies": 10,
+    "stamp_bytes": 40960,
     "features_mb": 1,
     "addresses": [],
     "latency_s": 10,
@@ -27,7 +28,7 @@ def preflight(slurm, folder, site, **settings) -> subprocess.CompletedProcess[st
     (folder / "slurm/site.yaml").write_text(site)
     (folder / "results").mkdir(exist_ok=True)
     return subprocess.run(
-        [sys.executable, "-m", "astromae", "preflight", "--settings", json.dumps(CALM | settings)],
+        [sys.executable, "-m", "astromae", "preflight", "--params", json.dumps({"demands": CALM | settings})],
         cwd=folder,
         env=slurm.env | {"PYTHONPATH": str(ROOT / "workflow")},
         stdout=subprocess.PIPE,

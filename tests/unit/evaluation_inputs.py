@@ -10,14 +10,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import yaml
-from astromae.evaluation.published import published_table
-from astromae.models.networks import describe_networks
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.evaluation import Evaluation
+from astromae.settings.training import Schedule
+from astromae.tables.published import published_table
+from astromae.tasks.networks import describe_networks
 from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
 
-SETTINGS = {"bootstrap_samples": 200, "interval": 0.95, "outlier_threshold": 0.05, "seed": 42}
+SETTINGS = Evaluation(bootstrap_samples=200, interval=0.95, outlier_threshold=0.05, seed=42)
 FIRST_OBJID = 1_237_645_879_551_066_262
 SCHEDULE = {"kind": "cosine", "warmup_epochs": 2, "period_epochs": 12}
 
@@ -40,7 +43,7 @@ def predictions_file(folder, experiment, model, group, sigma, seed=42, n=400, n_
         }
     )
     path = folder / experiment / model / f"seed{seed}" / "predictions.parquet"
-    recipe = {"experiment": experiment, "model": model, "group": group}
+    recipe = {"experiment": experiment, "model": model, "group": group, "task": "redshift"}
     write_predictions(path, table, recipe, seed, n_train)
     return path
 
@@ -68,7 +71,7 @@ def history_file(path, seed=0, epochs=12, base=3e-4):
     rows = [
         [
             epoch,
-            learning_rate(base, SCHEDULE, epoch),
+            learning_rate(base, Schedule(**SCHEDULE), epoch),
             0.01 * np.exp(-epoch / 3) + 0.0006 * rng.uniform(1, 1.1),
             0.009 * np.exp(-epoch / 3) + 0.0007 * rng.uniform(1, 1.3),
         ]
@@ -127,7 +130,9 @@ def stamps_files(folder, n=60, shards=2, missing=2):
     stamps, tables = [], []
     for chunk, part in enumerate(np.array_split(np.arange(n - missing), shards)):
         stamps.append(folder / f"{chunk:04d}.h5")
-        write_shard(stamps[-1], objid[part], images[part], shard_attributes("embedded", "lanczos3"))
+        write_shard(
+            stamps[-1], objid[part], images[part], StampFormat(tuple("ugriz"), 0.396, 64), "embedded", "lanczos3"
+        )
         tables.append(folder / f"{chunk:04d}.missing.csv")
         lost = objid[n - missing :] if chunk == 0 else []
         pd.DataFrame({"objid": lost, "reason": ["at the frame's edge"] * len(lost)}).to_csv(tables[-1], index=False)
@@ -144,6 +149,7 @@ def reconstructions_file(path, seed=0, n=6):
         file["objid"] = np.arange(n)
         file["original"] = images
         file["masked"] = masked
+        file.attrs["bands"] = "ugriz"
         file["reconstructed"] = images + 0.05 * np.random.default_rng(seed).standard_normal(images.shape)
     return path
 
@@ -188,7 +194,7 @@ def training_record(folder, experiment, name, pretraining=False, seed=42, **took
 def networks_file(path):
     """Describe the networks of the default configuration."""
     configuration = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
-    return json_file(path, describe_networks(configuration))
+    return json_file(path, describe_networks(configuration, 5))
 
 
 PHASE = {"epochs": 12, "batch_size": 256, "schedule": SCHEDULE}

@@ -1,20 +1,20 @@
 """A synthetic run as far as the paper and the results page read it."""
 
-from astromae.evaluation.costs import write_cost_table
-from astromae.evaluation.density import draw_density
-from astromae.evaluation.example_galaxies import sample_examples
-from astromae.evaluation.example_stamps import draw_stamps
-from astromae.evaluation.learning_rate import draw_learning_rate
-from astromae.evaluation.loss_time import draw_loss_time
-from astromae.evaluation.pretraining_curves import draw_pretraining
+from astromae.documents.values_experiment import write_experiment_values
+from astromae.documents.values_survey import write_survey_values
 from astromae.evaluation.realism import sample_realism, write_realism_table
-from astromae.evaluation.reconstructions import draw_reconstructions
-from astromae.evaluation.scheme_autoencoder import draw_autoencoder
-from astromae.evaluation.scheme_inception import draw_inception
-from astromae.evaluation.scheme_models import draw_models
-from astromae.evaluation.tables import write_table
-from astromae.evaluation.values_experiment import write_experiment_values
-from astromae.evaluation.values_survey import write_survey_values
+from astromae.figures.density import draw_density
+from astromae.figures.learning_rate import draw_learning_rate
+from astromae.figures.loss_time import draw_loss_time
+from astromae.figures.losses import draw_pretraining
+from astromae.figures.reconstructions import draw_reconstructions
+from astromae.figures.sampling import sample_examples
+from astromae.figures.scheme_autoencoder import draw_autoencoder
+from astromae.figures.scheme_inception import draw_inception
+from astromae.figures.scheme_models import draw_models
+from astromae.figures.stamps import draw_stamps
+from astromae.tables.costs import write_cost_table
+from astromae.tables.metrics import write_table
 from evaluation_inputs import (
     EXPERIMENT,
     SETTINGS,
@@ -72,14 +72,14 @@ def write_run(folder):
         )
     history = history_file(folder / "history.csv")
     draw_learning_rate("pretraining", "experiment1", history, *out("learning-rate-pretraining-experiment1"))
-    draw_pretraining(["plain"], [history], *out("pretraining-experiment1"))
+    draw_pretraining(["plain"], [history], "loss", *out("pretraining-experiment1"))
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))
     draw_autoencoder(networks, ["plain", "pcm"], [0.75, 0.75], *out("scheme-autoencoder"))
     draw_inception(networks, *out("scheme-inception"))
     draw_models(networks, ["henghes", "pcm-astromae"], *out("scheme-models"))
-    draw_loss_time(records, [history, history], *out("loss-time-experiment2"))
+    draw_loss_time(records, [history, history], "redshift", *out("loss-time-experiment2"))
     return {
         "values": values,
         "figures": sorted(figures.glob("*.pdf")),

@@ -6,31 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from astromae.models.redshift import RedshiftModel
-from astromae.training.parallel import share_of, synchronise_batchnorm
-from astromae.training.pretrain import build_autoencoder, masks
-from astromae.training.runtime import make_fabric
-from astromae.training.scaling import Scaling
+from astromae.tasks.model import build_model
+from astromae.training.parallel import synchronise_batchnorm
+from astromae.training.recipes import EncoderRecipe, ModelRecipe
+from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
+from astromae.training.session import Session
 from astromae.training.sources import open_stamps
-from astromae.training.views import Views
 
 BATCH = 15
 
 
 def main(folder: Path, kind: str, output: Path) -> None:
-    recipe = json.loads((folder / f"{kind}.json").read_text())
+    told = json.loads((folder / f"{kind}.json").read_text())
+    recipe = (EncoderRecipe if kind == "pretrain" else ModelRecipe).model_validate(told)
     # In float64 what is left between the two is no rounding that sixty layers have made larger.
-    fabric = make_fabric(recipe["runtime"] | {"precision": "64-true"})
-    share = share_of(fabric)
-    objid = np.load(folder / "objid.npy")
-    scaling = Scaling(**json.loads((folder / "scaling.json").read_text()))
-    stamps = open_stamps([folder / "0000.h5"], objid, 48, fabric.device)
-    views = Views(stamps, scaling, recipe["augmentation"], 32, 0.05, BATCH, 42, share)
+    runtime = recipe.runtime.model_copy(update={"precision": "64-true"})
+    recipe = recipe.model_copy(update={"runtime": runtime})
+    session = Session(kind, recipe, 42, read_scaling(folder / "scaling.json"))
+    fabric, share = session.fabric, session.share
+    stamps = open_stamps([folder / "0000.h5"], np.load(folder / "objid.npy"), 48, fabric.device)
+    views = session.views(stamps, BATCH, 0.05, share)
     seed_weights(42)
-    bare = (
-        build_autoencoder(recipe) if kind == "pretrain" else RedshiftModel(recipe["branches"], recipe["backbone"], 32)
-    )
+    bare = recipe.build(5) if kind == "pretrain" else build_model(recipe, 5)
     if share.world_size > 1:
         synchronise_batchnorm(bare)
     optimiser = torch.optim.SGD([p for p in bare.parameters() if p.requires_grad], lr=0.1)
@@ -38,10 +36,10 @@ def main(folder: Path, kind: str, output: Path) -> None:
     _, positions, images = next(views.epoch(0))
     own = share.of(len(positions))
     if kind == "pretrain":
-        visible, masked = masks(bare, len(positions), 0.75, generator(42, "masks", 0, 0))
-        loss = model(images, visible[own], masked[own])
+        drawn = bare.draw(len(positions), generator(42, "masks", 0, 0))
+        loss = model(images, *(values[own] for values in drawn))
     else:
-        target = torch.linspace(0, 1, len(positions))[own]
+        target = torch.linspace(0, 1, len(positions))[own, None]
         loss = (model(images, torch.ones(len(images), 5)) - target).square().mean()
     fabric.backward(loss * share.weight(len(positions)))
     if fabric.is_global_zero:

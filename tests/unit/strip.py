@@ -9,16 +9,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS
+from astromae.contracts.missing import read_missing
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
-from astromae.stamps.missing import read_missing
 from astromae.survey.archive import frame_address
+from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.frames import Frame, write_frame
 from astromae.survey.geometry import field_astrometry
 
 RUN, CAMCOL, RELEASE = 9001, 2, 17
-SURVEY = {"runs": [RUN], "seed": 3}
-SETTINGS = {"size": 64}
+SURVEY = EmbeddedSettings(runs=[RUN], seed=3)
 # Patience of milliseconds where the configuration has seconds.
 QUICK = Download(connections=8, requests_per_second=1000, timeout_s=20, tries=3, backoff_s=0.01)
 SIGMA_PX, FLUX_NMGY = 1.8, {"u": 20.0, "g": 50.0, "r": 100.0, "i": 130.0, "z": 160.0}
@@ -83,6 +83,6 @@ def cut(strip, folder, archive=None, chunk=0, download=QUICK, threads=1):
     folder.mkdir(exist_ok=True)
     shard, missing = folder / "0000.h5", folder / "0000.missing.csv"
     frames = Archive(str(archive or strip.archive), RELEASE, download, folder)
-    cut_chunk(strip.catalog, chunk, frames, SETTINGS, shard, missing, threads)
+    cut_chunk(strip.catalog, chunk, frames, 64, shard, missing, threads)
     objid, reasons = read_missing(missing)
     return shard, dict(zip(objid.tolist(), reasons, strict=True))

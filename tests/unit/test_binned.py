@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from astromae.errors import InputError
 from astromae.evaluation.binned import BINS, LEAST, bin_edges, binned_metrics
-from astromae.evaluation.magnitudes_sample import read_magnitudes, write_magnitudes
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.predictions import ModelPredictions, Predictions, read_predictions
 from astromae.evaluation.representatives import best_of_groups
 from astromae.evaluation.scores import score
-from astromae.evaluation.worst_galaxies import TAKEN, choose_worst
+from astromae.figures.residuals import read_magnitudes
+from astromae.figures.sampling import WORST, choose_worst, write_magnitudes
+from astromae.tasks.redshift import METRICS
 from evaluation_inputs import FIRST_OBJID, SETTINGS, catalog_file, predictions_file, split_file
 
 
@@ -35,8 +35,10 @@ def test_a_bin_has_the_dispersion_of_its_galaxies():
     quantity = rng.uniform(0, 1, n)
     z = rng.uniform(0.05, 0.3, n)
     z_pred = z + (1 + z) * (0.003 + (0.01 + 0.02 * quantity) * rng.standard_normal((2, n)))
-    model = ModelPredictions("a", "scratch", (1, 2), z_pred)
-    found = binned_metrics(quantity, Predictions("e", np.arange(n), z, n, (model,)), SETTINGS, ("bias", "nmad"))
+    model = ModelPredictions("a", "scratch", (1, 2), {"z_pred": z_pred})
+    found = binned_metrics(
+        quantity, Predictions("e", "redshift", np.arange(n), {"z_spec": z}, n, (model,)), SETTINGS, ("bias", "nmad")
+    )
     truth = 0.01 + 0.02 * found.centre
     assert found.count.sum() == n and found.value["nmad"].shape == (1, len(found.centre))
     np.testing.assert_allclose(found.value["nmad"][0], truth, rtol=0.05)
@@ -52,8 +54,8 @@ def test_intervals_of_bins_hold_the_truth():
         z = rng.uniform(0.05, 0.3, n)
         sigma = 0.02 * (1 + 0.03 * rng.standard_normal((3, 1)))
         dz = 0.003 + sigma * (0.8**0.5 * rng.standard_normal(n) + 0.2**0.5 * rng.standard_normal((3, n)))
-        model = ModelPredictions("a", "scratch", (1, 2, 3), z + (1 + z) * dz)
-        data = Predictions("e", np.arange(n), z, n, (model,))
+        model = ModelPredictions("a", "scratch", (1, 2, 3), {"z_pred": z + (1 + z) * dz})
+        data = Predictions("e", "redshift", np.arange(n), {"z_spec": z}, n, (model,))
         found = binned_metrics(rng.uniform(0, 1, n), data, SETTINGS, tuple(truth))
         for metric, value in truth.items():
             held[metric] += list((found.low[metric][0] < value) & (value < found.high[metric][0]))
@@ -68,9 +70,11 @@ def test_intervals_of_a_bin_are_those_of_a_table(tmp_path):
         predictions_file(tmp_path, "e", model, "scratch", 0.01, seed, n=45) for model in ("a", "b") for seed in (1, 2)
     ]
     test = read_predictions(paths)
-    apart = replace(test.models[1], z_pred=test.models[1].z_pred + np.array([[-0.02], [0.02]]))
+    apart = replace(
+        test.models[1], predicted={"z_pred": test.models[1].predicted["z_pred"] + np.array([[-0.02], [0.02]])}
+    )
     test = replace(test, models=(test.models[0], apart))
-    found = binned_metrics(test.z_spec, test, SETTINGS, METRICS)
+    found = binned_metrics(test.targets["z_spec"], test, SETTINGS, METRICS)
     assert found.count.tolist() == [45]
     table = score(test, SETTINGS)
     for metric in METRICS:
@@ -107,7 +111,7 @@ def test_the_worst_galaxies_are_the_worst(tmp_path):
     frames = [pd.read_parquet(path).query("subset == 'test'").set_index("objid") for path in paths]
     z, z_pred = frames[0]["z_spec"], (frames[0]["z_pred"] + frames[1]["z_pred"]) / 2
     error = ((z_pred - z) / (1 + z)).abs().sort_values(ascending=False)
-    assert list(worst["objid"]) == list(error.index[:TAKEN])
+    assert list(worst["objid"]) == list(error.index[:WORST])
     np.testing.assert_allclose(worst["z_pred"], z_pred[worst["objid"]])
 
 

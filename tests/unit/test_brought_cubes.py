@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae import cli
-from astromae.catalog import read_provenance
 from astromae.constants import BANDS
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.catalog import read_provenance
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
 from astromae.survey.objid import encode_objid
 
 COUNT = 24
@@ -21,8 +22,9 @@ OBJID = encode_objid(2000, 4, 20 + np.arange(COUNT), 3)
 def astromae(monkeypatch, capsys):
     """Return a function that runs a command and returns its exit status and messages."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["astromae", *map(str, arguments)])
+    def run(step, *arguments, **told):
+        parameters = ["--params", json.dumps(told, default=str)] if told else []
+        monkeypatch.setattr(sys, "argv", ["astromae", step, *map(str, arguments), *parameters])
         try:
             cli.main()
             status = 0
@@ -71,9 +73,7 @@ def pasquet(path, images=None, **changes):
 @pytest.fixture
 def catalogue(astromae, tmp_path):
     def make(path, chunks=64):
-        status, words = astromae(
-            "cube-catalog", "--path", path, "--chunks", chunks, "--output", tmp_path / "galaxies.parquet"
-        )
+        status, words = astromae("cube-catalog", path=path, chunks=chunks, output=tmp_path / "galaxies.parquet")
         return status, words
 
     return make
@@ -131,7 +131,7 @@ REFUSED_PASQUET = {
     "labels of several columns": ({"z": np.zeros((COUNT, 2))}, "z has the shape (24, 2)"),
     "constant magnitude": (
         {"modelMag_u": lambda c: 20 + c["extinction_u"]},
-        "of 24 galaxies with five magnitudes all have mag_u = 20",
+        "of 24 galaxies with all 5 magnitudes all have mag_u = 20",
     ),
     "twin magnitudes": (
         {"modelMag_z": lambda c: c["modelMag_i"] - c["extinction_i"] + c["extinction_z"]},
@@ -186,8 +186,12 @@ def test_one_galaxy_twice_and_more_chunks_than_stamps(astromae, catalogue, tmp_p
     assert left_out["reason"].tolist() == [f"within 1 arcsec of row {row}: the same galaxy" for row in (3, 10)]
     for chunk, count in ((0, 1), (1, 0)):
         status, words = astromae(
-            *("cube-shard", "--path", path, "--catalog", tmp_path / "galaxies.parquet", "--chunk", chunk),
-            *("--output", tmp_path / "0.h5", "--missing", tmp_path / "0.csv"),
+            "cube-shard",
+            path=path,
+            catalog=tmp_path / "galaxies.parquet",
+            chunk=chunk,
+            output=tmp_path / "0.h5",
+            missing=tmp_path / "0.csv",
         )
         assert status == 0, words
         with h5py.File(tmp_path / "0.h5") as file:
@@ -204,17 +208,20 @@ def scaling(astromae, tmp_path):
     def fit(images=lambda x: x, catalog=lambda t: t):
         rng = np.random.default_rng(6)
         stamps = rng.normal(0, 0.05, (COUNT, 5, 64, 64)).astype(np.float16)
-        write_shard(tmp_path / "0.h5", OBJID, images(stamps), shard_attributes("sdss", "lanczos3"))
+        write_shard(tmp_path / "0.h5", OBJID, images(stamps), StampFormat(BANDS, 0.396, 64), "sdss", "lanczos3")
         table = pd.DataFrame({"objid": OBJID, "z": rng.uniform(0, 0.4, COUNT)})
         for band in BANDS:
             table[f"mag_{band}"] = rng.uniform(15, 20, COUNT)
         catalog(table).to_parquet(tmp_path / "galaxies.parquet")
         pd.DataFrame({"objid": OBJID, "subset": "train"}).to_parquet(tmp_path / "split.parquet")
-        settings = {"crop": 32, "softening_sigma": 3.0}
         return astromae(
-            *("scaling", "--stamps", tmp_path / "0.h5", "--catalog", tmp_path / "galaxies.parquet"),
-            *("--split", tmp_path / "split.parquet", "--pretrain-on", "train"),
-            *("--settings", json.dumps(settings), "--output", tmp_path / "scaling.json"),
+            "scaling",
+            stamps=[str(tmp_path / "0.h5")],
+            catalog=tmp_path / "galaxies.parquet",
+            split=tmp_path / "split.parquet",
+            pretrain_on=["train"],
+            settings={"crop": 32, "softening_sigma": 3.0},
+            output=tmp_path / "scaling.json",
         )
 
     return fit

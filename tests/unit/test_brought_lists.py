@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astromae import cli
-from astromae.catalog import read_provenance
+from astromae.contracts.catalog import read_provenance
 from astropy import units
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
@@ -49,11 +49,10 @@ def catalogue(server, tmp_path, monkeypatch, capsys):
         path = listed if isinstance(listed, Path) else tmp_path / name
         if isinstance(listed, str | bytes):
             path.write_bytes(listed.encode() if isinstance(listed, str) else listed)
-        settings = {"server": address, "release": 17, "selection": "pasquet2019", "cuts": {}}
         output = tmp_path / "galaxies.parquet"
-        arguments = ["--table", path, "--settings", json.dumps(settings), "--http", json.dumps(HTTP)]
-        arguments += ["--chunks", 1000, "--output", output]
-        monkeypatch.setattr(sys, "argv", ["astromae", "user-catalog", *map(str, arguments)])
+        told = {"table": str(path), "server": address, "release": 17, "pace": HTTP, "chunks": 1000}
+        told["output"] = str(output)
+        monkeypatch.setattr(sys, "argv", ["astromae", "user-catalog", "--params", json.dumps(told)])
         try:
             cli.main()
             status = 0

@@ -1,14 +1,15 @@
 """The configuration is checked before the first job, and a wrong one is explained in one line."""
 
 import copy
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from astromae.configuration import SCHEMA_PATH, check_configuration
-from astromae.configuration_reference import keys, reference
 from astromae.errors import InputError
+from astromae.settings.configuration import check_configuration, configuration_model
+from astromae.settings.document import SCHEMA_PATH, editor_schema, keys, reference
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
@@ -59,24 +60,44 @@ def test_a_preset_can_change_the_kind_of_schedule():
     check_configuration(config)
 
 
-def leaves(schema: dict, path: tuple = ()):
-    for key, part in schema.get("properties", {}).items():
-        if "properties" in part:
-            yield from leaves(part, (*path, key))
-        else:
-            yield (*path, key)
+#: Keys that config.yaml leaves out, besides those of entries: their defaults are explained in the documentation.
+LEFT_OUT = {"sdss.cuts.z_min", "sdss.cuts.z_max", "sdss.cuts.petro_r_max", "sdss.cuts.ra", "sdss.cuts.dec"}
 
 
-def test_config_yaml_and_the_schema_have_the_same_keys():
-    schema = yaml.safe_load(SCHEMA_PATH.read_text())
+def test_config_yaml_holds_every_key_of_the_models():
     config = default()
-    for path in leaves(schema):
-        if path[:2] == ("sdss", "cuts"):
-            continue
-        section = config
-        for key in path:
-            assert key in section, f"{'.'.join(path)} is in the schema and not in config.yaml"
-            section = section[key]
+    absent = set()
+    for key in keys(config):
+        if "<name>" not in key.path:
+            section = config
+            for part in key.path:
+                section = section.get(part) if isinstance(section, dict) else None
+                if section is None and part == key.path[-1] and key.default != "`null`":
+                    absent.add(".".join(key.path))
+    assert absent == LEFT_OUT
+
+
+def test_config_yaml_and_the_models_have_the_same_defaults():
+    """A bare configuration is the default run but for what each run names itself."""
+    config = default()
+    named = {name: config[name] for name in ("backbones", "models", "experiments", "decoder")}
+    bare, whole = (configuration_model().model_validate(given) for given in (named, config))
+    for name in config:
+        assert getattr(bare, name) == getattr(whole, name), name
+
+
+def test_editors_know_the_keys():
+    """After a change:  astromae docs-configuration"""
+    assert SCHEMA_PATH.read_text() == editor_schema()
+    for file in [ROOT / "config.yaml", *PRESETS]:
+        modeline = re.match(r"# yaml-language-server: \$schema=(.*)", file.read_text())
+        assert (file.parent / modeline[1]).resolve() == SCHEMA_PATH
+
+
+@pytest.mark.parametrize("given", [ROOT / "config.yaml", *PRESETS], ids=lambda path: path.stem)
+def test_the_schema_allows_what_config_yaml_and_presets_hold(given):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(yaml.safe_load(given.read_text()), json.loads(SCHEMA_PATH.read_text()))
 
 
 def test_the_reference_is_that_of_the_schema_and_the_defaults():
@@ -130,11 +151,12 @@ def sections(text: str) -> dict[str, list[str]]:
 def test_every_key_of_config_yaml_is_explained():
     """A key has a comment on its line, or the comments of its section name it."""
     written = sections((ROOT / "config.yaml").read_text())
-    schema = yaml.safe_load(SCHEMA_PATH.read_text())
-    for name, part in schema["properties"].items():
+    inside: dict[str, list[str]] = {}
+    for path in (tuple(part for part in key.path if part != "<name>") for key in keys(default())):
+        inside.setdefault(path[0], []).extend(path[1:2])
+    for name, found in inside.items():
         comments = " ".join(line.partition("#")[2] for line in written[name])
-        entries = part.get("additionalProperties") or part
-        for key in entries.get("properties", {name: None}):
+        for key in dict.fromkeys(found or [name]):
             on_its_line = any(re.match(rf"\s+{key}:.*#", line) for line in written[name])
             alone = name == key and "#" in written[name][0]
             assert on_its_line or alone or re.search(rf"\b{key}\b", comments), f"{name}: {key} is not explained"
@@ -205,6 +227,22 @@ def test_every_key_of_config_yaml_is_explained():
         ("training.share_features", "yes please", ["true or false"]),
         ("evaluation.interval", 1.0, ["below 1"]),
         ("experiments.experiment1", None, ["a mapping with the keys"]),
+        (
+            "backbones.plain.network",
+            "vitt",
+            ["backbones.plain.network", "vit, pcm-vit, inception", "did you mean vit?"],
+        ),
+        ("backbones.plain.network", "pcm-vit", ["backbones.plain.pcm is null", "a mapping with the keys"]),
+        ("backbones.plain.pathc", 8, ["backbones.plain.pathc is an unknown key", "did you mean patch?"]),
+        ("backbones.plain", 8, ["backbones.plain is 8", "a mapping with the keys"]),
+        ("experiments.experiment1.pretraining.objective", "mea", ["pretraining.objective", "did you mean mae?"]),
+        ("experiments.experiment1.pretraining.mask_ration", 0.5, ["unknown key", "did you mean mask_ratio?"]),
+        ("experiments.experiment1.task", "redshifts", ["experiments.experiment1.task", "did you mean redshift?"]),
+        ("experiments.experiment1.finetuning.schedule.decay", 2.0, ["schedule.decay is 2.0", "at most 1"]),
+        ("decoder.heads", 5, ["decoder.heads is 5", "a divisor of decoder.width (192)"]),
+        ("decoder", None, ["decoder is missing", "experiments.experiment1.pretraining.objective mae reads it"]),
+        ("sdss.server", "https://x\u2028y", ["text on one line"]),
+        ("sdss.download.tries", True, ["sdss.download.tries is true", "an integer at least 1"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
@@ -212,6 +250,47 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
     for word in words:
         assert word in message
     assert key.split(".")[0] in message
+
+
+def test_a_decoder_is_demanded_only_where_one_is_trained():
+    config = default()
+    del config["decoder"]
+    for experiment in config["experiments"].values():
+        experiment["models"] = ["henghes"]
+    check_configuration(config)
+
+
+def test_entries_are_of_the_kind_that_they_name():
+    config = default()
+    config["backbones"]["small"] = {"network": "inception"}
+    checked = check_configuration(config)
+    assert [backbone.network for backbone in checked.backbones.values()] == ["vit", "pcm-vit", "inception"]
+    assert checked.experiments["experiment1"].pretraining.mask_ratio == 0.75
+    assert checked.experiments["experiment1"].task == "redshift"
+
+
+def test_a_checked_configuration_reads_as_one_again():
+    checked = check_configuration(default())
+    assert check_configuration(json.loads(checked.model_dump_json(exclude_unset=True))) == checked
+
+
+def test_a_survey_of_a_plugin_has_a_section_under_its_name(monkeypatch):
+    from dataclasses import replace
+
+    from astromae.settings.base import setting
+    from astromae.survey import SURVEYS
+    from astromae.typed import Typed
+
+    class OtherSettings(Typed):
+        """Another survey."""
+
+        chunks: int = setting("Shards.", ge=1)
+
+    monkeypatch.setitem(SURVEYS._added, "other", (replace(SURVEYS["cube"], settings=OtherSettings), Path("other.py")))
+    check_configuration(default())
+    assert "other is missing" in complaint(default() | {"survey": "other"})
+    assert "other.chunks is 0" in complaint(default() | {"survey": "other", "other": {"chunks": 0}})
+    assert "did you mean other?" in complaint(default() | {"survey": "othr"})
 
 
 def test_a_missing_key_is_named():
@@ -292,7 +371,7 @@ def test_a_batch_has_a_stamp_for_each_process(phase):
 def test_a_mask_that_the_check_allows_hides_and_shows_patches(ratio):
     """The check and the autoencoder count alike, at both ends."""
     import torch
-    from astromae.models.mae import random_masks
+    from astromae.objectives.masked_autoencoder import random_masks
 
     check_configuration(changed("experiments.experiment1.pretraining.mask_ratio", ratio))
     visible, masked = random_masks(3, 16, ratio, torch.Generator().manual_seed(1))
@@ -301,7 +380,7 @@ def test_a_mask_that_the_check_allows_hides_and_shows_patches(ratio):
 
 def test_the_masks_that_the_check_refuses_hide_or_show_nothing():
     import torch
-    from astromae.models.mae import random_masks
+    from astromae.objectives.masked_autoencoder import random_masks
 
     for ratio, empty in ((0.02, 1), (0.97, 0)):
         assert random_masks(3, 16, ratio, torch.Generator().manual_seed(1))[empty].shape[1] == 0
@@ -309,9 +388,9 @@ def test_the_masks_that_the_check_refuses_hide_or_show_nothing():
 
 def test_as_many_galaxies_as_a_field_may_have_do_fit():
     import numpy as np
-    from astromae.survey.embedded import place_galaxies
+    from astromae.survey.embedded_catalog import place_galaxies
 
-    most = yaml.safe_load(SCHEMA_PATH.read_text())["properties"]["embedded"]["properties"]["galaxies_per_field"]
+    most = json.loads(SCHEMA_PATH.read_text())["$defs"]["EmbeddedSettings"]["properties"]["galaxies_per_field"]
     random = np.random.default_rng(1)
     for number in range(1, most["maximum"] + 1):
         place_galaxies(1, number, random)
@@ -323,7 +402,7 @@ def test_as_many_galaxies_as_a_field_may_have_do_fit():
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_deg, interpolation):
     import torch
-    from astromae.sizes import source_size
+    from astromae.settings.training import Augmentation
     from astromae.training.views import random_maps, turn
 
     config = default()
@@ -340,10 +419,10 @@ def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_d
         except InputError:
             continue
         allowed.append(crop)
-    largest = allowed[-1]
-    assert allowed == list(range(2, largest + 1, 2)) and source_size(largest, config["augmentation"]) <= 64
-    assert source_size(largest + 2, config["augmentation"]) > 64
-    size = source_size(largest, config["augmentation"])
+    largest, augmentation = allowed[-1], Augmentation(**config["augmentation"])
+    assert allowed == list(range(2, largest + 1, 2)) and augmentation.source_size(largest) <= 64
+    assert augmentation.source_size(largest + 2) > 64
+    size = augmentation.source_size(largest)
     stamps = torch.ones(50, 5, size, size, dtype=torch.float16)
-    maps = random_maps(50, config["augmentation"], torch.Generator().manual_seed(1))
+    maps = random_maps(50, augmentation, torch.Generator().manual_seed(1))
     assert torch.allclose(turn(stamps, maps, largest, interpolation), torch.tensor(1.0), atol=1e-3)

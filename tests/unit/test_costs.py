@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astromae.errors import InputError
-from astromae.evaluation.costs import (
+from astromae.tables.costs import (
     COLUMNS,
     cost_columns,
     formatted_costs,

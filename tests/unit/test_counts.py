@@ -1,23 +1,33 @@
 """What a run will fetch, known before it starts: SkyServer's counts, and what follows from them."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import yaml
+from astromae.constants import BANDS
+from astromae.contracts.catalog import catalog_columns
 from astromae.errors import InputError
+from astromae.survey import SURVEYS
 from astromae.survey.archive import RERUN
-from astromae.survey.catalog import COLUMNS, write_catalog
-from astromae.survey.counts import Counts, find_counts, known_counts, listed_counts
-from astromae.survey.downloads import FRAME_MB, bytes_fraction, say_downloads
+from astromae.survey.counts import find_counts, known_counts, listed_counts
+from astromae.survey.downloads import FRAME_MB, bytes_fraction, downloads
+from astromae.survey.entry import Counts
+from astromae.survey.observed_catalog import write_observed_catalog
+from astromae.survey.sdss import SdssSettings
+from astromae.survey.sdss_catalog import Pace, Sample
 from astromae.survey.selections import cuts_of, rows_sql, totals_sql
 from project import ROOT
 from servers.sdss import Server, body, error_table, html_200, json_error, status
 from servers.sky import small_sky
 
 SKY = small_sky(240)
-HTTP = {"queries_per_minute": 100_000, "timeout_s": 5.0, "tries": 3, "backoff_s": 0.005}
+PACE = Pace(queries_per_minute=100_000, timeout_s=5.0, tries=3, backoff_s=0.005)
 EXPECTED = {"galaxies": 7, "fields": 5}
+
+#: Of five bands of 64 px, two bytes a pixel.
+STAMP_BYTES = 5 * 64 * 64 * 2
 
 TABLES = (
     "FROM SpecObjAll AS s JOIN PhotoObjAll AS p ON p.objID = s.bestObjID "
@@ -41,13 +51,13 @@ def healed(server):
     server.requests.clear()
 
 
-def settings_for(server, **changes):
-    return {"server": server.skyserver, "release": 17, "selection": "pasquet2019", "cuts": {}} | changes
+def sample_of(server, **changes):
+    return Sample(**{"server": server.skyserver, "release": 17, "selection": "pasquet2019", "cuts": {}} | changes)
 
 
 def find(server, folder, **changes):
     files = (folder / "galaxies.parquet", folder / "counts.json")
-    return find_counts(settings_for(server, **changes), HTTP, EXPECTED, *files)
+    return find_counts(sample_of(server, **changes), PACE, EXPECTED, *files)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +106,17 @@ def test_what_was_counted_is_not_asked_again(server, tmp_path):
 
 
 def test_a_catalogue_of_the_same_selection_says_it_itself(server, tmp_path):
-    galaxies = pd.DataFrame({name: [0] for name in COLUMNS}).assign(run=94, camcol=1, field=11, rerun=RERUN)
-    selection = settings_for(server)
+    galaxies = pd.DataFrame({name: [0] for name in catalog_columns(BANDS)}).assign(
+        run=94, camcol=1, field=11, rerun=RERUN
+    )
+    sample = sample_of(server)
     catalog = tmp_path / "galaxies.parquet"
     made = {"release": 17, "selection": "pasquet2019", "cuts": cuts_of("pasquet2019", {})}
-    write_catalog(catalog, galaxies, 1, {"survey": "sdss", **made}, {})
-    found = known_counts(selection, catalog, tmp_path / "counts.json")
+    write_observed_catalog(catalog, galaxies, 1, {"survey": "sdss", **made}, {})
+    found = known_counts(sample, catalog, tmp_path / "counts.json")
     assert found == Counts(1, 1, f"the catalogue {catalog}")
     assert find(server, tmp_path) == (found, None) and not server.queries
-    assert known_counts({**selection, "release": 12}, catalog, tmp_path / "counts.json") is None
+    assert known_counts(replace(sample, release=12), catalog, tmp_path / "counts.json") is None
 
 
 FAULTS = {
@@ -152,21 +164,15 @@ def test_one_galaxy_a_field_reads_what_was_measured():
 
 
 def corner(server, **changes):
-    """Return the settings of the rule `downloads` for the preset."""
+    """Return the section `sdss` of the preset."""
     default, preset = (
         yaml.safe_load((ROOT / name).read_text())["sdss"] for name in ("config.yaml", "workflow/presets/corner.yaml")
     )
-    sdss = default | preset
-    return {
-        "survey": "sdss",
-        "selection": {key: sdss[key] for key in ("release", "selection", "cuts")} | {"server": server.skyserver},
-        "http": {key: sdss[key] for key in ("queries_per_minute", "timeout_s", "tries", "backoff_s")},
-        **{key: sdss[key] for key in ("expected", "table", "archive", "partitions", "download")},
-    } | changes
+    return SdssSettings(**default | preset | {"server": server.skyserver} | changes)
 
 
 def said(settings, folder):
-    text = say_downloads(settings, folder / "galaxies.parquet", folder / "counts.json")
+    text = downloads(settings, STAMP_BYTES, folder / "galaxies.parquet", folder / "counts.json")
     return text, {line[:14].strip(): line[14:].strip() for line in text.splitlines()}
 
 
@@ -185,8 +191,7 @@ def test_the_corner_before_it_is_counted(server, tmp_path):
 
 
 def test_the_corner_once_it_is_counted(server, tmp_path):
-    everywhere = corner(server)
-    everywhere["selection"] |= {"cuts": {}}
+    everywhere = corner(server, cuts={})
     _, lines = said(everywhere, tmp_path)
     fields = json.loads((tmp_path / "counts.json").read_text())["counts"]["fields"]
     assert lines["galaxies"] == f"240   on {fields} fields, by a count by {server.skyserver}/dr17"
@@ -204,5 +209,5 @@ def test_the_whole_survey_is_to_be_announced(server, tmp_path):
     assert "requests" not in lines and "asks to be told" not in mirror
 
 
-def test_other_surveys_download_nothing(server, tmp_path):
-    assert said(corner(server, survey="cube"), tmp_path)[0] == "survey: cube downloads nothing."
+def test_other_surveys_download_nothing():
+    assert SURVEYS["cube"].downloads is None and SURVEYS["embedded"].downloads is None

@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.files import sha256
-from astromae.models.frozen import FrozenEncoder
 from safetensors.torch import load_file, save_file
-from training_inputs import redshift_recipe, run_features, run_redshift
+from training_inputs import model_recipe, run_features, run_train
 
 EPOCHS = 40
 
@@ -93,16 +93,16 @@ def test_features_beyond_float16_are_refused(galaxies, encoder, tmp_path, monkey
 
 @pytest.mark.parametrize("magnitude", [True, False])
 def test_a_model_that_reads_features_opens_no_shard(galaxies, encoder, features, tmp_path, monkeypatch, magnitude):
-    recipe = redshift_recipe(inception=False, magnitude=magnitude)
-    run_redshift(galaxies, tmp_path / "beside", recipe, encoder, features)
+    recipe = model_recipe(inception=False, magnitude=magnitude)
+    run_train(galaxies, tmp_path / "beside", recipe, encoder, features)
     moved = tmp_path / "without"
     moved.mkdir()
     for name in ("galaxies.parquet", "split.parquet", "scaling.json"):
         (moved / name).symlink_to(galaxies / name)
     assert not (moved / "0000.h5").exists()
-    run_redshift(moved, tmp_path / "run", recipe, encoder, features)
+    run_train(moved, tmp_path / "run", recipe, encoder, features)
     beside, run = (pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("beside", "run"))
     pd.testing.assert_frame_equal(beside, run, check_exact=True)
     # One that has an Inception branch misses them.
     with pytest.raises(InputError, match="no shard of stamps"):
-        run_redshift(moved, tmp_path / "pixels", redshift_recipe(), encoder, features)
+        run_train(moved, tmp_path / "pixels", model_recipe(), encoder, features)

@@ -11,36 +11,37 @@ import pandas as pd
 import pytest
 from astromae.constants import BANDS
 from astromae.errors import InputError
-from astromae.evaluation import (
+from astromae.evaluation.realism import sample_realism
+from astromae.figures import (
+    FIGURES,
+    SAMPLES,
     density,
-    example_galaxies,
     residuals,
+    sampling,
     scheme_autoencoder,
     scheme_inception,
     scheme_models,
     style,
 )
-from astromae.evaluation.composites import WEIGHTS, arcsinh_stretch, colour_composite
-from astromae.evaluation.density import draw_density, local_density
-from astromae.evaluation.example_galaxies import choose_examples, sample_examples
-from astromae.evaluation.example_stamps import draw_stamps
-from astromae.evaluation.finetuning_curves import draw_finetuning
-from astromae.evaluation.labels import draw_labels
-from astromae.evaluation.learning_rate import PUBLISHED, draw_learning_rate
-from astromae.evaluation.loss_time import Run, _spread, draw_loss_time, read_run
-from astromae.evaluation.magnitudes_sample import write_magnitudes
-from astromae.evaluation.pretraining_curves import draw_pretraining
-from astromae.evaluation.published_dots import draw_published
-from astromae.evaluation.realism import sample_realism
-from astromae.evaluation.realism_figure import draw_realism
-from astromae.evaluation.reconstructions import draw_reconstructions, hide
-from astromae.evaluation.residuals import draw_residuals
-from astromae.evaluation.scheme_autoencoder import draw_autoencoder
-from astromae.evaluation.scheme_inception import draw_inception
-from astromae.evaluation.scheme_models import draw_models
-from astromae.evaluation.tables import write_table
-from astromae.evaluation.worst_galaxies import sample_worst
-from astromae.evaluation.worst_stamps import draw_worst
+from astromae.figures.composites import WEIGHTS, arcsinh_stretch, colour_composite
+from astromae.figures.density import draw_density, local_density
+from astromae.figures.labels import draw_labels
+from astromae.figures.learning_rate import PUBLISHED, draw_learning_rate
+from astromae.figures.loss_time import Run, _spread, draw_loss_time, read_run
+from astromae.figures.losses import draw_finetuning, draw_pretraining
+from astromae.figures.published import draw_published
+from astromae.figures.realism import draw_realism
+from astromae.figures.reconstructions import draw_reconstructions, hide
+from astromae.figures.residuals import draw_residuals
+from astromae.figures.sampling import choose_examples, sample_examples, sample_worst, write_magnitudes
+from astromae.figures.scheme_autoencoder import draw_autoencoder
+from astromae.figures.scheme_inception import draw_inception
+from astromae.figures.scheme_models import draw_models
+from astromae.figures.stamps import draw_stamps
+from astromae.figures.worst import draw_worst
+from astromae.settings.training import Schedule
+from astromae.tables import TABLES
+from astromae.tables.metrics import write_table
 from astromae.training.schedule import learning_rate
 from evaluation_inputs import (
     FIRST_OBJID,
@@ -94,8 +95,8 @@ def inputs(tmp_path_factory):
 
 KINDS = {
     "learning-rate": lambda i, *out: draw_learning_rate("finetuning", "experiment1", i["histories"][0], *out),
-    "pretraining": lambda i, *out: draw_pretraining(["plain", "pcm"], i["histories"][:2], *out),
-    "finetuning": lambda i, *out: draw_finetuning(["henghes", "pcm-vit", "pcm-vit"], i["histories"], *out),
+    "pretraining": lambda i, *out: draw_pretraining(["plain", "pcm"], i["histories"][:2], "loss", *out),
+    "finetuning": lambda i, *out: draw_finetuning(["henghes", "pcm-vit", "pcm-vit"], i["histories"], "loss", *out),
     "density": lambda i, *out: draw_density(i["predictions"], ["scratch", "pretrained"], *out),
     "published": lambda i, *out: draw_published(i["table"], *out),
     "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
@@ -104,7 +105,7 @@ KINDS = {
     "residuals": lambda i, *out: draw_residuals(i["predictions"], i["magnitudes"], SETTINGS, *out),
     "worst": lambda i, *out: draw_worst(i["worst"], 32, *out),
     "labels": lambda i, *out: draw_labels([i["table"], i["more"]], *out),
-    "loss-time": lambda i, *out: draw_loss_time(i["provenance"], i["histories"], *out),
+    "loss-time": lambda i, *out: draw_loss_time(i["provenance"], i["histories"], "redshift", *out),
     "scheme-autoencoder": lambda i, *out: draw_autoencoder(i["networks"], ["plain", "pcm"], [0.75, 0.75], *out),
     "scheme-inception": lambda i, *out: draw_inception(i["networks"], *out),
     "scheme-models": lambda i, *out: draw_models(i["networks"], MODELS, *out),
@@ -190,7 +191,7 @@ def test_density_counts_galaxies():
 def test_published_schedules_are_those_of_the_figures():
     def rates(key):
         _, base, schedule, epochs = PUBLISHED[key]
-        return np.array([learning_rate(base, schedule, epoch) for epoch in range(epochs)])
+        return np.array([learning_rate(base, Schedule(**schedule), epoch) for epoch in range(epochs)])
 
     figure4 = rates(("pretraining", "experiment1"))
     assert len(figure4) == 2000 and figure4.argmax() == 195 and figure4.max() == pytest.approx(1.172e-3, abs=5e-7)
@@ -218,7 +219,7 @@ def test_reconstructions_of_different_masks_are_not_set_side_by_side(tmp_path):
 
 def test_a_composite_keeps_colour_and_range():
     image = galaxy_images(1, 32)[0]
-    picture = colour_composite(image, 0.02)
+    picture = colour_composite(image, BANDS, 0.02)
     assert picture.shape == (32, 32, 3) and picture.min() >= 0 and picture.max() <= 1
     # Lupton's mapping keeps ratios, here those of the weighted fluxes in i, r and g
     flux = image[[BANDS.index(band) for band in "irg"], 16, 16] * WEIGHTS
@@ -235,8 +236,8 @@ def test_a_stretch_keeps_the_order_of_pixels():
 def test_examples_span_the_redshifts(inputs):
     catalog = pd.read_parquet(inputs["catalog"])
     examples = choose_examples(catalog)
-    assert len(examples) == example_galaxies.SHOWN and examples["z"].is_monotonic_increasing
-    parts = np.array_split(np.sort(catalog["z"]), example_galaxies.SHOWN)
+    assert len(examples) == sampling.EXAMPLES and examples["z"].is_monotonic_increasing
+    parts = np.array_split(np.sort(catalog["z"]), sampling.EXAMPLES)
     for z, part in zip(examples["z"], parts, strict=True):
         assert part[0] <= z <= part[-1]
 
@@ -346,10 +347,18 @@ def test_a_sample_of_no_mistakes(inputs, tmp_path):
         draw_worst(inputs["sample"], 32, tmp_path / "a.pdf", tmp_path / "a.png")
 
 
-def test_no_figure_needs_torch():
-    modules = (
-        "costs density example_stamps finetuning_curves labels learning_rate loss_time pretraining_curves "
-        "published_dots reconstructions residuals scheme_autoencoder scheme_inception scheme_models worst_stamps"
-    )
-    code = "import sys; " + "; ".join(f"import astromae.evaluation.{name}" for name in [*modules.split(), "tables"])
+def test_no_figure_or_table_needs_torch():
+    makers = [product.make.partition(":")[0] for table in (FIGURES, SAMPLES, TABLES) for product in table.values()]
+    assert len(makers) > 20 and all(maker.startswith("astromae.") for maker in makers)
+    code = "import sys; " + "; ".join(f"import {maker}" for maker in makers)
     subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)
+
+
+def test_what_there_is_to_draw_is_known_without_drawing():
+    """Snakemake's own process reads the tables for every plan and every job."""
+    code = (
+        "import sys; from astromae.figures import FIGURES, SAMPLES; from astromae.tables import TABLES; "
+        "[dict(table) for table in (FIGURES, SAMPLES, TABLES)]; "
+        "assert not {'matplotlib', 'pandas', 'h5py', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,11 +1,12 @@
-"""The fast forward pass of frozen encoders, and the pooling of the Inception branch."""
+"""Features of frozen encoders, and the pooling of the Inception branch."""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from astromae.models.frozen import FrozenEncoder
-from astromae.models.pooling import max_pool3
-from astromae.models.vit import build_encoder, load_pretrained
+from astromae.encoders.frozen import FrozenEncoder
+from astromae.encoders.pooling import max_pool3
+from astromae.encoders.transformer import load_pretrained
+from training_inputs import encoder_of
 
 BACKBONE = {"patch": 8, "width": 48, "depth": 4, "heads": 3}
 PCM = {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 3}
@@ -15,9 +16,9 @@ def encoder(kind):
     """Build an encoder whose BatchNorm has seen data."""
     torch.manual_seed(1)
     backbone = BACKBONE | {"pcm": None if kind == "plain" else PCM}
-    built = build_encoder(backbone, 32, "finetune")
+    built = encoder_of(backbone, "finetune")
     if kind == "padded":
-        load_pretrained(built, build_encoder(backbone, 32, "pretrain").state_dict())
+        load_pretrained(built, encoder_of(backbone, "pretrain").state_dict())
     with torch.no_grad():
         for _ in range(3):
             built.features(2 * torch.randn(64, 5, 32, 32) + 1)
@@ -31,15 +32,15 @@ def images():
 
 
 @pytest.mark.parametrize("kind", ["plain", "padded", "3x3"])
-def test_packed_features_are_as_exact_as_autocast(kind, images):
+def test_features_are_as_exact_as_autocast(kind, images):
     model = encoder(kind)
     frozen = FrozenEncoder(model)
     with torch.no_grad():
         exact = model.features(images)
         with torch.autocast("cpu", torch.bfloat16):
-            autocast, packed = model.features(images), frozen.features(images)
-    assert packed.dtype == torch.float16
-    error = (packed - exact).std()
+            autocast, features = model.features(images), frozen.features(images)
+    assert features.dtype == torch.float16
+    error = (features - exact).std()
     assert 0 < error < 1.2 * (autocast - exact).std()
     assert error < 0.01 * exact.std()
 
@@ -56,9 +57,11 @@ def test_float16_rounds_less_than_bfloat16_multiplies(kind, images):
 
 def test_a_padded_kernel_shrinks_to_its_centre(images):
     padded, trained = FrozenEncoder(encoder("padded")), FrozenEncoder(encoder("3x3"))
-    with torch.autocast("cpu", torch.bfloat16):
-        padded.features(images), trained.features(images)
-    assert [frozen.packed[1][0].convolve.kernel for frozen in (padded, trained)] == [1, 3]
+    padded.features(images), trained.features(images)
+    assert [frozen.lean.blocks[0].pcm.conv1.weight.shape[-1] for frozen in (padded, trained)] == [1, 3]
+    with torch.no_grad():
+        whole = padded.encoder.features(images)
+    torch.testing.assert_close(padded.features(images), whole.half(), atol=2e-3, rtol=2e-3)
 
 
 def test_features_do_not_depend_on_the_batch(images):

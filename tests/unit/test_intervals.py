@@ -1,13 +1,14 @@
 """Intervals over seeds and galaxies hold the truth as often as they say, and families of questions err as rarely."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astromae.evaluation.intervals import estimate_mean, supported
-from astromae.evaluation.metrics import METRICS
 from astromae.evaluation.predictions import CLASSICAL, ModelPredictions, Predictions
 from astromae.evaluation.scores import Scores, score
+from astromae.tasks.redshift import METRICS
 from evaluation_inputs import SETTINGS
 
 GALAXIES, SAMPLES, TRIALS = 150, 200, 4000
@@ -78,8 +79,8 @@ def predicted(random, seeds, scatter, models=("a",), groups=("pretrained",), n=3
     for model, group in zip(models, groups, strict=True):
         sigma = 0.02 * (1 + scatter * random.standard_normal((seeds, 1)))
         dz = sigma * (0.8**0.5 * shared + 0.2**0.5 * random.standard_normal((seeds, n)))
-        found.append(ModelPredictions(model, group, tuple(range(seeds)), z_spec + (1 + z_spec) * dz))
-    return Predictions("e", np.arange(n), z_spec, n, tuple(found))
+        found.append(ModelPredictions(model, group, tuple(range(seeds)), {"z_pred": z_spec + (1 + z_spec) * dz}))
+    return Predictions("e", "redshift", np.arange(n), {"z_spec": z_spec}, n, tuple(found))
 
 
 def test_intervals_of_a_dispersion_hold_the_truth():
@@ -161,7 +162,7 @@ def scores_of(trained, seeds):
     value = 0.02 + 0.002 * np.arange(len(trained))[:, None] + 1e-6 * np.arange(seeds)
     resampled = value[..., None] + 1e-5 * np.random.default_rng(8).standard_normal((1, 1, 100))
     each = dict.fromkeys(METRICS, value), dict.fromkeys(METRICS, resampled)
-    return Scores(tuple("abcdef"[: len(trained)]), trained, 0.95, *each)
+    return Scores(METRICS, tuple("abcdef"[: len(trained)]), trained, 0.95, *each)
 
 
 def test_one_seed_tells_only_methods_apart_that_no_seed_changes():
@@ -179,8 +180,10 @@ def test_a_classical_method_has_no_scatter_of_seeds():
     random = np.random.default_rng(9)
     one = predicted(random, 1, 0, groups=(CLASSICAL,))
     model = one.models[0]
-    several = ModelPredictions(model.model, CLASSICAL, (1, 2, 3), np.repeat(model.z_pred, 3, axis=0))
-    several = Predictions(one.experiment, one.objid, one.z_spec, one.train_galaxies, (several,))
+    several = ModelPredictions(
+        model.model, CLASSICAL, (1, 2, 3), {"z_pred": np.repeat(model.predicted["z_pred"], 3, axis=0)}
+    )
+    several = replace(one, models=(several,))
     for metric in METRICS:
         ends = [np.array(score(each, SETTINGS).limits(metric)) for each in (one, several)]
         np.testing.assert_allclose(*ends, rtol=1e-9)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
 from astromae.training import memory
 from astromae.training.memory import free_memory
 
@@ -123,7 +124,14 @@ sys.stdin.readline()
 def test_four_processes_of_a_node_hold_the_stamps_once(tmp_path):
     n, of_stamp = 6000, 5 * 64 * 64 * 2
     objid = np.arange(n)
-    write_shard(tmp_path / "0000.h5", objid, np.ones((n, 5, 64, 64), np.float16), shard_attributes("test", "none"))
+    write_shard(
+        tmp_path / "0000.h5",
+        objid,
+        np.ones((n, 5, 64, 64), np.float16),
+        StampFormat(tuple("ugriz"), 0.396, 64),
+        "test",
+        "none",
+    )
     np.save(tmp_path / "objid.npy", objid)
     command = [sys.executable, "-c", READER, str(tmp_path / "0000.h5"), str(tmp_path / "objid.npy")]
     environment = os.environ | {"LOCAL_WORLD_SIZE": "4", "OMP_NUM_THREADS": "1"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astromae.evaluation.bootstrap import bootstrap_metrics, resampled_indices
-from astromae.evaluation.metrics import METRICS, badness, redshift_metrics
+from astromae.tasks.redshift import METRICS, TASK, redshift_metrics
 
 THRESHOLD = 0.05
 
@@ -83,28 +83,32 @@ def test_mirrored_errors_change_only_the_sign_of_the_bias(galaxies):
 
 
 def test_less_badness_is_better():
-    assert badness("bias", -0.01) == badness("bias", 0.01) > badness("bias", 0)
-    assert badness("r2", 0.99) < badness("r2", 0.9)
-    assert badness("mse", 0.1) < badness("mse", 0.2)
+    assert METRICS["bias"].badness(-0.01) == METRICS["bias"].badness(0.01) > METRICS["bias"].badness(0)
+    assert METRICS["r2"].badness(0.99) < METRICS["r2"].badness(0.9)
+    assert METRICS["mse"].badness(0.1) < METRICS["mse"].badness(0.2)
+
+
+def resample(z_spec, z_pred, samples, seed, threshold):
+    return bootstrap_metrics(TASK, {"z_spec": z_spec}, {"z_pred": z_pred}, samples, seed, threshold)
 
 
 def test_a_resample_is_the_same_for_every_run_and_call(galaxies):
     z_spec, z_pred = galaxies
-    together = bootstrap_metrics(z_spec, z_pred, 50, 7, THRESHOLD)
-    alone = bootstrap_metrics(z_spec, z_pred[1:2], 50, 7, THRESHOLD)
-    twins = bootstrap_metrics(z_spec, np.stack([z_pred[0], z_pred[0]]), 50, 7, THRESHOLD)
+    together = resample(z_spec, z_pred, 50, 7, THRESHOLD)
+    alone = resample(z_spec, z_pred[1:2], 50, 7, THRESHOLD)
+    twins = resample(z_spec, np.stack([z_pred[0], z_pred[0]]), 50, 7, THRESHOLD)
     for metric in METRICS:
         np.testing.assert_array_equal(together[metric][1], alone[metric][0])
         np.testing.assert_array_equal(twins[metric][0], twins[metric][1])
-    other = bootstrap_metrics(z_spec, z_pred, 50, 8, THRESHOLD)
+    other = resample(z_spec, z_pred, 50, 8, THRESHOLD)
     assert not np.array_equal(other["mse"], together["mse"])
 
 
 def test_chunks_do_not_change_a_bit(galaxies, monkeypatch):
     z_spec, z_pred = galaxies
-    whole = bootstrap_metrics(z_spec, z_pred, 30, 7, THRESHOLD)
+    whole = resample(z_spec, z_pred, 30, 7, THRESHOLD)
     monkeypatch.setattr("astromae.evaluation.bootstrap.CHUNK_ELEMENTS", 4000)
-    parts = bootstrap_metrics(z_spec, z_pred, 30, 7, THRESHOLD)
+    parts = resample(z_spec, z_pred, 30, 7, THRESHOLD)
     for metric in METRICS:
         np.testing.assert_array_equal(whole[metric], parts[metric])
 
@@ -120,6 +124,6 @@ def test_bootstrap_error_of_a_mean_is_the_standard_error():
     rng = np.random.default_rng(5)
     z_spec = rng.uniform(0.1, 0.2, 2000)
     z_pred = z_spec + 0.01 * (1 + z_spec) * rng.standard_normal((1, 2000))
-    resampled = bootstrap_metrics(z_spec, z_pred, 1000, 1, THRESHOLD)["bias"][0]
+    resampled = resample(z_spec, z_pred, 1000, 1, THRESHOLD)["bias"][0]
     # the spread of 1000 resamples is known to 1 / sqrt(2 * 1000) = 2 %
     assert resampled.std() == pytest.approx(0.01 / np.sqrt(2000), rel=0.1)

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from astromae.models.inception import Inception
-from astromae.models.mae import MaskedAutoencoder, random_masks
-from astromae.models.redshift import RedshiftModel, count_parameters, describe_models
-from astromae.models.vit import (
+from astromae.encoders.inception_network import Inception
+from astromae.encoders.transformer import (
     ParallelConvolution,
-    build_encoder,
-    choose_attention,
     load_pretrained,
     patchify,
     sincos_positions,
     unpatchify,
 )
+from astromae.objectives.masked_autoencoder import random_masks
+from astromae.tasks.networks import count_parameters, describe_models
+from astromae.training.attention import choose_attention
 from timm.models.vision_transformer import VisionTransformer
+from training_inputs import autoencoder_of, encoder_of, model_of
 
 CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 BACKBONES = CONFIGURATION["backbones"]
@@ -41,12 +41,12 @@ def randomise(module, seed=0):
     [("pcm-astromae", 10_397_505), ("plain-astromae", 10_397_505), ("henghes", 7_823_921)],
 )
 def test_trainable_parameters_are_the_published_ones(name, trainable):
-    rows = {row["name"]: row for row in describe_models(CONFIGURATION)}
+    rows = {row["name"]: row for row in describe_models(CONFIGURATION, 5)}
     assert rows[name]["trainable"] == trainable
 
 
 def test_every_model_of_table_iv_is_configured():
-    rows = describe_models(CONFIGURATION)
+    rows = describe_models(CONFIGURATION, 5)
     assert len(rows) == 14
     assert [row["group"] for row in rows].count("scratch") == 6
 
@@ -61,15 +61,16 @@ def test_every_model_of_table_iv_is_configured():
     ],
 )
 def test_parameters_of_the_twelve_blocks(pcm, millions):
-    backbone = {**BACKBONES["plain"], "pcm": pcm and {"finetune_kernel": pcm["kernel"], "groups": pcm["groups"]}}
+    kernels = pcm and {"pretrain_kernel": 1, "finetune_kernel": pcm["kernel"], "groups": pcm["groups"]}
+    backbone = {**BACKBONES["plain"], "pcm": kernels}
     with torch.device("meta"):
-        encoder = build_encoder(backbone, 32, "finetune")
+        encoder = encoder_of(backbone, "finetune")
     assert count_parameters(encoder.blocks)[0] / 1e6 == pytest.approx(millions, abs=0.01 if millions < 10 else 0.1)
 
 
 def test_inception_features_and_published_layer_order():
     torch.manual_seed(0)
-    module = Inception().eval()
+    module = Inception(5, 32).eval()
     x = images()
     features = module(x)
     assert features.shape == (4, 192)
@@ -95,7 +96,7 @@ def test_positions_are_distinct_and_bounded():
 
 
 def test_plain_encoder_equals_timm():
-    encoder = randomise(build_encoder(BACKBONES["plain"], 32, "pretrain")).eval()
+    encoder = randomise(encoder_of(BACKBONES["plain"], "pretrain")).eval()
     reference = timms(encoder)
     x = images().double()
     encoder, reference = encoder.double(), reference.double()
@@ -107,9 +108,9 @@ def test_plain_encoder_equals_timm():
 def test_features_behind_the_adapter_s_norm_are_timms_global_pooling(pretrained):
     """timm pools the tokens of a network without final norm and then normalises (`fc_norm`), as He et al. do."""
     branches = {"encoder": "plain", "frozen": False, "inception": False, "magnitude": False}
-    model = randomise(RedshiftModel(branches, BACKBONES["plain"], 32)).eval()
+    model = randomise(model_of(branches, BACKBONES["plain"])).eval()
     if pretrained:
-        load_pretrained(model.encoder, randomise(build_encoder(BACKBONES["plain"], 32, "pretrain"), 1).state_dict())
+        load_pretrained(model.encoder, randomise(encoder_of(BACKBONES["plain"], "pretrain"), 1).state_dict())
     reference = timms(model.encoder, norm=model.adapter[0], global_pool="avg").double()
     x = images().double()
     model.double()
@@ -136,7 +137,7 @@ def timms(encoder, norm=None, **options):
 
 
 def test_written_out_attention_equals_fused():
-    encoder = build_encoder(BACKBONES["pcm"], 32, "finetune").eval()
+    encoder = encoder_of(BACKBONES["pcm"], "finetune").eval()
     x = images()
     with torch.no_grad():
         fused = encoder.features(x)
@@ -146,7 +147,7 @@ def test_written_out_attention_equals_fused():
 
 
 def test_attention_is_written_out_for_training_on_a_cpu_only():
-    encoder = build_encoder(BACKBONES["plain"], 32, "finetune")
+    encoder = encoder_of(BACKBONES["plain"], "finetune")
     choose_attention(encoder.train(), torch.device("cpu"))
     assert not encoder.blocks[0].attn.fused_attn
     choose_attention(encoder.eval(), torch.device("cpu"))
@@ -156,8 +157,8 @@ def test_attention_is_written_out_for_training_on_a_cpu_only():
 
 
 def test_padded_kernels_compute_the_same():
-    pretrained = randomise(build_encoder(BACKBONES["pcm"], 32, "pretrain")).eval()
-    finetuned = build_encoder(BACKBONES["pcm"], 32, "finetune").eval()
+    pretrained = randomise(encoder_of(BACKBONES["pcm"], "pretrain")).eval()
+    finetuned = encoder_of(BACKBONES["pcm"], "finetune").eval()
     load_pretrained(finetuned, pretrained.state_dict())
     kernel = finetuned.blocks[0].pcm.conv1.weight
     assert kernel.shape[-1] == 3
@@ -184,8 +185,8 @@ def test_convolution_sees_neighbours_on_the_grid():
 @pytest.mark.parametrize("name", ["plain", "pcm"])
 def test_masked_patches_are_not_seen(name):
     torch.manual_seed(0)
-    encoder = build_encoder(BACKBONES[name], 32, "pretrain")
-    model = MaskedAutoencoder(encoder, CONFIGURATION["decoder"], False).eval()
+    encoder = encoder_of(BACKBONES[name], "pretrain")
+    model = autoencoder_of(encoder, CONFIGURATION["decoder"]).eval()
     patches = patchify(images(), 8)
     visible, masked = random_masks(4, 16, 0.75, torch.Generator().manual_seed(1))
     assert visible.shape == (4, 4)
@@ -198,7 +199,7 @@ def test_masked_patches_are_not_seen(name):
 
 def test_loss_is_the_error_of_masked_patches():
     torch.manual_seed(0)
-    model = MaskedAutoencoder(build_encoder(BACKBONES["plain"], 32, "pretrain"), CONFIGURATION["decoder"], False).eval()
+    model = autoencoder_of(encoder_of(BACKBONES["plain"], "pretrain"), CONFIGURATION["decoder"], False).eval()
     x = images()
     visible, masked = random_masks(4, 16, 0.75, torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -214,7 +215,7 @@ def test_loss_is_the_error_of_masked_patches():
 
 
 def test_normalised_targets_have_unit_variance():
-    model = MaskedAutoencoder(build_encoder(BACKBONES["plain"], 32, "pretrain"), CONFIGURATION["decoder"], True)
+    model = autoencoder_of(encoder_of(BACKBONES["plain"], "pretrain"), CONFIGURATION["decoder"], True)
     _, masked = random_masks(4, 16, 0.75, torch.Generator().manual_seed(1))
     target = model.targets(patchify(images() * 5 + 2, 8), masked)
     torch.testing.assert_close(target.mean(dim=-1), torch.zeros(4, 12), atol=1e-5, rtol=0)
@@ -224,9 +225,9 @@ def test_normalised_targets_have_unit_variance():
 @pytest.mark.parametrize("name", list(CONFIGURATION["models"]))
 def test_model_predicts_one_redshift_a_galaxy(name):
     branches = CONFIGURATION["models"][name]
-    model = RedshiftModel(branches, BACKBONES.get(branches["encoder"]), 32)
+    model = model_of(branches, BACKBONES.get(branches["encoder"]))
     predicted = model(images(3), torch.randn(3, 5))
-    assert predicted.shape == (3,)
+    assert predicted.shape == (3, 1)
     predicted.sum().backward()
     for parameter_name, parameter in model.named_parameters():
         frozen = branches["frozen"] and parameter_name.startswith("encoder.")
@@ -235,7 +236,7 @@ def test_model_predicts_one_redshift_a_galaxy(name):
 
 def test_frozen_encoder_does_not_change_in_training():
     branches = CONFIGURATION["models"]["pcm-vit"]
-    model = RedshiftModel(branches, BACKBONES["pcm"], 32).train()
+    model = model_of(branches, BACKBONES["pcm"]).train()
     before = {k: v.clone() for k, v in model.encoder.state_dict().items()}
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
     model(images(), None).sum().backward()
@@ -245,7 +246,7 @@ def test_frozen_encoder_does_not_change_in_training():
 
 def test_known_features_replace_the_encoder():
     branches = CONFIGURATION["models"]["plain-astromae"]
-    model = RedshiftModel(branches, BACKBONES["plain"], 32).eval()
+    model = model_of(branches, BACKBONES["plain"]).eval()
     x, magnitudes = images(), torch.randn(4, 5)
     with torch.no_grad():
         torch.testing.assert_close(model(x, magnitudes, model.encode(x)), model(x, magnitudes))
@@ -253,4 +254,4 @@ def test_known_features_replace_the_encoder():
 
 def test_a_model_needs_a_branch():
     with pytest.raises(ValueError, match="at least one branch"):
-        RedshiftModel({"encoder": None, "frozen": False, "inception": False, "magnitude": False}, None, 32)
+        model_of({"encoder": None, "frozen": False, "inception": False, "magnitude": False}, None)

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import yaml
-from astromae.models.inception import Inception
-from astromae.models.networks import describe_networks
-from astromae.models.redshift import count_parameters, describe_models
+from astromae.encoders.inception_network import Inception
+from astromae.tasks.networks import count_parameters, describe_models, describe_networks
 from pytest import fixture
 
 
@@ -16,7 +15,7 @@ def configuration():
 
 @fixture(scope="module")
 def described(configuration):
-    return describe_networks(configuration)
+    return describe_networks(configuration, 5)
 
 
 def by_name(rows):
@@ -33,7 +32,7 @@ def test_joined_lengths_and_parameters_are_the_published_ones(described):
 
 
 def test_counts_are_those_of_the_list_of_models(described, configuration):
-    listed = by_name(describe_models(configuration))
+    listed = by_name(describe_models(configuration, 5))
     for name, model in by_name(described["models"]).items():
         assert (model["parameters"], model["trainable"]) == (listed[name]["parameters"], listed[name]["trainable"])
         assert sum(branch["parameters"] or 0 for branch in model["branches"]) < model["parameters"]
@@ -59,7 +58,7 @@ def test_inception_halves_its_images_on_the_way_to_192_features(described):
         (32, 8),
         (12, 4),
     ]
-    assert module["features"] == 192 and module["parameters"] == count_parameters(Inception())[0]
+    assert module["features"] == 192 and module["parameters"] == count_parameters(Inception(5, 32))[0]
     assert [len(block["branches"]) for block in module["blocks"]] == [4, 4, 4, 4, 3]
     for block in module["blocks"]:
         assert sum(branch[-1][1] for branch in block["branches"]) == block["channels"]
@@ -67,4 +66,4 @@ def test_inception_halves_its_images_on_the_way_to_192_features(described):
 
 def test_no_inception_where_no_model_has_it(configuration):
     models = {name: row for name, row in configuration["models"].items() if not row["inception"]}
-    assert describe_networks(configuration | {"models": models})["inception"] is None
+    assert describe_networks(configuration | {"models": models}, 5)["inception"] is None

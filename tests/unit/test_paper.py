@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import typst
+from astromae.documents.paper import MAIN, assemble, write_paper
+from astromae.documents.values_survey import survey_values
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import Comparison, compare
-from astromae.evaluation.formatting import duration, power_of_ten
-from astromae.evaluation.paper import MAIN, assemble, write_paper
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.scores import score
-from astromae.evaluation.values_survey import survey_values
+from astromae.tables.formatting import duration, power_of_ten
 from evaluation_inputs import (
     SETTINGS,
     predictions_file,
@@ -47,7 +47,7 @@ def assembled(results, folder, survey=None, figures=None):
     if survey:
         named = folder / "named" / "survey.json"
         named.parent.mkdir()
-        named.write_text(json.dumps(json.loads(values[0].read_text()) | {"survey": survey}))
+        named.write_text(json.dumps(json.loads(values[0].read_text()) | {"survey": survey, "is_simulated": False}))
         values[0] = named
     target = folder / "assembled"
     target.mkdir()
@@ -94,7 +94,7 @@ def test_captions_say_what_is_simulated(results, tmp_path):
     assert all("not to be compared with ours directly" in re.sub(r"\s+", " ", text) for text in tables)
 
 
-@pytest.mark.parametrize("survey", ["cube", "sdss"])
+@pytest.mark.parametrize("survey", ["cube", "sdss", "another"])
 def test_real_pixels_are_not_called_simulated(results, tmp_path, survey):
     folder = assembled(results, tmp_path, survey)
     assert not any("simulated" in text for _, text in captions(folder))

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.settings.training import Runtime
 from astromae.training.parallel import Share
 from astromae.training.runtime import make_fabric
 from safetensors.numpy import load_file
-from training_inputs import pretraining_recipe, redshift_recipe
+from training_inputs import model_recipe, pretraining_recipe
 
 TWO = ["-m", "astromae.training.launch", "--standalone", "--nproc-per-node", "2", "--no-python", sys.executable]
 
@@ -30,13 +31,13 @@ def test_shares_are_the_whole():
             assert sum(share.weight(n) for share in shares) == pytest.approx(size)
 
 
-@pytest.mark.parametrize("kind", ["pretrain", "redshift"])
+@pytest.mark.parametrize("kind", ["pretrain", "train"])
 def test_two_processes_have_the_gradient_of_one(kind, galaxies, tmp_path):
     # Encoders with parallel convolutions, and the Inception branch: both normalise over the batch.
-    recipes = {"pretrain": pretraining_recipe(), "redshift": redshift_recipe(frozen=False, pretrained=False)}
+    recipes = {"pretrain": pretraining_recipe(), "train": model_recipe(frozen=False, pretrained=False)}
     for name in ("0000.h5", "scaling.json"):
         (tmp_path / name).symlink_to(galaxies / name)
-    (tmp_path / f"{kind}.json").write_text(json.dumps(recipes[kind]))
+    (tmp_path / f"{kind}.json").write_text(json.dumps(recipes[kind].told()))
     np.save(tmp_path / "objid.npy", pd.read_parquet(galaxies / "galaxies.parquet").objid.to_numpy()[:31])
     script = str(Path(__file__).with_name("one_gradient.py"))
     for launcher, output in (([], "one.npz"), (TWO, "two.npz")):
@@ -49,11 +50,11 @@ def test_two_processes_have_the_gradient_of_one(kind, galaxies, tmp_path):
         np.testing.assert_allclose(two[name], one[name], rtol=1e-6, atol=1e-6 * largest, err_msg=name)
 
 
-def pretraining(folder, output, *arguments):
-    files = ["--stamps", folder / "0000.h5", "--split", folder / "split.parquet", "--scaling", folder / "scaling.json"]
-    where = ["--output-dir", output, "--checkpoints", output / "checkpoints"]
-    recipe = ["--recipe", json.dumps(pretraining_recipe()), "--seed", "42"]
-    return ["-m", "astromae", "pretrain", *map(str, [*files, *recipe, *where, *arguments])]
+def pretraining(folder, output, recipe=None, **execution):
+    told = {"stamps": [folder / "0000.h5"], "split": folder / "split.parquet", "scaling": folder / "scaling.json"}
+    told |= {"recipe": (recipe or pretraining_recipe()).told(), "seed": 42, "output": output}
+    told |= {"execution": {"checkpoints": output / "checkpoints", **execution}}
+    return ["-m", "astromae", "pretrain", "--params", json.dumps(told, default=str)]
 
 
 def test_two_processes_train_stop_and_continue(galaxies, tmp_path):
@@ -67,7 +68,7 @@ def test_two_processes_train_stop_and_continue(galaxies, tmp_path):
     assert provenance["devices"] == 2
     assert ran.stderr.count("training on 2 processes") == 1
 
-    ran = run(*TWO, *pretraining(galaxies, stopped, "--minutes", "0"))
+    ran = run(*TWO, *pretraining(galaxies, stopped, minutes=0))
     assert ran.returncode == 75, ran.stderr
     ran = run(*TWO, *pretraining(galaxies, stopped))
     assert ran.returncode == 0 and "continuing in epoch 1 after batch 1" in ran.stderr, ran.stderr
@@ -77,11 +78,11 @@ def test_two_processes_train_stop_and_continue(galaxies, tmp_path):
 
 
 def test_a_signal_to_the_launcher_saves_and_continues(galaxies, tmp_path):
-    command = pretraining(galaxies, tmp_path, "--curves", tmp_path / "curves")
-    command[command.index("--recipe") + 1] = json.dumps(pretraining_recipe(epochs=200))
-    command = [sys.executable, *TWO, *command]
+    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 200}
+    recipe = pretraining_recipe(epochs=200, schedule=schedule)
+    command = [sys.executable, *TWO, *pretraining(galaxies, tmp_path, recipe, events=tmp_path / "events")]
     stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not list((tmp_path / "curves").glob("*")) and stopped.poll() is None:
+    while not list((tmp_path / "events").glob("*")) and stopped.poll() is None:
         time.sleep(0.01)
     stopped.send_signal(signal.SIGTERM)
     said = stopped.communicate(timeout=120)[1]
@@ -96,13 +97,10 @@ def test_several_gpus_want_as_many_processes():
     from astromae.errors import InputError
 
     with pytest.raises(InputError, match=r"4 GPUs want 4 processes, here is 1.*--nproc-per-node 4"):
-        make_fabric({"gpus": 4, "precision": "32-true"})
+        make_fabric(Runtime(gpus=4, precision="32-true"))
 
 
 def test_a_process_without_stamps_is_refused(galaxies, tmp_path):
-    command = pretraining(galaxies, tmp_path)
-    recipe = pretraining_recipe(batch_size=1)
-    command[command.index("--recipe") + 1] = json.dumps(recipe)
-    ran = run(*TWO, *command)
+    ran = run(*TWO, *pretraining(galaxies, tmp_path, pretraining_recipe(batch_size=1)))
     assert ran.returncode == 2
     assert "the smallest batch has 1 stamps, too few for 2 processes" in ran.stderr

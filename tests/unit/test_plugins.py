@@ -11,13 +11,13 @@ from astromae.plugins import VARIABLE, load_plugins
 from astromae.registry import Registry
 from astromae.sources import PACKAGE, sources_of
 
-TABLE = Registry("kind of metric", {"redshift": "astromae.evaluation.metrics:METRICS"})
+TABLE = Registry("kind of metric", {"redshift": "astromae.tasks.redshift:METRICS"})
 
 
 def test_an_entry_is_an_attribute_of_its_module():
     assert "nmad" in TABLE["redshift"]
     assert list(TABLE) == ["redshift"] and len(TABLE) == 1
-    assert TABLE.source("redshift") == "astromae.evaluation.metrics"
+    assert TABLE.source("redshift") == "astromae.tasks.redshift"
 
 
 def test_an_unknown_name_is_said_with_the_nearest():
@@ -40,14 +40,14 @@ def test_names_are_listed_without_importing_anything():
 def test_a_plugin_adds_entries_and_counts_as_their_source(tmp_path):
     plugin = tmp_path / "colours.py"
     plugin.write_text(
-        "import test_plugins\nfrom astromae.evaluation.metrics import METRICS\n"
-        "test_plugins.TABLE.register('colour', METRICS[:2])\n"
+        "import test_plugins\nfrom astromae.tasks.redshift import METRICS\n"
+        "test_plugins.TABLE.register('colour', tuple(METRICS)[:2])\n"
     )
     load_plugins([plugin])
     load_plugins([plugin])
     assert TABLE["colour"] == ("mse", "mae") and list(TABLE) == ["redshift", "colour"]
     assert TABLE.source("colour") == plugin
-    assert {plugin, PACKAGE / "evaluation/metrics.py"} <= set(sources_of(TABLE.source("colour")))
+    assert {plugin, PACKAGE / "tasks/redshift.py"} <= set(sources_of(TABLE.source("colour")))
     (tmp_path / "other").mkdir()
     again = plugin.rename(tmp_path / "other/shades.py")
     with pytest.raises(InputError, match=r"shades\.py: there is already a kind of metric 'colour'"):

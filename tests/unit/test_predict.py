@@ -1,16 +1,35 @@
-"""A trained model, loaded from its folder, predicts as its training did."""
+"""A trained model, loaded from its folder alone, predicts as its training did."""
 
+import json
+import shutil
+import subprocess
+import sys
+
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
-from astromae.predict import load_model, predict_boosted
-from astromae.stamps.shards import StampSet
-from astromae.training.boosting import boost
-from training_inputs import redshift_recipe, run_redshift
+from astromae.predict import load_model
+from astromae.training.boosting import Trees, boost, tree_inputs
+from astromae.training.recipes import BoostingRecipe
+from sklearn.ensemble import HistGradientBoostingRegressor
+from training_inputs import model_recipe, run_train
 
 MAGNITUDES = [f"mag_{band}" for band in BANDS]
+BOOSTING = BoostingRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
+
+#: Loads a folder and predicts with it, in a process that has done nothing else.
+PREDICT = """
+import sys
+import numpy as np, torch
+torch.set_num_threads(int(sys.argv[4]))
+from astromae.predict import load_model
+given = np.load(sys.argv[2])
+np.savez(sys.argv[3], **load_model(sys.argv[1]).predict(given["stamps"], given["magnitudes"]))
+"""
 
 
 def evaluated(galaxies, objid):
@@ -23,42 +42,79 @@ def evaluated(galaxies, objid):
 def trained(galaxies, encoder, features, tmp_path_factory):
     """Folder of a model with a frozen encoder, Inception and magnitudes."""
     folder = tmp_path_factory.mktemp("trained")
-    run_redshift(galaxies, folder, redshift_recipe(), encoder, features)
+    run_train(galaxies, folder, model_recipe(), encoder, features)
     return folder
 
 
-@pytest.mark.parametrize("subset", ["val", "test"])
-def test_predictions_are_those_of_the_training_to_the_last_bit(galaxies, encoder, trained, subset):
-    model = load_model(trained, galaxies / "scaling.json", encoder)
-    known = pd.read_parquet(trained / "predictions.parquet").query("subset == @subset")
-    np.testing.assert_array_equal(model.predict(*evaluated(galaxies, known.objid.to_numpy())), known.z_pred)
+@pytest.fixture(scope="module")
+def boosted(galaxies, tmp_path_factory):
+    """Folder of the classical method."""
+    folder = tmp_path_factory.mktemp("boosted")
+    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", BOOSTING, 42, folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["network", "encoder", "boosting"])
+def test_a_copied_folder_predicts_the_same_bits_in_a_fresh_process(
+    galaxies, encoder, features, trained, boosted, tmp_path, kind
+):
+    """The folder stands alone: nothing else of the run is beside it."""
+    import torch
+
+    known = pd.read_parquet(trained / "predictions.parquet").query("subset == 'test'")
+    stamps, magnitudes = evaluated(galaxies, known.objid.to_numpy())
+    np.savez(tmp_path / "given.npz", stamps=stamps, magnitudes=magnitudes)
+    source = {"network": trained, "encoder": encoder, "boosting": boosted}[kind]
+    for name in ("weights.safetensors", "recipe.json"):
+        (tmp_path / "alone").mkdir(exist_ok=True)
+        shutil.copyfile(source / name, tmp_path / "alone" / name)
+    arguments = [tmp_path / "alone", tmp_path / "given.npz", tmp_path / "found.npz", torch.get_num_threads()]
+    subprocess.run([sys.executable, "-c", PREDICT, *map(str, arguments)], check=True, cwd=tmp_path)
+    found = np.load(tmp_path / "found.npz")
+    if kind == "encoder":
+        with h5py.File(features) as file:
+            assert file["test_objid"][:].tolist() == known.objid.tolist()
+            np.testing.assert_array_equal(found["features"], file["test"][:])
+    else:
+        expected = pd.read_parquet(source / "predictions.parquet").set_index("objid").z_pred
+        np.testing.assert_array_equal(found["z_pred"], expected.loc[known.objid])
+
+
+def test_predictions_are_those_of_the_training_to_the_last_bit(galaxies, trained):
+    known = pd.read_parquet(trained / "predictions.parquet").query("subset == 'val'")
+    predicted = load_model(trained).predict(*evaluated(galaxies, known.objid.to_numpy()))
+    np.testing.assert_array_equal(predicted["z_pred"], known.z_pred)
 
 
 def test_a_model_from_scratch_needs_no_encoder_and_no_magnitudes(galaxies, tmp_path):
-    run_redshift(galaxies, tmp_path, redshift_recipe(pretrained=False, frozen=False, magnitude=False))
+    run_train(galaxies, tmp_path, model_recipe(pretrained=False, frozen=False, magnitude=False))
     known = pd.read_parquet(tmp_path / "predictions.parquet").query("subset == 'test'")
     stamps, _ = evaluated(galaxies, known.objid.to_numpy())
-    np.testing.assert_array_equal(load_model(tmp_path, galaxies / "scaling.json").predict(stamps), known.z_pred)
+    np.testing.assert_array_equal(load_model(tmp_path).predict(stamps)["z_pred"], known.z_pred)
 
 
-def test_boosting_is_fitted_anew_to_the_same_trees(galaxies, tmp_path):
-    recipe = {"experiment": "experiment1", "model": "hgb-magnitudes", "group": "classical"}
-    catalog, split = galaxies / "galaxies.parquet", galaxies / "split.parquet"
-    boost(catalog, split, recipe, 42, tmp_path)
-    known = pd.read_parquet(tmp_path / "predictions.parquet")
-    _, magnitudes = evaluated(galaxies, known.objid.to_numpy())
-    np.testing.assert_array_equal(predict_boosted(catalog, split, magnitudes), known.z_pred)
-    with pytest.raises(InputError, match="is no network; see `predict_boosted`"):
-        load_model(tmp_path)
+@pytest.mark.parametrize("n", [30, 3000])
+def test_trees_predict_what_scikit_learn_does_to_the_last_bit(n):
+    random = np.random.default_rng(n)
+    magnitudes = 18 + random.normal(size=(n, 5)).cumsum(axis=1)
+    inputs = tree_inputs(magnitudes, BANDS)
+    target = 0.1 + 0.05 * inputs[:, 2] + 0.02 * np.abs(inputs[:, 1]) + 0.01 * random.normal(size=n)
+    model = HistGradientBoostingRegressor(random_state=1).fit(inputs, target)
+    others = tree_inputs(18 + random.normal(size=(500, 5)).cumsum(axis=1), BANDS)
+    trees = Trees.from_tensors(Trees.of(model).tensors("z"), "z")
+    for known in (inputs, others):
+        np.testing.assert_array_equal(trees.predict(known), model.predict(known))
 
 
-def test_what_does_not_fit_is_named(galaxies, encoder, trained, tmp_path):
-    model = load_model(trained, galaxies / "scaling.json", encoder)
+def test_what_does_not_fit_is_named(galaxies, trained, boosted, tmp_path):
+    model = load_model(trained)
     stamps, magnitudes = evaluated(galaxies, pd.read_parquet(trained / "predictions.parquet").objid.to_numpy())
     with pytest.raises(InputError, match=r"stamps of shape \(24, 64, 64, 5\): expected \(n, 5, size, size\)"):
         model.predict(np.moveaxis(stamps, 1, -1), magnitudes)
     with pytest.raises(InputError, match="pcm-astromae reads magnitudes, and none are given"):
         model.predict(stamps)
+    with pytest.raises(InputError, match="hgb-magnitudes reads magnitudes, and none are given"):
+        load_model(boosted).predict(stamps)
     lost = magnitudes.copy()
     lost[3, 0] = np.nan
     with pytest.raises(InputError, match="not finite, the first of galaxy number 3"):
@@ -68,8 +124,13 @@ def test_what_does_not_fit_is_named(galaxies, encoder, trained, tmp_path):
         model.predict(stamps, magnitudes)
     with pytest.raises(InputError, match=r"recipe\.json: cannot be read"):
         load_model(tmp_path)
-    (tmp_path / "recipe.json").write_bytes((trained / "recipe.json").read_bytes())
+    told = json.loads((trained / "recipe.json").read_text())
+    (tmp_path / "recipe.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"weights\.safetensors: no readable weights"):
+        load_model(tmp_path)
+    shutil.copyfile(boosted / "weights.safetensors", tmp_path / "weights.safetensors")
     with pytest.raises(InputError, match=r"weights\.safetensors: not the weights of pcm-astromae"):
-        load_model(tmp_path, galaxies / "scaling.json", encoder)
-    with pytest.raises(InputError, match=r"nowhere/weights\.safetensors: not the weights of pcm-astromae"):
-        load_model(trained, galaxies / "scaling.json", tmp_path / "nowhere")
+        load_model(tmp_path)
+    (tmp_path / "recipe.json").write_text(json.dumps({name: told[name] for name in ("recipe", "seed")}))
+    with pytest.raises(InputError, match=r"recipe\.json: not the recipe of a model of this version \(no 'scaling'\)"):
+        load_model(tmp_path)

@@ -23,7 +23,10 @@ def test_lines_in_a_log():
     ran = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
     lines = ran.stderr.splitlines()
     assert 2 <= len(lines) <= 20
-    assert all(re.fullmatch(r"\[pretrain pcm\] \d+/100 batches, \d+ s, loss \d+", line) for line in lines)
+    assert all(
+        re.fullmatch(r"\[pretrain pcm\] \d+/100 batches, \d\d:\d\d elapsed, \d\d:\d\d left, loss \d+", line)
+        for line in lines
+    )
     assert lines[-1].startswith("[pretrain pcm] 100/100 batches") and lines[-1].endswith("loss 99")
 
 

@@ -6,20 +6,26 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from astromae.encoders.inception_network import Inception
+from astromae.encoders.transformer import PCMBlock, patchify
 from astromae.errors import Interrupted
-from astromae.models.inception import Inception
-from astromae.models.mae import MaskedAutoencoder
-from astromae.models.redshift import RedshiftModel
-from astromae.models.vit import PCMBlock, build_encoder, patchify
-from astromae.sizes import source_size
+from astromae.settings.training import Optimiser, Schedule
 from astromae.training.optimiser import adamw
-from astromae.training.pretrain import build_autoencoder, pretrain
-from astromae.training.scaling import Scaling
 from astromae.training.schedule import learning_rate
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import Views, random_maps, turn
 from torch import nn
-from training_inputs import AUGMENTATION, PCM, PRETRAINING, pretraining_recipe, scaling_of
+from training_inputs import (
+    AUGMENTATION,
+    PCM,
+    PRETRAINING,
+    autoencoder_of,
+    encoder_of,
+    model_of,
+    pretraining_recipe,
+    run_pretrain,
+    scaling_of,
+)
 
 CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
@@ -31,7 +37,7 @@ ADAPTER = [(192, 192)]
 def built(name):
     branches = CONFIGURATION["models"][name]
     with torch.device("meta"):
-        return RedshiftModel(branches, CONFIGURATION["backbones"].get(branches["encoder"]), 32)
+        return model_of(branches, CONFIGURATION["backbones"].get(branches["encoder"]))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def test_only_a_pretrained_encoder_is_frozen():
 
 
 def test_inception_of_figure_3():
-    network = Inception().eval()
+    network = Inception(5, 32).eval()
     shapes = []
     for part in (network.stem, *network.blocks):
         part.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
@@ -75,8 +81,8 @@ def test_inception_of_figure_3():
 
 def test_autoencoder_of_table_iii():
     for backbone in CONFIGURATION["backbones"].values():
-        encoder = build_encoder(backbone, 32, "pretrain")
-        model = MaskedAutoencoder(encoder, CONFIGURATION["decoder"], False)
+        encoder = encoder_of(backbone, "pretrain")
+        model = autoencoder_of(encoder, CONFIGURATION["decoder"])
         assert (len(encoder.blocks), len(model.decoder_blocks)) == (12, 4)
         for block in (*encoder.blocks, *model.decoder_blocks):
             assert (block.attn.num_heads, block.norm1.normalized_shape) == (3, (192,))
@@ -85,7 +91,7 @@ def test_autoencoder_of_table_iii():
 
 def test_features_leave_the_class_token_out():
     torch.manual_seed(0)
-    encoder = build_encoder(CONFIGURATION["backbones"]["plain"], 32, "finetune").eval()
+    encoder = encoder_of(CONFIGURATION["backbones"]["plain"], "finetune").eval()
     images = torch.randn(3, 5, 32, 32)
     with torch.no_grad():
         tokens = encoder.tokens(patchify(images, 8))
@@ -110,9 +116,8 @@ def test_parallel_convolution_reads_the_input_and_bypasses_the_class_token():
 def test_optimiser_and_learning_rate_are_the_configured_ones(galaxies, encoder, tmp_path):
     chosen = {"learning_rate": 1.2e-3, "betas": [0.9, 0.95], "weight_decay": 0.05}
     recipe = pretraining_recipe(optimiser=chosen)
-    arguments = ([galaxies / "0000.h5"], galaxies / "split.parquet", scaling_of(galaxies), recipe, 42)
     with pytest.raises(Interrupted):
-        pretrain(*arguments, tmp_path, tmp_path / "checkpoints", minutes=0.0)
+        run_pretrain(galaxies, tmp_path, recipe, minutes=0.0)
     (path,) = (tmp_path / "checkpoints").iterdir()
     with open(path, "rb") as file:
         file.seek(32)  # the checksum before the state
@@ -120,20 +125,21 @@ def test_optimiser_and_learning_rate_are_the_configured_ones(galaxies, encoder, 
     assert [group["weight_decay"] for group in groups] == [0, 0.05]
     for group in groups:
         assert tuple(group["betas"]) == (0.9, 0.95)
-        assert group["lr"] == learning_rate(1.2e-3, recipe["pretraining"]["schedule"], 0)
+        assert group["lr"] == learning_rate(1.2e-3, recipe.pretraining.schedule, 0)
 
     history = pd.read_csv(encoder / "history.csv")
-    base, schedule = PRETRAINING["optimiser"]["learning_rate"], PRETRAINING["schedule"]
+    base, schedule = PRETRAINING["optimiser"]["learning_rate"], Schedule(**PRETRAINING["schedule"])
     assert history.learning_rate.tolist() == pytest.approx([learning_rate(base, schedule, e) for e in history.epoch])
 
 
 @pytest.mark.parametrize("kind", ["pretraining", "fine-tuning"])
 def test_only_matrices_and_kernels_decay(kind):
     if kind == "pretraining":
-        model = build_autoencoder(pretraining_recipe())
+        model = pretraining_recipe().build(5)
     else:
-        model = RedshiftModel(CONFIGURATION["models"]["scratch-pcm-vit"] | {"inception": True}, PCM, 32)
-    spared, decaying = adamw(model, CONFIGURATION["experiments"]["experiment1"]["finetuning"]["optimiser"]).param_groups
+        model = model_of(CONFIGURATION["models"]["scratch-pcm-vit"] | {"inception": True}, PCM)
+    optimiser = Optimiser(**CONFIGURATION["experiments"]["experiment1"]["finetuning"]["optimiser"])
+    spared, decaying = adamw(model, optimiser).param_groups
     assert (spared["weight_decay"], decaying["weight_decay"]) == (0, 0.005)
     layers = nn.Linear | nn.Conv2d
     matrices = {id(module.weight) for module in model.modules() if isinstance(module, layers)}
@@ -144,7 +150,7 @@ def test_only_matrices_and_kernels_decay(kind):
 @pytest.mark.parametrize("sigma", [0.05, 0.20])
 def test_noise_is_gaussian_in_scaled_pixels(galaxies, sigma):
     images = torch.zeros(256, 5, 48, 48, dtype=torch.float16)
-    scaling = Scaling(**scaling_of(galaxies))
+    scaling = scaling_of(galaxies)
 
     def view(sigma):
         views = Views(ResidentStamps(images), scaling, AUGMENTATION, 32, sigma, 256, 1)
@@ -159,9 +165,9 @@ def test_noise_is_gaussian_in_scaled_pixels(galaxies, sigma):
 
 
 def test_rotation_after_the_crop_leaves_corners_empty():
-    after = {**AUGMENTATION, "rotate_before_crop": False}
+    after = AUGMENTATION.model_copy(update={"rotate_before_crop": False})
     for augmentation, empty in ((AUGMENTATION, False), (after, True)):
-        size = source_size(32, augmentation)
+        size = augmentation.source_size(32)
         maps = random_maps(64, augmentation, torch.Generator().manual_seed(0))
-        views = turn(torch.ones(64, 5, size, size), maps, 32, augmentation["interpolation"])
+        views = turn(torch.ones(64, 5, size, size), maps, 32, augmentation.interpolation)
         assert (views[:, 0, 0, 0] < 0.5).any() == empty

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.appearance import STATISTICS, measure, pixel_noise
 from astromae.evaluation.realism import (
@@ -20,9 +21,9 @@ from astromae.evaluation.realism import (
     write_realism_table,
 )
 from astromae.stamps.resample import resample
-from astromae.stamps.shards import StampSet
 from astromae.survey.archive import strip_folder
-from astromae.survey.embedded import write_catalog
+from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.embedded_catalog import write_embedded_catalog
 from astromae.survey.render import render_strip
 
 SHARED = Path(__file__).parents[3] / "shared/data/sdss-real/stamps"
@@ -95,6 +96,9 @@ def test_a_folder_without_stamps_is_refused(tmp_path):
         read_real_stamps(tmp_path)
 
 
+FILES = {"catalog": "galaxies.parquet", "archive": "", "output": "0000.h5", "missing": "0000.csv"}
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="real SDSS stamps are not beside this repository")
 def test_the_measurements_that_are_kept_are_those_of_the_real_stamps(tmp_path):
     write_measurements(SHARED, tmp_path / "again.csv")
@@ -105,15 +109,11 @@ def test_the_measurements_that_are_kept_are_those_of_the_real_stamps(tmp_path):
 def sample(tmp_path_factory):
     """Stamps of two populated fields of 150 galaxies, cut as the workflow does."""
     folder = tmp_path_factory.mktemp("populated")
-    settings = {"galaxies": 300, "seed": 42, "release": 17, "runs": [9001], "camcols": [3], "galaxies_per_field": 150}
-    settings["populated"] = True
-    write_catalog(folder / "galaxies.parquet", settings)
+    settings = EmbeddedSettings(galaxies=300, seed=42, release=17, runs=[9001], camcols=[3], galaxies_per_field=150)
+    write_embedded_catalog(settings, folder / "galaxies.parquet")
     render_strip(folder / "galaxies.parquet", 9001, 3, settings, folder / strip_folder(17, 9001, 3))
-    options = {"catalog": "galaxies.parquet", "archive": "", "output": "0000.h5", "missing": "0000.csv"}
-    arguments = [text for name, value in options.items() for text in (f"--{name}", str(folder / value))]
-    download = {"connections": 1, "requests_per_second": 1.0, "timeout_s": 60, "tries": 1, "backoff_s": 2.0}
-    arguments += ["--chunk", "0", "--release", "17", "--settings", '{"size": 64}', "--threads", "1"]
-    command = [sys.executable, "-m", "astromae", "cut", *arguments, "--download", json.dumps(download)]
+    told = {name: str(folder / file) for name, file in FILES.items()} | {"chunk": 0, "release": 17, "size": 64}
+    command = [sys.executable, "-m", "astromae", "cut", "--params", json.dumps(told)]
     subprocess.run(command, check=True, capture_output=True)
     sample_realism([folder / "0000.h5"], folder / "realism.h5")
     assert len(StampSet([folder / "0000.h5"]).objid) > 290

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from astromae.models.mae import MaskedAutoencoder, random_masks
-from astromae.models.vit import build_encoder
+from astromae.objectives.masked_autoencoder import random_masks
+from training_inputs import autoencoder_of, encoder_of
 
 BACKBONE = {"patch": 8, "width": 48, "depth": 3, "heads": 3, "pcm": None}
 DECODER = {"width": 24, "depth": 2, "heads": 3}
@@ -49,7 +49,7 @@ def pair(request):
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     torch.manual_seed(0)
-    ours = MaskedAutoencoder(build_encoder(BACKBONE, SIDE, "pretrain"), DECODER, request.param)
+    ours = autoencoder_of(encoder_of(BACKBONE, "pretrain", SIDE), DECODER, request.param)
     for weight in ours.parameters():
         torch.nn.init.normal_(weight, std=0.2)  # biases and norms too, so that nothing agrees by being zero or one
     reference = ViTMAEForPreTraining(

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from astromae.documents.captions import GENERAL
+from astromae.documents.results_page import write_results_page
 from astromae.errors import InputError
-from astromae.evaluation.captions import GENERAL
-from astromae.evaluation.results_page import write_results_page
 
 SOURCE = Path(__file__).parents[2] / "workflow" / "report"
 
@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parents[2] / "workflow" / "report"
 def figure(path):
     """Return name of a figure, and what the page is told of it."""
     experiment = next((name for name in ("experiment1", "experiment2") if name in path.stem), None)
-    wildcards = {"experiment": experiment} | ({"phase": "pretraining"} if "learning-rate" in path.stem else {})
-    return path.stem, {"title": f"Title of {path.stem}", "experiment": experiment, "wildcards": wildcards}
+    caption = f"Title\n=====\n\nCaption of {path.stem}.\n"
+    return path.stem, {"title": f"Title of {path.stem}", "experiment": experiment, "caption": caption}
 
 
 def page(results, folder, provenance=(), **changed):

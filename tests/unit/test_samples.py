@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
-from astromae.evaluation.samples import read_sample, write_sample
-from astromae.stamps.shards import StampSet
+from astromae.figures.samples import read_sample, write_sample
 from evaluation_inputs import stamps_files
 
 

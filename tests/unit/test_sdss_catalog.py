@@ -4,17 +4,19 @@ import contextlib
 import itertools
 import json
 import sqlite3
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from astromae.catalog import read_provenance
 from astromae.cli import app
 from astromae.constants import BANDS
+from astromae.contracts.catalog import read_provenance
 from astromae.errors import InputError
-from astromae.survey.catalog import deal_fields
-from astromae.survey.sdss import fetch_partition, merge_partitions, partition_range, ra_width
+from astromae.steps import run_step
+from astromae.survey.observed_catalog import deal_fields
+from astromae.survey.sdss_catalog import Pace, Sample, fetch_partition, merge_partitions, partition_range, ra_width
 from astromae.survey.selections import count_sql
 from servers.sdss import (
     Server,
@@ -32,23 +34,27 @@ from servers.sky import LARGE_SPECOBJID, small_sky
 from typer.testing import CliRunner
 
 GALAXIES, PARTITIONS, CHUNKS = 240, 4, 7
-HTTP = {"queries_per_minute": 100_000, "timeout_s": 0.5, "tries": 3, "backoff_s": 0.005}
+PACE = Pace(queries_per_minute=100_000, timeout_s=0.5, tries=3, backoff_s=0.005)
 SKY = small_sky(GALAXIES)
 
 
-def settings_for(server, **changes):
-    return {"server": server.skyserver, "release": 12, "selection": "pasquet2019", "cuts": {}} | changes
+def sample_of(server, **changes):
+    return Sample(**{"server": server.skyserver, "release": 12, "selection": "pasquet2019", "cuts": {}} | changes)
 
 
 def fetch(server, folder, partition, row_limit=500_000, **changes):
     path = folder / f"{partition}.parquet"
-    fetch_partition(partition, PARTITIONS, settings_for(server, **changes), HTTP, path, row_limit)
+    fetch_partition(partition, PARTITIONS, sample_of(server, **changes), PACE, path, row_limit)
     return path
+
+
+def merge(paths, output):
+    merge_partitions(paths, CHUNKS, output, output.with_suffix(".sql"))
 
 
 def build(server, folder, row_limit=500_000, **changes):
     paths = [fetch(server, folder, partition, row_limit, **changes) for partition in range(PARTITIONS)]
-    merge_partitions(paths, CHUNKS, folder / "galaxies.parquet")
+    merge(paths, folder / "galaxies.parquet")
     return folder / "galaxies.parquet"
 
 
@@ -170,7 +176,7 @@ def test_a_fault_in_any_request_changes_nothing(server, faultless, tmp_path, fau
     # A redirect needs one request more, a passing fault a try or two.
     assert 2 <= len(server.queries) <= 4
     assert spoilt.read_bytes() == partitions[1].read_bytes()
-    merge_partitions([partitions[0], spoilt, *partitions[2:]], CHUNKS, tmp_path / "galaxies.parquet")
+    merge([partitions[0], spoilt, *partitions[2:]], tmp_path / "galaxies.parquet")
     for name in ("galaxies.parquet", "galaxies.sql"):
         assert (tmp_path / name).read_bytes() == (faultless.parent / name).read_bytes()
 
@@ -226,7 +232,7 @@ def test_partitions_resume_one_by_one(server, faultless, tmp_path):
     server.requests.clear()
     fetch(server, tmp_path, 2)
     assert len(server.queries) == 2
-    merge_partitions([tmp_path / f"{number}.parquet" for number in (3, 1, 2, 0)], CHUNKS, tmp_path / "galaxies.parquet")
+    merge([tmp_path / f"{number}.parquet" for number in (3, 1, 2, 0)], tmp_path / "galaxies.parquet")
     assert (tmp_path / "galaxies.parquet").read_bytes() == faultless.read_bytes()
 
 
@@ -234,17 +240,17 @@ def test_incomplete_or_foreign_partitions_are_refused(server, tmp_path):
     paths = [fetch(server, tmp_path, partition) for partition in range(PARTITIONS)]
     output = tmp_path / "galaxies.parquet"
     with pytest.raises(InputError, match="partition 1 is missing"):
-        merge_partitions([paths[0], *paths[2:]], CHUNKS, output)
+        merge([paths[0], *paths[2:]], output)
     with pytest.raises(InputError, match=r"3\.parquet: partition 3 is given twice"):
-        merge_partitions([*paths, paths[3]], CHUNKS, output)
+        merge([*paths, paths[3]], output)
     other = tmp_path / "other"
     other.mkdir()
     foreign = fetch(server, other, 1, cuts={"z_max": 0.2})
     with pytest.raises(InputError, match=r"other/1\.parquet: its cuts"):
-        merge_partitions([paths[0], foreign, *paths[2:]], CHUNKS, output)
+        merge([paths[0], foreign, *paths[2:]], output)
     paths[0].write_bytes(paths[0].read_bytes()[:-100])
     with pytest.raises(InputError, match=r"0\.parquet: not a partition"):
-        merge_partitions(paths, CHUNKS, output)
+        merge(paths, output)
     assert not output.exists()
 
 
@@ -286,26 +292,26 @@ def test_the_sql_beside_the_catalogue_is_what_was_asked(server, tmp_path):
 
 
 def test_command_line(server, faultless, tmp_path):
-    settings, http = json.dumps(settings_for(server)), json.dumps(HTTP)
-    partitions = []
-    for number in range(PARTITIONS):
-        partitions += ["--partition", str(tmp_path / f"{number}.parquet")]
-        arguments = ["--partition", number, "--partitions", PARTITIONS, "--settings", settings, "--http", http]
-        run(["sdss-partition", *arguments, "--output", partitions[-1]])
-    run(["sdss-merge", *partitions, "--chunks", CHUNKS, "--output", tmp_path / "galaxies.parquet"])
+    told = {"sample": asdict(sample_of(server)), "pace": asdict(PACE), "partitions": PARTITIONS}
+    partitions = [str(tmp_path / f"{number}.parquet") for number in range(PARTITIONS)]
+    for number, path in enumerate(partitions):
+        run("sdss-partition", {**told, "partition": number, "output": path})
+    outputs = {"output": str(tmp_path / "galaxies.parquet"), "sql": str(tmp_path / "galaxies.sql")}
+    run("sdss-merge", {"partitions": partitions, "chunks": CHUNKS, **outputs})
     assert (tmp_path / "galaxies.parquet").read_bytes() == faultless.read_bytes()
 
 
-def run(arguments):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+def run(step, told):
+    result = CliRunner().invoke(app, [step, "--params", json.dumps(told)])
     assert result.exit_code == 0, result.output
 
 
 def test_missing_settings_are_named(server, tmp_path):
-    settings = settings_for(server)
-    del settings["release"]
-    with pytest.raises(InputError, match=r"sdss\.release is missing"):
-        fetch_partition(0, 1, settings, HTTP, tmp_path / "0.parquet")
+    sample = asdict(sample_of(server))
+    del sample["release"]
+    told = {"partition": 0, "partitions": 1, "sample": sample, "pace": {}, "output": str(tmp_path / "0.parquet")}
+    with pytest.raises(InputError, match=r"sdss-partition: parameter sample\.release: Field required"):
+        run_step("sdss-partition", json.dumps(told))
 
 
 @pytest.mark.parametrize(

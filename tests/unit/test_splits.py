@@ -8,11 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astromae.contracts.missing import write_missing
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
-from astromae.stamps.missing import write_missing
-from astromae.stamps.shards import STAMP_SHAPE, shard_attributes, write_shard
-from astromae.stamps.splits import SUBSETS, check_fractions, deal, write_split
+from astromae.stamps.deal import SUBSETS, check_fractions, deal, write_split
 
+STAMPS = StampFormat(tuple("ugriz"), 0.396, 64)
 FRACTIONS = {"pretrain": 0.45, "pretrain_val": 0.05, "train": 0.30, "val": 0.05, "test": 0.15}
 FIRST = 1237648720000000000
 
@@ -24,8 +26,8 @@ def inputs(tmp_path):
     pq.write_table(pa.table({"objid": objid}), tmp_path / "galaxies.parquet")
     rows = np.split(objid, [40, 58])
     for chunk in (0, 1):
-        images = np.zeros((len(rows[chunk]), *STAMP_SHAPE), np.float16)
-        write_shard(tmp_path / f"{chunk}.h5", rows[chunk], images, shard_attributes("test", "lanczos3"))
+        images = np.zeros((len(rows[chunk]), *STAMPS.shape), np.float16)
+        write_shard(tmp_path / f"{chunk}.h5", rows[chunk], images, STAMPS, "test", "lanczos3")
     write_missing(tmp_path / "0.missing.csv", rows[2][:0], [])
     write_missing(tmp_path / "1.missing.csv", rows[2], ["no frame in band g, alas", "off the edge in band u"])
     return tmp_path

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.constants import FRAME_COLUMNS, FRAME_ROWS
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.stamps.fetch import PATIENCE, Archive
 from astromae.stamps.frame import FrameId
-from astromae.stamps.shards import StampSet
 from astromae.survey.archive import frame_address
 from astromae.survey.frames import Frame, write_frame
 from astromae.survey.geometry import field_astrometry

@@ -1,5 +1,6 @@
 """A stamps job that is killed at any moment, and run again."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -22,11 +23,10 @@ def server(strip):
 
 
 def start(strip, server, folder):
-    command = [sys.executable, "-m", "astromae", "cut", "--catalog", strip.catalog, "--chunk", "0"]
-    command += ["--archive", server.sas, "--release", RELEASE, "--settings", '{"size": 64}', "--threads", "2"]
-    command += ["--download", '{"requests_per_second": 1000}']
-    command += ["--output", folder / NAMES[0], "--missing", folder / NAMES[1]]
-    return subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL)
+    told = {"catalog": strip.catalog, "chunk": 0, "archive": server.sas, "release": RELEASE, "size": 64, "threads": 2}
+    told |= {"download": {"requests_per_second": 1000}, "output": folder / NAMES[0], "missing": folder / NAMES[1]}
+    command = [sys.executable, "-m", "astromae", "cut", "--params", json.dumps(told, default=str)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 def visible(folder):

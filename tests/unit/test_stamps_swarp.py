@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
 from astromae.stamps.resample import resample
-from astromae.stamps.shards import StampSet
 from astromae.stamps.tangent import TangentPlane, stamp_to_frame
 from astromae.survey.archive import frame_address
 from astropy.io import fits
@@ -57,7 +57,7 @@ def swarp(folder, image, header, ra, dec):
 def test_stamps_of_the_survey(small_survey, tmp_path):
     shard = tmp_path / "0000.h5"
     archive = Archive(str(small_survey.archive), small_survey.release, Download(), tmp_path)
-    cut_chunk(small_survey.catalog, 0, archive, {"size": 64}, shard, tmp_path / "0000.missing.csv")
+    cut_chunk(small_survey.catalog, 0, archive, 64, shard, tmp_path / "0000.missing.csv")
     stamps = StampSet([shard])
     galaxies = pd.read_parquet(small_survey.catalog)
     galaxies = galaxies[galaxies["objid"].isin(stamps.objid)]

@@ -8,13 +8,14 @@ import pytest
 import yaml
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS
 from astromae.errors import InputError
-from astromae.survey.embedded import (
+from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.embedded_catalog import (
     EDGE_MARGIN,
     build_catalog,
-    deal_fields,
+    fields_of,
     observed_flux,
     read_sample,
-    write_catalog,
+    write_embedded_catalog,
 )
 from astromae.survey.geometry import field_astrometry
 from astromae.survey.objid import decode_objid
@@ -30,15 +31,15 @@ CONTRACT = {
     "petro_r": "float",
     "chunk": "int32",
 }
-SETTINGS = {
-    "galaxies": 600,
-    "seed": 1,
-    "release": 17,
-    "runs": [9001, 9002],
-    "camcols": [2, 5],
-    "galaxies_per_field": 120,
-    "populated": True,
-}
+SETTINGS = EmbeddedSettings(
+    galaxies=600,
+    seed=1,
+    release=17,
+    runs=[9001, 9002],
+    camcols=[2, 5],
+    galaxies_per_field=120,
+    populated=True,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_identifiers_are_unique_and_say_where(catalog):
 
 def test_galaxies_are_real(catalog):
     sample = read_sample().iloc[catalog["source_row"]]
-    assert len(set(catalog["source_row"])) == SETTINGS["galaxies"]
+    assert len(set(catalog["source_row"])) == SETTINGS.galaxies
     assert np.array_equal(catalog["z"], sample["z"])
     assert np.array_equal(catalog["source_ra"], sample["ra"])
     flux = sample[[f"modelflux_{band}" for band in BANDS]].to_numpy()
@@ -80,7 +81,7 @@ def test_galaxies_are_real(catalog):
 
 
 def test_negative_u_fluxes_survive():
-    flux = observed_flux(build_catalog(SETTINGS | {"galaxies": 10000, "galaxies_per_field": 210}))
+    flux = observed_flux(build_catalog(SETTINGS.model_copy(update={"galaxies": 10000, "galaxies_per_field": 210})))
     assert (flux[:, 0] < 0).sum() == 12
     assert np.all(flux[:, 1:] > 0)
 
@@ -103,14 +104,14 @@ def test_the_sample_is_not_dereddened_already():
 
 
 def test_fields_are_dealt_evenly(catalog):
-    assert len(deal_fields(SETTINGS)) == 5
+    assert len(fields_of(SETTINGS)) == 5
     sizes = catalog.groupby(["run", "camcol", "field"]).size()
     assert sizes.max() - sizes.min() <= 1 and sizes.max() <= 120
-    order = [(run, camcol) for run in SETTINGS["runs"] for camcol in SETTINGS["camcols"]]
+    order = [(run, camcol) for run in SETTINGS.runs for camcol in SETTINGS.camcols]
     chunks = [order.index(strip) for strip in zip(catalog["run"], catalog["camcol"], strict=True)]
     assert np.array_equal(catalog["chunk"], chunks)
     assert sorted(catalog["chunk"].unique()) == [0, 1, 2, 3]
-    few = deal_fields(SETTINGS | {"galaxies": 10})
+    few = fields_of(SETTINGS.model_copy(update={"galaxies": 10}))
     assert len({field[:2] for field in few}) == 4
 
 
@@ -126,8 +127,8 @@ def test_galaxies_stand_apart_and_inside(catalog):
 
 def test_few_galaxies_fall_off_a_band(tmp_path):
     """Of the default survey, under 1 % of the stamps, turned and with their kernel, leave a band's frame."""
-    settings = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["embedded"]
-    write_catalog(tmp_path / "galaxies.parquet", settings)
+    settings = EmbeddedSettings(**yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["embedded"])
+    write_embedded_catalog(settings, tmp_path / "galaxies.parquet")
     catalog = pd.read_parquet(tmp_path / "galaxies.parquet")
     off = 0
     for (run, camcol, field), galaxies in catalog.groupby(["run", "camcol", "field"]):
@@ -144,15 +145,15 @@ def test_few_galaxies_fall_off_a_band(tmp_path):
 
 
 def test_a_galaxy_looks_the_same_however_many_are_drawn(catalog):
-    fewer = build_catalog(SETTINGS | {"galaxies": 300}).set_index("source_row")
+    fewer = build_catalog(SETTINGS.model_copy(update={"galaxies": 300})).set_index("source_row")
     more = catalog.set_index("source_row").loc[fewer.index]
     assert np.array_equal(fewer["half_light_arcsec"], more["half_light_arcsec"])
 
 
 def test_same_seed_same_bytes(small_survey, tmp_path):
-    write_catalog(tmp_path / "again.parquet", small_survey.settings)
+    write_embedded_catalog(small_survey.settings, tmp_path / "again.parquet")
     assert (tmp_path / "again.parquet").read_bytes() == small_survey.catalog.read_bytes()
-    write_catalog(tmp_path / "other.parquet", small_survey.settings | {"seed": 8})
+    write_embedded_catalog(small_survey.settings.model_copy(update={"seed": 8}), tmp_path / "other.parquet")
     assert (tmp_path / "other.parquet").read_bytes() != small_survey.catalog.read_bytes()
 
 
@@ -166,4 +167,4 @@ def test_same_seed_same_bytes(small_survey, tmp_path):
 )
 def test_impossible_surveys_are_refused(change, message):
     with pytest.raises(InputError, match=message):
-        build_catalog(SETTINGS | change)
+        build_catalog(SETTINGS.model_copy(update=change))

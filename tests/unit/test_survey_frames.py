@@ -10,7 +10,7 @@ from astromae.errors import InputError
 from astromae.survey import psf, render
 from astromae.survey.archive import frame_address
 from astromae.survey.camera import detector
-from astromae.survey.embedded import observed_flux
+from astromae.survey.embedded_catalog import observed_flux
 from astromae.survey.frames import interpolate_sky, round_mantissa, write_frame
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import TRUNCATION
@@ -92,7 +92,7 @@ def test_pixels_scatter_as_the_noise_model_says(frames, catalog, small_survey):
     for band in BANDS:
         image, _, _ = frames[band]
         astrometry = field_astrometry(small_survey.settings, RUN, CAMCOL, FIRST_FIELD, band)
-        width = psf.psf_width_arcsec(small_survey.settings["seed"], RUN, CAMCOL, FIRST_FIELD, band)
+        width = psf.psf_width_arcsec(small_survey.settings.seed, RUN, CAMCOL, FIRST_FIELD, band)
         clean = render.draw_galaxies(catalog, band, astrometry, width)
         _, variance, _ = frames[band]
         # The variance at the true, not the observed, brightness.

@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS
+from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry, great_circle_to_sky
 from astropy.io import fits
 from astropy.wcs import FITSFixedWarning
 
 REAL = Path(__file__).parents[3] / "shared/data/sdss-real/frame-r-001000-1-0100.fits.bz2"
-SETTINGS = {"runs": [9001, 9002], "seed": 42}
+SETTINGS = EmbeddedSettings(runs=[9001, 9002], seed=42)
 
 
 def corners(astrometry):

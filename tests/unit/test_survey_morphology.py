@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astromae.photometry import pogson_magnitude
 from astromae.survey import morphology
-from astromae.survey.embedded import read_sample
+from astromae.survey.embedded_catalog import read_sample
 from astromae.survey.render import galaxy_profile
 
 

@@ -10,7 +10,7 @@ from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC
 from astromae.photometry import pogson_flux
 from astromae.survey import render
 from astromae.survey.arms import arm_fractions
-from astromae.survey.embedded import build_catalog, observed_flux
+from astromae.survey.embedded_catalog import build_catalog, observed_flux
 from astromae.survey.gaussians import add_galaxies, add_round, psf_components
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import TRUNCATION
@@ -26,7 +26,7 @@ PSF = point_spread_function(1.43)
 
 @pytest.fixture(scope="module")
 def settings(small_survey):
-    return small_survey.settings | {"populated": True}
+    return small_survey.settings.model_copy(update={"populated": True})
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_bare_sky_has_neither_arms_nor_neighbours(small_survey):
 def test_objects_are_the_same_in_every_band_and_again(catalog, settings):
     objects = draw_objects(catalog, settings, RUN, CAMCOL, FIRST_FIELD)
     pd.testing.assert_frame_equal(objects, draw_objects(catalog, settings, RUN, CAMCOL, FIRST_FIELD))
-    assert len(draw_objects(catalog, settings | {"seed": 8}, RUN, CAMCOL, FIRST_FIELD)) != len(objects)
+    assert len(draw_objects(catalog, settings.model_copy(update={"seed": 8}), RUN, CAMCOL, FIRST_FIELD)) != len(objects)
     bright = objects[(objects["kind"] == "star") & objects["mag_r"].between(15, 19)]
     for band in BANDS:
         astrometry = field_astrometry(settings, RUN, CAMCOL, FIRST_FIELD, band)

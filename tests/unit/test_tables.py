@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from astromae.errors import InputError
-from astromae.evaluation.formatting import decimals_for, fixed, formatted_rows
-from astromae.evaluation.layout import COLUMNS, read_table
-from astromae.evaluation.metrics import METRICS, redshift_metrics
 from astromae.evaluation.predictions import read_predictions
-from astromae.evaluation.published import published_table
 from astromae.evaluation.scores import score
-from astromae.evaluation.tables import write_table
+from astromae.tables.formatting import decimals_for, fixed, formatted_rows
+from astromae.tables.metrics import columns_of, read_table, write_table
+from astromae.tables.published import published_table
+from astromae.tasks.redshift import METRICS, redshift_metrics
 from evaluation_inputs import SETTINGS, experiment_files, predictions_file
 
 
@@ -26,8 +25,8 @@ def made(tmp_path_factory):
 
 def test_rows_in_the_published_order_with_the_classical_row_last(made):
     folder, _ = made
-    table = read_table(folder / "t.csv")
-    assert list(table.columns) == list(COLUMNS)
+    table = read_table(folder / "t.csv", METRICS)
+    assert list(table.columns) == columns_of(METRICS)
     assert list(table["model"]) == [*published_table("table4"), "hgb-magnitudes"]
     assert set(table["n_test"]) == {400} and set(table["n_seeds"]) == {2}
     assert list(table["group"]) == ["scratch"] * 6 + ["pretrained"] * 8 + ["classical"]
@@ -35,9 +34,9 @@ def test_rows_in_the_published_order_with_the_classical_row_last(made):
 
 def test_values_are_means_over_seeds_and_lie_in_their_intervals(made):
     folder, paths = made
-    table = read_table(folder / "t.csv").set_index("model")
+    table = read_table(folder / "t.csv", METRICS).set_index("model")
     frames = [pd.read_parquet(path).query("subset == 'test'") for path in paths if "pcm-astromae" in str(path)]
-    values = [redshift_metrics(f["z_spec"], f["z_pred"], SETTINGS["outlier_threshold"]) for f in frames]
+    values = [redshift_metrics(f["z_spec"], f["z_pred"], SETTINGS.outlier_threshold) for f in frames]
     for metric in METRICS:
         mean = np.mean([value[metric] for value in values])
         assert table.loc["pcm-astromae", metric] == pytest.approx(mean, rel=1e-6)
@@ -50,7 +49,7 @@ def test_values_are_means_over_seeds_and_lie_in_their_intervals(made):
 def test_one_seed_has_no_deviation(tmp_path):
     paths = experiment_files(tmp_path, "experiment2", "table5", classical=False)
     write_table("table5", paths, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(tmp_path / "t.csv", METRICS)
     assert list(table["model"]) == ["henghes", "pcm-astromae"]
     assert table["mse_std"].isna().all() and table["mse_published"].notna().all()
     assert table["nmad_published"].isna().all()  # the paper gives no NMAD
@@ -91,7 +90,7 @@ def test_best_only_where_paired_differences_support_it(tmp_path):
         for seed in seeds
     ]
     write_table("none", paths, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
-    table = read_table(tmp_path / "t.csv").set_index("model")
+    table = read_table(tmp_path / "t.csv", METRICS).set_index("model")
     for metric in ("mse", "mae", "nmad", "precision", "r2", "outliers"):
         assert table[f"{metric}_best"].to_dict() == {"clear": 1, "worse": 0}, metric
     assert r"\mathbf" in (tmp_path / "t.tex").read_text()
@@ -99,14 +98,14 @@ def test_best_only_where_paired_differences_support_it(tmp_path):
     # with one seed nobody is best, however clear the difference on these galaxies
     one = [path for path in paths if "seed1" in str(path)]
     write_table("none", one, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
-    assert not read_table(tmp_path / "t.csv").filter(like="_best").to_numpy().any()
+    assert not read_table(tmp_path / "t.csv", METRICS).filter(like="_best").to_numpy().any()
     tex = (tmp_path / "t.tex").read_text()
     assert r"\mathbf" not in tex and "differences between trained models are not judged" in tex
 
     # a third of equal quality: nobody is best
     paths += [predictions_file(tmp_path, "e", "equal", "scratch", 0.010, seed) for seed in seeds]
     write_table("none", paths, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex")
-    table = read_table(tmp_path / "t.csv")
+    table = read_table(tmp_path / "t.csv", METRICS)
     assert table["nmad_best"].sum() == 0 and table["mae_best"].sum() == 0
 
 
@@ -119,7 +118,8 @@ def test_paired_differences_are_sharper_than_two_intervals(tmp_path):
         table = pd.read_parquet(path)
         table["z_pred"] += 0.0005 * (1 + table["z_spec"]) * np.sign(table["z_pred"] - table["z_spec"])
         paths.append(tmp_path / f"second{seed}.parquet")
-        write_predictions(paths[-1], table, {"experiment": "e", "model": "second", "group": "scratch"}, seed, 1000)
+        recipe = {"experiment": "e", "model": "second", "group": "scratch", "task": "redshift"}
+        write_predictions(paths[-1], table, recipe, seed, 1000)
     scores = score(read_predictions(paths), SETTINGS)
     low, high = scores.limits("mae")
     assert low[1] < high[0], "the intervals overlap"
@@ -145,7 +145,7 @@ def test_a_column_has_the_digits_of_its_intervals():
 
 
 def test_formatted_rows_hold_text_for_every_metric(made):
-    rows = formatted_rows(read_table(made[0] / "t.csv"))
+    rows = formatted_rows(read_table(made[0] / "t.csv", METRICS), METRICS)
     assert rows[2]["name"] == "Henghes et al. 2022" and rows[0]["name"] == "plain-ViT-magnitude (scratch)"
     for row in rows:
         assert set(row["cells"]) == set(METRICS)
@@ -192,4 +192,4 @@ class TestBadInput:
     def test_a_table_of_another_kind(self, tmp_path):
         (tmp_path / "t.csv").write_text("group,model\na,b\n")
         with pytest.raises(InputError, match=r"t\.csv: not a table of this version: no mse"):
-            read_table(tmp_path / "t.csv")
+            read_table(tmp_path / "t.csv", METRICS)

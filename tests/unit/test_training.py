@@ -9,16 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
-from astromae.models.frozen import FrozenEncoder
-from astromae.models.vit import choose_attention
-from astromae.sizes import source_size
+from astromae.settings.training import Scaling as ScalingSettings
+from astromae.settings.training import Schedule
+from astromae.training.attention import choose_attention
 from astromae.training.boosting import boost
-from astromae.training.features import FeatureBank, finetuning_views, pretrained_encoder
+from astromae.training.features import FeatureBank, pretrained_encoder
+from astromae.training.recipes import BoostingRecipe
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
 from astromae.training.schedule import learning_rate
+from astromae.training.session import Session
 from astromae.training.sources import MappedStamps, ResidentStamps, check_finite, open_stamps
 from astromae.training.subsets import members
 from astromae.training.views import Views, batches, centre, random_maps, turn
@@ -27,21 +30,23 @@ from training_inputs import (
     AUGMENTATION,
     COMMON,
     FINETUNING,
-    PCM,
+    STAMPS,
+    features_recipe,
     fit_scaling,
+    model_recipe,
     pretraining_recipe,
-    redshift_recipe,
     run_pretrain,
-    run_redshift,
+    run_train,
     scaling_of,
 )
+
+BOOSTING = BoostingRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
 
 
 def test_compiled_pretraining_learns_the_same(galaxies, encoder, tmp_path):
     if not any(shutil.which(name) for name in ("g++", "clang++")):
         pytest.skip("no C++ compiler, which torch compiles with on a CPU")
-    recipe = pretraining_recipe()
-    run_pretrain(galaxies, tmp_path, recipe | {"runtime": recipe["runtime"] | {"compile": True}})
+    run_pretrain(galaxies, tmp_path, pretraining_recipe(runtime=COMMON["runtime"] | {"compile": True}))
     histories = [pd.read_csv(folder / "history.csv") for folder in (encoder, tmp_path)]
     pd.testing.assert_frame_equal(*histories, rtol=1e-3)
     assert set(load_file(tmp_path / "weights.safetensors")) == set(load_file(encoder / "weights.safetensors"))
@@ -51,22 +56,17 @@ def test_compiled_pretraining_learns_the_same(galaxies, encoder, tmp_path):
 
 
 def test_published_learning_rates():
-    pretraining = {"kind": "cosine", "warmup_epochs": 200, "period_epochs": 2000}
+    pretraining = Schedule(kind="cosine", warmup_epochs=200, period_epochs=2000)
     rates = [learning_rate(1.2e-3, pretraining, e) for e in range(2000)]
     # Figure 4: the peak is 1.17e-3 near epoch 195.
     assert max(rates) == pytest.approx(1.172e-3, abs=1e-6)
     assert abs(int(np.argmax(rates)) - 195) <= 1
-    second = {"kind": "cosine", "warmup_epochs": 50, "period_epochs": 100}
+    second = Schedule(kind="cosine", warmup_epochs=50, period_epochs=100)
     assert learning_rate(1e-4, second, 35) == pytest.approx(7.2e-5, abs=1e-6)
     assert learning_rate(1e-4, second, 0) == pytest.approx(2e-6)
-    first = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10}
+    first = Schedule(kind="paper_steps", decay=0.995, restart_every=10)
     assert [learning_rate(1e-4, first, e) for e in (0, 10, 690)] == [1e-4] * 3
     assert learning_rate(1e-4, first, 699) == pytest.approx(1e-4 * 0.995**699)
-
-
-def test_unknown_schedule_is_named():
-    with pytest.raises(ValueError, match="unknown schedule kind 'step'"):
-        learning_rate(1e-4, {"kind": "step"}, 0)
 
 
 # Scaling
@@ -76,7 +76,7 @@ def test_magnitudes_are_decorrelated_and_clipped():
     random = np.random.default_rng(0)
     magnitudes = 18 + random.normal(size=(500, 1)) + 0.1 * random.normal(size=(500, 5))
     mean, components = fit_magnitudes(magnitudes)
-    scaling = Scaling([1] * 5, [0] * 5, [1] * 5, mean.tolist(), components.tolist(), 0.1)
+    scaling = Scaling([1] * 5, [0] * 5, [1] * 5, mean.tolist(), components.tolist(), STAMPS)
     scaled = (magnitudes - mean) @ components.T
     np.testing.assert_allclose(np.cov(scaled, rowvar=False), np.eye(5), atol=1e-8)
     assert np.abs(scaling.magnitudes(magnitudes + 100)).max() == 5.0
@@ -86,7 +86,7 @@ def test_pixels_are_standardised_and_restored():
     images = np.random.default_rng(0).normal(0.5, [[[[0.02]], [[0.05]], [[0.1]], [[0.2]], [[1.0]]]], (64, 5, 32, 32))
     softening, mean, std = fit_pixels(images, 3.0)
     np.testing.assert_allclose(softening, [0.06, 0.15, 0.3, 0.6, 3.0], rtol=0.05)
-    scaling = Scaling(softening.tolist(), mean.tolist(), std.tolist(), [0] * 5, np.eye(5).tolist(), 0.1)
+    scaling = Scaling(softening.tolist(), mean.tolist(), std.tolist(), [0] * 5, np.eye(5).tolist(), STAMPS)
     tensor = torch.from_numpy(images.astype(np.float32))
     scaled = scaling.pixels(tensor)
     torch.testing.assert_close(scaled.mean(dim=(0, 2, 3)), torch.zeros(5), atol=1e-4, rtol=0)
@@ -107,7 +107,7 @@ def test_scaling_reads_training_galaxies_only(galaxies, tmp_path):
         tmp_path / "changed.parquet",
         galaxies / "split.parquet",
         ["pretrain"],
-        COMMON["scaling"],
+        ScalingSettings(**COMMON["scaling"]),
         tmp_path / "scaling.json",
     )
     assert (tmp_path / "scaling.json").read_bytes() == (galaxies / "scaling.json").read_bytes()
@@ -118,13 +118,13 @@ def test_scaling_reads_training_galaxies_only(galaxies, tmp_path):
 
 def augment(images, crop, augmentation):
     maps = random_maps(len(images), augmentation, torch.Generator().manual_seed(0))
-    return turn(images.half(), maps, crop, augmentation["interpolation"])
+    return turn(images.half(), maps, crop, augmentation.interpolation)
 
 
 def test_source_size_holds_every_rotation():
-    assert source_size(32, AUGMENTATION) == 48
-    assert source_size(32, {**AUGMENTATION, "interpolation": "bilinear"}) == 46
-    assert source_size(32, {**AUGMENTATION, "rotate_before_crop": False}) == 32
+    assert AUGMENTATION.source_size(32) == 48
+    assert AUGMENTATION.model_copy(update={"interpolation": "bilinear"}).source_size(32) == 46
+    assert AUGMENTATION.model_copy(update={"rotate_before_crop": False}).source_size(32) == 32
     ones = torch.ones(64, 5, 48, 48)
     views = augment(ones, 32, AUGMENTATION)
     torch.testing.assert_close(views, torch.ones(64, 5, 32, 32), atol=1e-5, rtol=0)
@@ -151,13 +151,13 @@ def test_augmentation_rotates_within_its_limit_and_flips():
 
 def test_no_augmentation_is_the_central_crop():
     images = torch.randn(8, 5, 46, 46, generator=torch.Generator().manual_seed(0))
-    still = {**AUGMENTATION, "rotation_deg": 0.0, "flips": False}
+    still = AUGMENTATION.model_copy(update={"rotation_deg": 0.0, "flips": False})
     # Positions in float32 are good to 1e-5 of a pixel, and neighbours here differ by several units.
     torch.testing.assert_close(augment(images, 32, still), centre(images, 32).half().float(), atol=1e-4, rtol=0)
 
 
 def test_views_depend_on_seed_and_epoch_alone(galaxies):
-    scaling = Scaling(**scaling_of(galaxies))
+    scaling = scaling_of(galaxies)
     images = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 5, 46, 46)).astype(np.float16))
 
     def epoch(seed, number):
@@ -202,7 +202,7 @@ def test_mapped_stamps_equal_resident_ones(galaxies, monkeypatch, capsys):
 
     def opened():
         source = open_stamps([galaxies / "0000.h5"], objid, 48, cpu)
-        return source, Views(source, Scaling(**scaling_of(galaxies)), AUGMENTATION, 32, 0.05, 16, 1)
+        return source, Views(source, scaling_of(galaxies), AUGMENTATION, 32, 0.05, 16, 1)
 
     resident, views = opened()
     assert isinstance(resident, ResidentStamps)
@@ -228,7 +228,7 @@ def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     assert history.epoch.tolist() == [0, 1, 2]
     assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
     recorded = json.loads((encoder / "recipe.json").read_text())
-    assert recorded["recipe"] == pretraining_recipe()
+    assert recorded["recipe"] == pretraining_recipe().told()
     assert recorded["seed"] == 42
     assert recorded["stamps"] == 48
     assert json.loads((encoder / "provenance.json").read_text())["stamps"] == 48 * 3
@@ -247,9 +247,9 @@ def test_same_seed_same_bytes(galaxies, encoder, tmp_path):
 def test_reconstructions_keep_visible_patches(galaxies, encoder, tmp_path):
     import h5py
 
-    recorded = json.loads((encoder / "recipe.json").read_text())
     output = tmp_path / "reconstructions.h5"
-    reconstruct(encoder, recorded, [galaxies / "0000.h5"], galaxies / "split.parquet", scaling_of(galaxies), 42, output)
+    weights = encoder / "weights.safetensors"
+    reconstruct(weights, [galaxies / "0000.h5"], galaxies / "split.parquet", 42, output)
     with h5py.File(output) as file:
         original, masked, reconstructed = file["original"][:], file["masked"][:], file["reconstructed"][:]
     assert original.shape == reconstructed.shape == (8, 5, 32, 32)
@@ -263,23 +263,24 @@ def test_reconstructions_keep_visible_patches(galaxies, encoder, tmp_path):
 
 
 def test_shared_features_are_the_encoder_s(galaxies, encoder, features):
-    recipe = redshift_recipe()
-    arguments = ([galaxies / "0000.h5"], galaxies / "split.parquet")
-    objid, views = finetuning_views(*arguments, "train", scaling_of(galaxies), recipe, 42, torch.device("cpu"))
-    model = pretrained_encoder(encoder, PCM, 32).eval()
+    recipe = features_recipe()
+    passes, files = recipe.finetuning, ([galaxies / "0000.h5"], galaxies / "split.parquet")
+    session = Session("features", recipe, 42, scaling_of(galaxies))
+    objid, views = session.subset(*files, ["train"], passes.batch_size, passes.noise_sigma)
+    model = pretrained_encoder(encoder, recipe.backbone, 5, 32).eval()
     choose_attention(model, torch.device("cpu"))
-    bank = FeatureBank(features)
+    frozen, bank = FrozenEncoder(model), FeatureBank(features)
     for epoch in range(FINETUNING["epochs"]):
         known = bank.epoch(objid, epoch)
         for _, positions, images in views.epoch(epoch):
-            assert torch.equal(FrozenEncoder(model).features(images), known[positions])
+            assert torch.equal(frozen.features(images), known[positions])
     with pytest.raises(InputError, match="are not those of the split"):
         bank.epoch(objid[::-1], 0)
 
 
 def test_model_with_shared_features_equals_one_that_runs_its_encoder(galaxies, encoder, features, tmp_path):
-    run_redshift(galaxies, tmp_path / "shared", redshift_recipe(), encoder, features)
-    run_redshift(galaxies, tmp_path / "own", redshift_recipe(), encoder, None)
+    run_train(galaxies, tmp_path / "shared", model_recipe(), encoder, features)
+    run_train(galaxies, tmp_path / "own", model_recipe(), encoder, None)
     shared, own = (pd.read_parquet(tmp_path / d / "predictions.parquet") for d in ("shared", "own"))
     assert shared.objid.tolist() == own.objid.tolist()
     np.testing.assert_array_equal(shared.z_pred, own.z_pred)
@@ -310,19 +311,17 @@ def test_a_galaxy_without_a_value_is_named(galaxies, tmp_path, column, subset):
         (inputs / name).unlink()
     catalog.to_parquet(inputs / "galaxies.parquet")
     fit_scaling(inputs)
-    recipe = redshift_recipe(encoder=None, pretrained=False, frozen=False)
+    recipe = model_recipe(encoder=None, pretrained=False, frozen=False)
     with pytest.raises(InputError, match=rf"1 of {n} galaxies have no {column}; the first is objid {objid}\."):
-        run_redshift(inputs, tmp_path / "run", recipe)
+        run_train(inputs, tmp_path / "run", recipe)
     with pytest.raises(InputError, match=f"have no {column}; the first is objid {objid}"):
-        boost(inputs / "galaxies.parquet", inputs / "split.parquet", {}, 42, tmp_path / "boost")
+        boost(inputs / "galaxies.parquet", inputs / "split.parquet", BOOSTING, 42, tmp_path / "boost")
     if column == "mag_u":
-        run_redshift(
-            inputs, tmp_path / "run", redshift_recipe(encoder=None, pretrained=False, frozen=False, magnitude=False)
-        )
+        run_train(inputs, tmp_path / "run", model_recipe(encoder=None, pretrained=False, frozen=False, magnitude=False))
 
 
 def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_path):
-    run_redshift(galaxies, tmp_path, redshift_recipe(), encoder, features)
+    run_train(galaxies, tmp_path, model_recipe(), encoder, features)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     split = pd.read_parquet(galaxies / "split.parquet")
     merged = predictions.merge(split, on="objid", suffixes=("", "_split"))
@@ -330,30 +329,29 @@ def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_
     assert predictions.subset.value_counts().to_dict() == {"test": 16, "val": 8}
     truth = pd.read_parquet(galaxies / "galaxies.parquet").set_index("objid").z
     np.testing.assert_allclose(predictions.z_spec, truth.loc[predictions.objid])
-    stored = load_file(tmp_path / "weights.safetensors")
-    assert not any(name.startswith("encoder.") for name in stored)
+    # All weights, those of the frozen encoder too.
+    stored, own = (
+        load_file(tmp_path / "weights.safetensors"),
+        pretrained_encoder(encoder, features_recipe().backbone, 5, 32),
+    )
+    assert all(torch.equal(stored[f"encoder.{name}"], weight) for name, weight in own.state_dict().items())
 
 
 def test_scratch_model_learns_redshifts(galaxies, tmp_path):
-    recipe = redshift_recipe(encoder=None, pretrained=False, frozen=False)
-    recipe["backbone"] = None
-    recipe["finetuning"] = {
-        **FINETUNING,
-        "epochs": 25,
-        "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 25},
-    }
-    run_redshift(galaxies, tmp_path, recipe)
+    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 25}
+    longer = {**FINETUNING, "epochs": 25, "schedule": schedule}
+    recipe = model_recipe(longer, backbone=None, encoder=None, pretrained=False, frozen=False)
+    run_train(galaxies, tmp_path, recipe)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet").query("subset == 'test'")
     error = predictions.z_pred - predictions.z_spec
     assert error.std() < 0.5 * predictions.z_spec.std()
-    run_redshift(galaxies, tmp_path / "again", recipe)
+    run_train(galaxies, tmp_path / "again", recipe)
     again = tmp_path / "again" / "predictions.parquet"
     assert again.read_bytes() == (tmp_path / "predictions.parquet").read_bytes()
 
 
 def test_boosting_predicts_the_same_galaxies(galaxies, tmp_path):
-    recipe = {"experiment": "experiment1", "model": "hgb-magnitudes", "group": "classical"}
-    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", recipe, 42, tmp_path)
+    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", BOOSTING, 42, tmp_path)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     assert predictions.subset.value_counts().to_dict() == {"test": 16, "val": 8}
     assert np.isfinite(predictions.z_pred).all()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 import yaml
-from astromae.models.redshift import RedshiftModel
 from astromae.training.bench import MODEL, bench_training
 from astromae.training.bench_eager import EagerInception
+from training_inputs import model_of
 
 CONFIGURATION = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
@@ -16,9 +16,9 @@ def test_eager_model_is_the_same_model():
     branches = CONFIGURATION["models"][MODEL]
     backbone = CONFIGURATION["backbones"][branches["encoder"]]
     torch.manual_seed(0)
-    model = RedshiftModel(branches, backbone, 32).eval()
-    eager = RedshiftModel(branches, backbone, 32).eval()
-    eager.inception = EagerInception().eval()
+    model = model_of(branches, backbone).eval()
+    eager = model_of(branches, backbone).eval()
+    eager.inception = EagerInception(5, 32).eval()
     eager.load_state_dict(model.state_dict())
     images, magnitudes = torch.randn(8, 5, 32, 32), torch.randn(8, 5)
     with torch.no_grad():

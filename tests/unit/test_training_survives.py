@@ -17,20 +17,18 @@ import torch
 from astromae.errors import InputError, Interrupted
 from astromae.training import checkpoint, trainer
 from astromae.training.checkpoint import Checkpoint
-from astromae.training.pretrain import pretrain
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from safetensors.torch import load_file, save_file
 from training_inputs import (
     FINETUNING,
     PRETRAINING,
+    model_recipe,
     pretraining_recipe,
-    read_curves,
-    redshift_recipe,
+    read_scalars,
     run_features,
     run_pretrain,
-    run_redshift,
-    scaling_of,
+    run_train,
 )
 
 #: Trainings long enough to be killed several times.
@@ -77,13 +75,13 @@ def one_thread():
 
 def long_pretraining(folder, output):
     recipe = pretraining_recipe(epochs=EPOCHS, schedule=SCHEDULE)
-    run_pretrain(Path(folder), Path(output), recipe, curves=Path(output, "curves"))
+    run_pretrain(Path(folder), Path(output), recipe, events=Path(output, "events"))
 
 
 def long_finetuning(folder, output):
-    recipe = redshift_recipe(pretrained=False, frozen=False, inception=False, magnitude=False)
-    recipe["finetuning"] = {**FINETUNING, "epochs": EPOCHS, "schedule": SCHEDULE}
-    run_redshift(Path(folder), Path(output), recipe, curves=Path(output, "curves"))
+    longer = {**FINETUNING, "epochs": EPOCHS, "schedule": SCHEDULE}
+    recipe = model_recipe(longer, pretrained=False, frozen=False, inception=False, magnitude=False)
+    run_train(Path(folder), Path(output), recipe, events=Path(output, "events"))
 
 
 @pytest.mark.parametrize(
@@ -111,20 +109,20 @@ def test_training_that_is_killed_ends_with_the_same_bytes(galaxies, tmp_path, on
     assert about["attempts"] == kills + 1
     assert about["cpu_s"] > 0 and about["wall_s"] >= about["cpu_s"] / 2
 
-    # The curves are those of the history and do not tell that the training was killed.
+    # The scalars are those of the history and do not tell that the training was killed.
     history = pd.read_csv(run / "history.csv")
-    expected, curves = read_curves(whole / "curves"), read_curves(run / "curves")
+    expected, scalars = read_scalars(whole / "events"), read_scalars(run / "events")
     batches = len(expected["loss/batch"]) // EPOCHS
     for name, column in (
         ("loss/train", "train_loss"),
         ("loss/validation", "val_loss"),
         ("learning_rate", "learning_rate"),
     ):
-        assert list(curves[name]) == [batches * (epoch + 1) for epoch in history.epoch], name
-        assert list(curves[name].values()) == pytest.approx(history[column], rel=1e-6), name
-    assert curves["loss/batch"] == expected["loss/batch"]
-    assert pd.Series(curves["seconds"]).is_monotonic_increasing
-    assert min(curves["stamps_per_s"].values()) > 0
+        assert list(scalars[name]) == [batches * (epoch + 1) for epoch in history.epoch], name
+        assert list(scalars[name].values()) == pytest.approx(history[column], rel=1e-6), name
+    assert scalars["loss/batch"] == expected["loss/batch"]
+    assert pd.Series(scalars["seconds"]).is_monotonic_increasing
+    assert min(scalars["stamps_per_s"].values()) > 0
     assert not list((run / "checkpoints").iterdir())
 
 
@@ -133,14 +131,13 @@ def test_termination_has_its_own_status_and_the_same_command_continues(galaxies,
     recipe = pretraining_recipe(epochs=EPOCHS, schedule=SCHEDULE)
 
     run, whole = tmp_path / "run", tmp_path / "whole"
-    options = {"stamps": galaxies / "0000.h5", "split": galaxies / "split.parquet", "seed": 42, "output-dir": run}
-    options |= {"scaling": galaxies / "scaling.json", "recipe": json.dumps(recipe)}
-    options |= {"checkpoints": run / "checkpoints", "curves": run / "curves"}
-    given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "astromae", "pretrain", *given]
+    told = {"stamps": [galaxies / "0000.h5"], "split": galaxies / "split.parquet", "seed": 42, "output": run}
+    told |= {"scaling": galaxies / "scaling.json", "recipe": recipe.told()}
+    told |= {"execution": {"checkpoints": run / "checkpoints", "events": run / "events"}}
+    command = [sys.executable, "-m", "astromae", "pretrain", "--params", json.dumps(told, default=str)]
 
     terminated = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not list((run / "curves").glob("*")) and terminated.poll() is None:
+    while not list((run / "events").glob("*")) and terminated.poll() is None:
         time.sleep(0.01)
     terminated.send_signal(signal.SIGTERM)
     said = terminated.communicate(timeout=120)[1]
@@ -150,19 +147,6 @@ def test_termination_has_its_own_status_and_the_same_command_continues(galaxies,
     run_pretrain(galaxies, whole, recipe)
     for name in ("weights.safetensors", "history.csv"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
-
-
-def pretrain_within(folder, output, recipe, minutes):
-    pretrain(
-        [folder / "0000.h5"],
-        folder / "split.parquet",
-        scaling_of(folder),
-        recipe,
-        42,
-        output,
-        output / "checkpoints",
-        minutes,
-    )
 
 
 def with_changed_pixel(folder, copy, value):
@@ -177,7 +161,7 @@ def with_changed_pixel(folder, copy, value):
 
 def test_step_stops_before_its_time_limit(galaxies, tmp_path):
     with pytest.raises(Interrupted, match="the same command continues"):
-        pretrain_within(galaxies, tmp_path, pretraining_recipe(), minutes=0.0)
+        run_pretrain(galaxies, tmp_path, pretraining_recipe(), minutes=0.0)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
     assert not (tmp_path / "weights.safetensors").exists()
 
@@ -194,12 +178,14 @@ def test_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     assert checkpoint.load() is None
 
 
-def test_a_state_without_a_mark_is_another_one(tmp_path, capsys):
-    """States of earlier versions lack marks that were added since, or have none at all."""
+def test_a_state_whose_fingerprint_lacks_a_part_is_another_one(tmp_path, capsys):
+    """States of earlier versions lack parts that were added since, or have none at all."""
     Checkpoint(tmp_path, "step", {"recipe": "0", "code": "1"}).save({"epoch": 3, "batch": 1})
     for state in (tmp_path / "step.old.checkpoint", tmp_path / "step.older.checkpoint"):
         payload = io.BytesIO()
-        torch.save({"epoch": 1, "batch": 2} | ({"marks": {"recipe": "0"}} if "old." in state.name else {}), payload)
+        torch.save(
+            {"epoch": 1, "batch": 2} | ({"fingerprint": {"recipe": "0"}} if "old." in state.name else {}), payload
+        )
         state.write_bytes(hashlib.sha256(payload.getvalue()).digest() + payload.getvalue())
     new = Checkpoint(tmp_path, "step", {"recipe": "0", "code": "1", "numba": "2"})
     assert new.load() is None
@@ -220,7 +206,7 @@ def test_the_handler_of_sigterm_does_not_outlive_the_training(galaxies, tmp_path
             run_pretrain(galaxies, tmp_path, pretraining_recipe())
         else:
             with pytest.raises(Interrupted):
-                pretrain_within(galaxies, tmp_path, pretraining_recipe(), minutes=0.0)
+                run_pretrain(galaxies, tmp_path, pretraining_recipe(), minutes=0.0)
         assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, former)
@@ -233,12 +219,12 @@ def test_the_scale_of_a_16_mixed_loss_is_continued(galaxies, tmp_path, monkeypat
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, growth_interval=2)
         return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
 
-    monkeypatch.setattr("astromae.training.pretrain.make_fabric", fabric)
+    monkeypatch.setattr("astromae.training.session.make_fabric", fabric)
     recipe = pretraining_recipe(epochs=4)
     run_pretrain(galaxies, tmp_path / "whole", recipe)
     for _ in range(5):
         with pytest.raises(Interrupted):
-            pretrain_within(galaxies, tmp_path / "run", recipe, minutes=0.0)
+            run_pretrain(galaxies, tmp_path / "run", recipe, minutes=0.0)
     (path,) = (tmp_path / "run" / "checkpoints").glob("*.checkpoint")
     scaler = checkpoint._read(path)["precision"]
     assert scaler["scale"] != 2.0**24 and scaler["growth_interval"] == 2
@@ -251,7 +237,7 @@ def test_the_scale_of_a_16_mixed_loss_is_continued(galaxies, tmp_path, monkeypat
 def test_state_of_another_training_is_not_continued_and_says_so(galaxies, tmp_path, capsys, monkeypatch, changed):
     recipe, folder = pretraining_recipe(), galaxies
     with pytest.raises(Interrupted):
-        pretrain_within(galaxies, tmp_path, recipe, minutes=0.0)
+        run_pretrain(galaxies, tmp_path, recipe, minutes=0.0)
     (left,) = (tmp_path / "checkpoints").iterdir()
     if changed == "recipe":
         recipe = pretraining_recipe(mask_ratio=0.5)
@@ -271,8 +257,7 @@ def test_state_of_another_training_is_not_continued_and_says_so(galaxies, tmp_pa
 
 
 def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
-    recipe = pretraining_recipe()
-    recipe["pretraining"]["optimiser"] = {**PRETRAINING["optimiser"], "learning_rate": 1e30}
+    recipe = pretraining_recipe(optimiser={**PRETRAINING["optimiser"], "learning_rate": 1e30})
     message = r"pretrain pcm: the loss is (nan|inf) in epoch \d.*objid.*10000.*No state had been saved"
     with pytest.raises(InputError, match=message):
         run_pretrain(galaxies, tmp_path, recipe)
@@ -282,20 +267,19 @@ def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
 def test_the_last_good_state_is_named(galaxies, tmp_path, monkeypatch):
     """The learning rate leaps in the second epoch: no state is saved after it has spoiled the weights."""
     monkeypatch.setattr(trainer, "CHECKPOINT_INTERVAL_S", 0.0)
-    leap = {"kind": "paper_steps", "decay": 1e60, "restart_every": 1000}
+    monkeypatch.setattr(trainer, "learning_rate", lambda base, schedule, epoch: base * 1e60**epoch)
     with pytest.raises(InputError) as caught:
-        run_pretrain(galaxies, tmp_path, pretraining_recipe(schedule=leap))
+        run_pretrain(galaxies, tmp_path, pretraining_recipe())
     (path,) = (tmp_path / "checkpoints").glob("*.checkpoint")
     assert "weights are not finite after epoch 2, batch 1" in str(caught.value)
     assert f"The last good state, of epoch 1 after batch 3, is in {path}" in str(caught.value)
     assert "(objid) are [10000" in str(caught.value)
 
 
-def test_encoder_that_dies_in_pretraining_is_noticed(galaxies, tmp_path):
-    recipe = pretraining_recipe()
+def test_encoder_that_collapses_in_pretraining_is_noticed(galaxies, tmp_path):
     # A decay that leaves nothing of the weights after a step but what the step itself adds.
-    recipe["pretraining"]["optimiser"] = {"learning_rate": 1e-6, "betas": [0.9, 0.95], "weight_decay": 1e6}
-    message = r"pretrain pcm, after epoch 1: .*the encoder is dead.*No state had been saved"
+    recipe = pretraining_recipe(optimiser={"learning_rate": 1e-6, "betas": [0.9, 0.95], "weight_decay": 1e6})
+    message = r"pretrain pcm, after epoch 1: .*the encoder has collapsed.*No state had been saved"
     with pytest.raises(InputError, match=message):
         run_pretrain(galaxies, tmp_path, recipe)
     assert not (tmp_path / "weights.safetensors").exists()
@@ -310,15 +294,15 @@ def test_stamp_with_a_pixel_that_is_not_finite_stops_the_training(galaxies, tmp_
 
 
 def test_training_without_galaxies_is_named(galaxies, tmp_path):
-    recipe = pretraining_recipe() | {"pretrain_on": ["elsewhere"]}
+    recipe = pretraining_recipe(pretrain_on=["elsewhere"])
     with pytest.raises(InputError, match=r"split.parquet: no galaxy in elsewhere"):
         run_pretrain(galaxies, tmp_path, recipe)
 
 
-def test_features_of_a_dead_encoder_are_not_written(galaxies, encoder, tmp_path):
+def test_features_of_a_collapsed_encoder_are_not_written(galaxies, encoder, tmp_path):
     weights = load_file(encoder / "weights.safetensors")
     dead = {name: torch.zeros_like(w) if name.startswith("encoder.embed") else w for name, w in weights.items()}
     save_file(dead, tmp_path / "weights.safetensors")
-    with pytest.raises(InputError, match="the encoder is dead"):
+    with pytest.raises(InputError, match="the encoder has collapsed"):
         run_features(galaxies, tmp_path, tmp_path / "features.h5")
     assert not (tmp_path / "features.h5").exists()

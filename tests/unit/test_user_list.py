@@ -1,22 +1,24 @@
 """A user's own list of galaxies: with fields it needs nobody, with positions SkyServer finds the fields."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from astromae.catalog import read_provenance
 from astromae.cli import app
+from astromae.contracts.catalog import read_provenance
 from astromae.errors import InputError
+from astromae.survey.sdss_catalog import Pace
 from astromae.survey.user_list import write_user_catalog
 from astropy.table import MaskedColumn, Table
 from servers.sdss import Server, drop, rate_limit, status
 from servers.sky import small_sky
 from typer.testing import CliRunner
 
-HTTP = {"queries_per_minute": 100_000, "timeout_s": 0.5, "tries": 3, "backoff_s": 0.005}
+PACE = Pace(queries_per_minute=100_000, timeout_s=0.5, tries=3, backoff_s=0.005)
 NOWHERE = {"server": "http://127.0.0.1:9", "release": 17}
 COUNT = 60
 SKY = small_sky(COUNT)
@@ -57,7 +59,7 @@ def write(folder, table, kind):
 
 def make(path, settings, chunks=3):
     output = path.parent / "galaxies.parquet"
-    write_user_catalog(path, settings, HTTP, chunks, output)
+    write_user_catalog(path, **settings, chunks=chunks, output=output, pace=PACE)
     return pd.read_parquet(output)
 
 
@@ -197,8 +199,8 @@ def test_masked_cells_of_fits_are_missing(tmp_path):
 
 def test_command_line(settings, tmp_path):
     path = write(tmp_path, shifted(1.0), "csv")
-    arguments = ["user-catalog", "--table", path, "--settings", json.dumps(settings), "--http", json.dumps(HTTP)]
-    arguments += ["--chunks", 5, "--output", tmp_path / "galaxies.parquet"]
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    told = {**settings, "table": str(path), "pace": asdict(PACE), "chunks": 5}
+    told["output"] = str(tmp_path / "galaxies.parquet")
+    result = CliRunner().invoke(app, ["user-catalog", "--params", json.dumps(told)])
     assert result.exit_code == 0, result.output
     assert len(pd.read_parquet(tmp_path / "galaxies.parquet")) == COUNT

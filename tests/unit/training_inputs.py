@@ -1,20 +1,31 @@
 """Small galaxies, networks and recipes for the tests of training."""
 
-import json
 import struct
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from astromae.constants import BANDS
-from astromae.stamps.shards import shard_attributes, write_shard
+from astromae.contracts.shards import write_shard
+from astromae.contracts.stamp_format import StampFormat
+from astromae.encoders import build_encoder
+from astromae.objectives.mae import MAESettings
+from astromae.objectives.masked_autoencoder import MaskedAutoencoder
+from astromae.settings.entries import Backbone
+from astromae.settings.training import Augmentation
+from astromae.settings.training import Scaling as ScalingSettings
+from astromae.tasks.branches import Branches
+from astromae.tasks.model import Model
 from astromae.training.features import write_features
 from astromae.training.pretrain import pretrain
-from astromae.training.redshift import train_redshifts
-from astromae.training.scaling import write_scaling
+from astromae.training.recipes import EncoderRecipe, FeaturesRecipe, ModelRecipe
+from astromae.training.scaling import read_scaling, write_scaling
+from astromae.training.session import Execution
+from astromae.training.train import train
+from pydantic import TypeAdapter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-AUGMENTATION = {"rotation_deg": 45.0, "flips": True, "rotate_before_crop": True, "interpolation": "bicubic"}
+AUGMENTATION = Augmentation()
 BACKBONE = {"patch": 8, "width": 24, "depth": 2, "heads": 3, "pcm": None}
 PCM = {**BACKBONE, "pcm": {"pretrain_kernel": 1, "finetune_kernel": 3, "groups": 6}}
 COMMON = {
@@ -34,33 +45,66 @@ PRETRAINING = {
     "mask_ratio": 0.75,
     "normalise_targets": False,
 }
+#: Format of the stamps.
+STAMPS = StampFormat(BANDS, 0.396, 64)
 SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
 
 
+def backbone_of(given):
+    """Return the settings of a backbone as the configuration gives it."""
+    return TypeAdapter(Backbone).validate_python(given)
+
+
+def encoder_of(given, phase, side=32):
+    return build_encoder(backbone_of(given), len(BANDS), side, phase)
+
+
+def autoencoder_of(encoder, decoder, normalise_targets=False):
+    settings = MAESettings(mask_ratio=0.75, normalise_targets=normalise_targets, decoder=decoder)
+    return MaskedAutoencoder(encoder, settings, len(BANDS))
+
+
+def model_of(branches, backbone=None, side=32):
+    """Return the redshift model of an entry of the configuration's `models`."""
+    chosen = {"pretrained": False, **branches}
+    chosen = Branches(**{name: chosen[name] for name in Branches.model_fields})
+    return Model(chosen, backbone and backbone_of(backbone), len(BANDS), side, 1)
+
+
 def pretraining_recipe(backbone=PCM, **changes):
-    return {
-        "experiment": "experiment1",
-        "name": "pcm",
-        "backbone": backbone,
-        "decoder": {"width": 24, "depth": 1, "heads": 3},
-        "pretrain_on": ["pretrain"],
-        "validate_on": ["pretrain_val"],
-        "pretraining": {**PRETRAINING, **changes},
-        **COMMON,
-    }
+    common = {name: changes.pop(name) for name in ("runtime", "pretrain_on") if name in changes}
+    return EncoderRecipe(
+        **{
+            "experiment": "experiment1",
+            "name": "pcm",
+            "backbone": backbone,
+            "decoder": {"width": 24, "depth": 1, "heads": 3},
+            "pretrain_on": ["pretrain"],
+            "validate_on": ["pretrain_val"],
+            "pretraining": {**PRETRAINING, **changes},
+            **COMMON,
+            **common,
+        }
+    )
 
 
-def redshift_recipe(**changes):
+def model_recipe(finetuning=FINETUNING, task="redshift", backbone=PCM, **changes):
     branches = {"encoder": "pcm", "pretrained": True, "frozen": True, "inception": True, "magnitude": True}
-    return {
-        "experiment": "experiment1",
-        "model": "pcm-astromae",
-        "group": "pretrained",
-        "branches": {**branches, **changes},
-        "backbone": PCM,
-        "finetuning": FINETUNING,
+    return ModelRecipe(
+        experiment="experiment1",
+        model="pcm-astromae",
+        group="pretrained",
+        task=task,
+        branches={**branches, **changes},
+        backbone=backbone,
+        finetuning=finetuning,
         **COMMON,
-    }
+    )
+
+
+def features_recipe(backbone=PCM):
+    passes = {name: FINETUNING[name] for name in ("epochs", "batch_size", "noise_sigma")}
+    return FeaturesRecipe(name="pcm", backbone=backbone, finetuning=passes, **COMMON)
 
 
 def write_galaxies(folder):
@@ -76,7 +120,7 @@ def write_galaxies(folder):
     profile /= profile.sum(axis=(1, 2), keepdims=True)
     flux = 10 ** (-0.4 * (magnitudes - 22.5))
     images = flux[:, :, None, None] * profile[:, None] + random.normal(0, 0.02, (n, 5, 64, 64))
-    write_shard(folder / "0000.h5", objid, images.astype(np.float32), shard_attributes("test", "none"))
+    write_shard(folder / "0000.h5", objid, images.astype(np.float32), STAMPS, "test", "none")
     catalog.to_parquet(folder / "galaxies.parquet")
     subset = np.repeat(list(SUBSETS), list(SUBSETS.values()))
     pd.DataFrame({"objid": objid, "subset": subset}).to_parquet(folder / "split.parquet")
@@ -86,45 +130,44 @@ def write_galaxies(folder):
 
 def fit_scaling(folder):
     files = (folder / "galaxies.parquet", folder / "split.parquet")
-    write_scaling([folder / "0000.h5"], *files, ["pretrain"], COMMON["scaling"], folder / "scaling.json")
+    settings = ScalingSettings(**COMMON["scaling"])
+    write_scaling([folder / "0000.h5"], *files, ["pretrain"], settings, folder / "scaling.json")
 
 
 def scaling_of(folder):
-    return json.loads((folder / "scaling.json").read_text())
+    return read_scaling(folder / "scaling.json")
 
 
-def run_pretrain(folder, output, recipe, seed=42, checkpoints=None, curves=None):
+def run_pretrain(folder, output, recipe, seed=42, **execution):
     pretrain(
         [folder / "0000.h5"],
         folder / "split.parquet",
-        scaling_of(folder),
+        folder / "scaling.json",
         recipe,
         seed,
         output,
-        checkpoints or output / "checkpoints",
-        curves=curves,
+        Execution(**{"checkpoints": output / "checkpoints", **execution}),
     )
 
 
-def run_redshift(folder, output, recipe, encoder=None, features=None, seed=42, curves=None):
-    train_redshifts(
+def run_train(folder, output, recipe, encoder=None, features=None, seed=42, **execution):
+    train(
         folder / "galaxies.parquet",
-        [folder / "0000.h5"],
         folder / "split.parquet",
-        scaling_of(folder),
+        folder / "scaling.json",
         recipe,
         seed,
-        encoder,
-        features,
         output,
-        output / "checkpoints",
-        curves=curves,
+        [folder / "0000.h5"],
+        encoder and encoder / "weights.safetensors",
+        features,
+        Execution(**{"checkpoints": output / "checkpoints", **execution}),
     )
 
 
-def run_features(folder, encoder, path):
-    recipe = {"name": "pcm", "backbone": PCM, "finetuning": FINETUNING, **COMMON}
-    write_features(encoder, [folder / "0000.h5"], folder / "split.parquet", scaling_of(folder), recipe, 42, path)
+def run_features(folder, encoder, path, recipe=None):
+    files = (encoder / "weights.safetensors", [folder / "0000.h5"], folder / "split.parquet", folder / "scaling.json")
+    write_features(*files, recipe or features_recipe(), 42, path)
 
 
 def read_events(path):
@@ -140,15 +183,15 @@ def read_events(path):
     return events
 
 
-def read_curves(folder):
-    """Return the curves that TensorBoard shows, each a mapping of step to value: a restart takes back what follows."""
-    curves = {}
+def read_scalars(folder):
+    """Return the scalars that TensorBoard shows, each a mapping of step to value: a restart takes back what follows."""
+    scalars = {}
     for path in sorted(Path(folder).iterdir()):
         for event in read_events(path):
             if event.session_log.status == SessionLog.START:
-                for points in curves.values():
+                for points in scalars.values():
                     for step in [step for step in points if step >= event.step]:
                         del points[step]
             for value in event.summary.value:
-                curves.setdefault(value.tag, {})[event.step] = value.simple_value
-    return curves
+                scalars.setdefault(value.tag, {})[event.step] = value.simple_value
+    return scalars

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 from astromae.constants import BANDS
-from astromae.stamps.shards import StampSet
+from astromae.contracts.shards import StampSet
 from servers.sdss import Server
 
 pytestmark = pytest.mark.workflow

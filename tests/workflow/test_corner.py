@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from astromae.catalog import read_provenance
 from astromae.constants import BANDS
-from astromae.stamps.shards import StampSet
+from astromae.contracts.catalog import read_provenance
+from astromae.contracts.shards import StampSet
 from astromae.survey.archive import strip_folder
-from astromae.survey.embedded import write_catalog
+from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.embedded_catalog import write_embedded_catalog
 from astromae.survey.objid import encode_objid
 from astromae.survey.render import render_strip
 from project import ROOT, Project, clone
@@ -26,15 +27,9 @@ pytestmark = pytest.mark.workflow
 
 GENUINE = ROOT.parent / "shared/data/sdss-real"
 RELEASE, CHUNKS = 17, 3
-SIMULATED = {
-    "galaxies": 120,
-    "seed": 7,
-    "release": RELEASE,
-    "runs": [9001],
-    "camcols": [3],
-    "galaxies_per_field": 40,
-    "populated": True,
-}
+SIMULATED = EmbeddedSettings(
+    galaxies=120, seed=7, release=RELEASE, runs=[9001], camcols=[3], galaxies_per_field=40, populated=True
+)
 
 # Laid over the preset: the servers' addresses are added, and the corner's cuts lifted, since the galaxies here lie
 # elsewhere. The rest makes it small.
@@ -126,7 +121,7 @@ class Corner:
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory) -> Corner:
     folder = tmp_path_factory.mktemp("archive")
-    write_catalog(folder / "simulated.parquet", SIMULATED)
+    write_embedded_catalog(SIMULATED, folder / "simulated.parquet")
     render_strip(folder / "simulated.parquet", 9001, 3, SIMULATED, folder / strip_folder(RELEASE, 9001, 3))
     galaxies = pd.read_parquet(folder / "simulated.parquet").assign(survey="sdss", fits=True)
     if GENUINE.is_dir():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC
-from astromae.stamps.shards import StampSet
+from astromae.contracts.shards import StampSet
 from astromae.survey.archive import strip_folder
 
 REAL = Path(__file__).parents[3] / "shared/data/sdss-real"

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 LATE = {"all"}.union(
     *(
         re.findall(r"^rule (\w+):", (ROOT / f"workflow/rules/{name}.smk").read_text(), flags=re.M)
-        for name in ("evaluate", "paper")
+        for name in ("results", "paper")
     )
 )
 
@@ -124,21 +124,22 @@ def test_no_date_brings_a_training_into_the_plan(bundle, rebuilt, elsewhere):
             os.utime(path)
     assert elsewhere.plan("--config", f"bundle={bundle}") == {}
     forced = elsewhere.plan("--forceall", "--config", f"bundle={bundle}")
-    assert {"table", "figure_density", "paper"} <= set(forced) <= LATE
-    for target in ("redshifts", "encoders", "stamps", "bundle"):
+    assert {"table", "figure", "paper"} <= set(forced) <= LATE
+    for target in ("predictions", "encoders", "stamps", "bundle"):
         refused = elsewhere.snakemake(target, "--dry-run", "--config", f"bundle={bundle}")
         assert refused.returncode != 0 and "MissingRuleException" in refused.stdout
 
 
 def test_an_edited_figure_is_drawn_again_and_nothing_else(bundle, rebuilt, elsewhere):
-    source = elsewhere.folder / "workflow/astromae/evaluation/density.py"
+    source = elsewhere.folder / "workflow/astromae/figures/density.py"
     before = source.read_bytes()
     source.write_bytes(before + b"\n")
     try:
-        jobs = elsewhere.plan("--config", f"bundle={bundle}")
+        jobs = elsewhere.plan_by_product("--config", f"bundle={bundle}")
     finally:
         source.write_bytes(before)
-    assert set(jobs) == {"figure_density", "paper", "results_page", "all"}
+    parts = ("experiment1-scratch", "experiment1-pretrained", "experiment2")
+    assert jobs == {"paper", "results_page", "all", *(f"figure: density-{part}" for part in parts)}
 
 
 def test_a_run_keeps_what_it_has(finished, bundle):

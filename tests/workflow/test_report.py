@@ -9,7 +9,7 @@ import zipfile
 
 import pandas as pd
 import pytest
-from astromae.evaluation.metrics import METRICS
+from astromae.tasks.redshift import METRICS
 from preset import PRESET
 
 pytestmark = pytest.mark.workflow

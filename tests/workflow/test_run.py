@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from astromae.evaluation.metrics import METRICS
+from astromae.tasks.redshift import METRICS
 from preset import PRESET
 
 pytestmark = pytest.mark.workflow
@@ -45,7 +45,7 @@ def test_predictions_are_of_the_same_test_galaxies(finished):
     galaxies = {
         frozenset(table[table.subset == "test"].objid)
         for table in map(
-            pd.read_parquet, (finished.folder / "results/redshifts/experiment1").glob("*/seed42/predictions.parquet")
+            pd.read_parquet, (finished.folder / "results/models/experiment1").glob("*/seed42/predictions.parquet")
         )
     }
     assert len(galaxies) == 1
@@ -118,45 +118,56 @@ def test_other_content_reruns_what_reads_it(finished):
         jobs = finished.plan(*PRESET)
     finally:
         checksum.write_bytes(before)
-    assert {"split", "scaling", "pretrain", "redshift", "sample_stamps", "paper"} <= set(jobs)
+    assert {"split", "scaling", "pretrain", "redshift", "sample", "paper"} <= set(jobs)
     assert not {"catalog", "frames", "cut"} & set(jobs)
 
 
-TABLES = {"table", "values_experiment", "figure_published", "figure_labels", "paper", "results_page", "all"}
-DOWNSTREAM = TABLES | {"figure_density", "figure_residuals", "cost_table"}
-TRAINED = DOWNSTREAM | {
-    "redshift",
-    "figure_finetuning",
-    "figure_learning_rate",
-    "figure_loss_time",
-    "sample_worst",
-    "figure_worst",
+EXPERIMENTS = ("experiment1", "experiment2")
+
+
+def figures(*families):
+    """Return the figures of each experiment of some families."""
+    return {f"figure: {family}-{experiment}" for family in families for experiment in EXPERIMENTS}
+
+
+METRIC_TABLES = {"table: table4", "table: table5"}
+PAGES = {"paper", "results_page", "all"}
+DENSITIES = {f"figure: density-{part}" for part in ("experiment1-scratch", "experiment1-pretrained", "experiment2")}
+TABLES = METRIC_TABLES | PAGES
+TABLES |= {"values_experiment", "figure: published-table4", "figure: published-table5", "figure: labels"}
+DOWNSTREAM = TABLES | DENSITIES | figures("residuals") | {"table: cost"}
+OF_TRAININGS = figures("finetuning", "learning-rate-finetuning", "loss-time")
+TRAINED = DOWNSTREAM | OF_TRAININGS | figures("worst") | {"redshift"}
+TRAINED |= {f"sample: worst-{experiment}.h5" for experiment in EXPERIMENTS}
+SCHEMES = {"models", "networks", *(f"figure: scheme-{name}" for name in ("autoencoder", "inception", "models"))}
+PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features"}
+PRETRAINED |= figures("reconstructions", "pretraining", "learning-rate-pretraining")
+CLASSICAL = TABLES | DENSITIES | figures("residuals") | {"table: cost", "boost"}
+# Only the first experiment has a classical fit.
+CLASSICAL -= {
+    "table: table5",
+    "figure: published-table5",
+    "figure: density-experiment2",
+    "figure: residuals-experiment2",
 }
-SCHEMES = {"models", "networks", "figure_autoencoder", "figure_inception", "figure_models"}
-PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features", "figure_reconstructions", "figure_pretraining"}
+STAMPS = {"cut", "split", "scaling", "boost", "values_survey", "sample: stamps.h5", "figure: stamps"}
+STAMPS |= {f"sample: magnitudes-{experiment}.parquet" for experiment in EXPERIMENTS}
+STAMPS |= {"sample: realism.h5", "table: realism", "figure: realism"}
 
 
 @pytest.mark.parametrize(
     ("source", "rerun"),
     [
-        ("workflow/astromae/evaluation/density.py", {"figure_density", "paper", "results_page", "all"}),
-        ("workflow/astromae/evaluation/published.csv", TABLES),
-        ("workflow/paper/astromae.typ", {"paper", "results_page", "all"}),
+        ("workflow/astromae/figures/density.py", DENSITIES | PAGES),
+        ("workflow/astromae/figures/families.py", set()),
+        ("workflow/astromae/tables/published.csv", TABLES),
+        ("workflow/paper/astromae.typ", PAGES),
         ("workflow/report/figures/density.rst", {"results_page", "all"}),
-        ("workflow/astromae/training/boosting.py", DOWNSTREAM | {"boost"}),
-        (
-            "workflow/astromae/training/reconstruct.py",
-            {"reconstruct", "figure_reconstructions", "paper", "results_page", "all"},
-        ),
-        ("workflow/astromae/models/inception.py", TRAINED | SCHEMES),
-        ("workflow/astromae/models/vit.py", PRETRAINED | SCHEMES),
-        (
-            "workflow/astromae/stamps/resample.py",
-            PRETRAINED
-            | {"cut", "split", "scaling", "boost", "values_survey"}
-            | {"sample_stamps", "sample_magnitudes", "figure_stamps"}
-            | {"sample_realism", "realism_table", "figure_realism"},
-        ),
+        ("workflow/astromae/training/boosting.py", CLASSICAL),
+        ("workflow/astromae/training/reconstruct.py", {"reconstruct"} | figures("reconstructions") | PAGES),
+        ("workflow/astromae/encoders/inception_network.py", TRAINED | SCHEMES),
+        ("workflow/astromae/encoders/transformer.py", PRETRAINED | SCHEMES),
+        ("workflow/astromae/stamps/resample.py", PRETRAINED | STAMPS),
         ("workflow/astromae/cli.py", set()),
         ("README.md", set()),
     ],
@@ -166,7 +177,7 @@ def test_an_edit_reruns_what_depends_on_it(finished, source, rerun):
     before = path.read_bytes()
     path.write_bytes(before + b"\n")
     try:
-        assert set(finished.plan(*PRESET)) == rerun
+        assert finished.plan_by_product(*PRESET) == rerun
     finally:
         path.write_bytes(before)
 
@@ -175,7 +186,7 @@ def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
     settings = tmp_path / "settings.yaml"
     settings.write_text("experiments: {experiment2: {finetuning: {noise_sigma: 0.1}}}\n")
     jobs = finished.plan("--configfile", PRESET[1], str(settings))
-    assert (jobs["redshift"], jobs["features"], jobs["table"]) == (2, 1, 1)
+    assert (jobs["redshift"], jobs["features"], jobs["table"]) == (2, 1, 2)
     assert "pretrain" not in jobs
     settings.write_text("sdss: {tries: 3}\n")
     assert finished.plan("--configfile", PRESET[1], str(settings)) == {}

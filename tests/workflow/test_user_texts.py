@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from astromae.configuration import check_configuration
 from astromae.errors import InputError
+from astromae.settings.configuration import check_configuration
 from project import ROOT
 
 #: Each would make the file `struck` if a shell, or Snakemake's formatting, read more in it than characters.

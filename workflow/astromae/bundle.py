@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Manifest:
         return hashlib.sha256(json.dumps([self.configuration, self.files]).encode()).hexdigest()[:12]
 
 
-def write_bundle(files: Sequence[Path], configuration: Mapping[str, Any], output: Path) -> None:
+def write_bundle(files: Sequence[Path], configuration: dict[str, Any], output: Path) -> None:
     """Pack files into a bundle.
 
     Parameters

@@ -35,251 +35,6 @@ def _json(text: str) -> Any:
         raise InputError(f"not valid JSON ({error}): {text!r}") from error
 
 
-Paths = Annotated[list[Path], typer.Option(help="Repeat the option for every file.")]
-
-# What decides how a query is asked stands apart from what is asked, so that a workflow can change the one
-# without fetching again.
-SdssQueries = Annotated[
-    Any,
-    typer.Option(
-        parser=_json,
-        metavar="JSON",
-        help="Of the configuration's section `sdss`: queries_per_minute, timeout_s, tries, backoff_s.",
-    ),
-]
-
-
-@app.command()
-def catalog(
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")
-    ],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
-) -> None:
-    """Build the embedded survey's catalogue: real galaxies, dealt to simulated fields."""
-    from astromae.survey.embedded import write_catalog
-
-    write_catalog(output, settings)
-
-
-@app.command()
-def frames(
-    catalog: Annotated[Path, typer.Option(help="Catalogue of the embedded survey.")],
-    run: Annotated[int, typer.Option(help="Imaging run to draw.")],
-    camcol: Annotated[int, typer.Option(help="Camera column to draw.")],
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `embedded`.")
-    ],
-    output: Annotated[Path, typer.Option(help="Folder for this run's and column's frames.")],
-) -> None:
-    """Draw every field of one run and camera column as real frame files, five bands each."""
-    from astromae.survey.render import render_strip
-
-    render_strip(catalog, run, camcol, settings, output)
-
-
-@app.command("sdss-partition")
-def sdss_partition(
-    partition: Annotated[int, typer.Option(help="Which partition, from 0.")],
-    partitions: Annotated[int, typer.Option(help="Equal ranges of right ascension that the sky is cut into.")],
-    settings: Annotated[
-        Any,
-        typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release, selection, cuts."),
-    ],
-    http: SdssQueries,
-    output: Annotated[Path, typer.Option(help="Table to write (Parquet).")],
-) -> None:
-    """Fetch one partition of the real survey's selection from SkyServer."""
-    from astromae.survey.sdss import fetch_partition
-
-    fetch_partition(partition, partitions, settings, http, output)
-
-
-@app.command("sdss-merge")
-def sdss_merge(
-    partition: Paths,
-    chunks: Annotated[int, typer.Option(help="Stamps jobs that the fields are dealt to.")],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet); its SQL is written beside it.")],
-) -> None:
-    """Merge all partitions of the real survey into the catalogue."""
-    from astromae.survey.sdss import merge_partitions
-
-    merge_partitions(partition, chunks, output)
-
-
-@app.command("user-catalog")
-def user_catalog(
-    table: Annotated[Path, typer.Option(help="List of galaxies (text, FITS, Parquet or VOTable) with ra and dec.")],
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="Of the section `sdss`: server, release.")
-    ],
-    http: SdssQueries,
-    chunks: Annotated[int, typer.Option(help="Stamps jobs that the fields are dealt to.")],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
-) -> None:
-    """Make a catalogue of your own list of galaxies, asking SkyServer for what it lacks."""
-    from astromae.survey.user_list import write_user_catalog
-
-    write_user_catalog(table, settings, http, chunks, output)
-
-
-@app.command("downloads")
-def downloads(
-    settings: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The survey, and what it is asked and fetched from.")
-    ],
-    catalog: Annotated[Path, typer.Option(help="Catalogue of the run, which need not exist yet.")],
-    counted: Annotated[Path, typer.Option(help="SkyServer's counts (JSON), written where they are not known yet.")],
-) -> None:
-    """Count the configured galaxies and fields on SkyServer, and say what a run downloads."""
-    from astromae.survey.downloads import say_downloads
-
-    print(say_downloads(settings, catalog, counted))
-
-
-@app.command("cut")
-def cut_stamps(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    chunk: Annotated[int, typer.Option(help="Chunk of the catalogue to cut (its column `chunk`).")],
-    archive: Annotated[str, typer.Option(help="Folder or address that holds dr{N}/.../frames.")],
-    release: Annotated[int, typer.Option(help="Data release, for the archive's layout.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `stamps`.")],
-    output: Annotated[Path, typer.Option(help="Shard to write (HDF5).")],
-    missing: Annotated[Path, typer.Option(help="Table of galaxies without a stamp (CSV), with reasons.")],
-    download: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="The section `sdss.download`, for a remote archive.")
-    ] = "{}",
-    threads: Annotated[int, typer.Option(min=1, help="Fields that are read at once.")] = 1,
-) -> None:
-    """Cut one chunk's galaxies out of the archive's frames into a shard."""
-    from astromae.stamps.cut import cut_chunk
-    from astromae.stamps.fetch import Archive, Download
-
-    frames = Archive(archive, release, Download.of(download), output.parent)
-    cut_chunk(catalog, chunk, frames, settings, output, missing, threads)
-
-
-@app.command()
-def cube_catalog(
-    path: Annotated[Path, typer.Option(help="Published cube: .npz of Pasquet et al. or HDF5 of Hayat et al.")],
-    chunks: Annotated[int, typer.Option(help="Shards that the cube is streamed into.")],
-    output: Annotated[Path, typer.Option(help="Catalogue to write (Parquet).")],
-) -> None:
-    """Make the catalogue of a published cube from its labels, without unpickling anything."""
-    from astromae.survey.cube import write_cube_catalog
-
-    write_cube_catalog(path, chunks, output)
-
-
-@app.command()
-def cube_shard(
-    path: Annotated[Path, typer.Option(help="Published cube.")],
-    catalog: Annotated[Path, typer.Option(help="Its catalogue (Parquet).")],
-    chunk: Annotated[int, typer.Option(help="Chunk of the catalogue: a range of the cube's rows.")],
-    output: Annotated[Path, typer.Option(help="Shard to write (HDF5).")],
-    missing: Annotated[Path, typer.Option(help="Table of galaxies without a stamp (CSV), with reasons.")],
-) -> None:
-    """Stream one chunk's stamps out of a published cube into a shard."""
-    from astromae.survey.cube import write_cube_shard
-
-    write_cube_shard(path, catalog, chunk, output, missing)
-
-
-Pdf = Annotated[Path, typer.Option(help="Figure to write (PDF).")]
-Png = Annotated[Path, typer.Option(help="The same figure (PNG).")]
-Networks = Annotated[Path, typer.Option(help="Description of the networks (JSON), made by `astromae networks`.")]
-
-
-@app.command()
-def table(
-    name: Annotated[str, typer.Option(help="Published table to set beside: table4, table5, or any name.")],
-    predictions: Paths,
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
-    output_csv: Annotated[Path, typer.Option(help="Table to write (CSV).")],
-    output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
-) -> None:
-    """Make one experiment's table: every metric with its interval, published values beside."""
-    from astromae.evaluation.tables import write_table
-
-    write_table(name, predictions, settings, output_csv, output_tex)
-
-
-@app.command("cost-table")
-def cost_table(
-    provenance: Paths,
-    networks: Networks,
-    titles: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Title of each experiment.")],
-    output_csv: Annotated[Path, typer.Option(help="Table to write (CSV).")],
-    output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
-) -> None:
-    """Make the table of what every training took: time, memory, parameters."""
-    from astromae.evaluation.costs import write_cost_table
-
-    write_cost_table(provenance, networks, titles, output_csv, output_tex)
-
-
-@app.command()
-def figure_learning_rate(
-    phase: Annotated[str, typer.Option(help="pretraining or finetuning.")],
-    experiment: Annotated[str, typer.Option(help="Name of the experiment in the configuration.")],
-    history: Annotated[Path, typer.Option(help="History of one run of that phase (CSV).")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw a run's learning rate by epoch, with the paper's beside it (figures 4, 5 and 8)."""
-    from astromae.evaluation.learning_rate import draw_learning_rate
-
-    draw_learning_rate(phase, experiment, history, pdf, png)
-
-
-@app.command()
-def sample_stamps(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    stamps: Paths,
-    output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
-) -> None:
-    """Take example galaxies over the redshift range with their stamps."""
-    from astromae.evaluation.example_galaxies import sample_examples
-
-    sample_examples(catalog, stamps, output)
-
-
-@app.command()
-def sample_magnitudes(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")],
-    output: Annotated[Path, typer.Option(help="Table to write (Parquet): objid, mag_g, mag_r.")],
-) -> None:
-    """Take the magnitudes of an experiment's test galaxies."""
-    from astromae.evaluation.magnitudes_sample import write_magnitudes
-
-    write_magnitudes(catalog, split, output)
-
-
-@app.command()
-def sample_worst(
-    predictions: Paths,
-    stamps: Paths,
-    output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
-) -> None:
-    """Take the test galaxies that the best of the given models mistakes most, with their stamps."""
-    from astromae.evaluation.worst_galaxies import sample_worst as run
-
-    run(predictions, stamps, output)
-
-
-@app.command()
-def figure_stamps(
-    sample: Annotated[Path, typer.Option(help="Example galaxies, made by `astromae sample-stamps`.")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw example galaxies over the redshift range in five bands."""
-    from astromae.evaluation.example_stamps import draw_stamps
-
-    draw_stamps(sample, pdf, png)
-
-
 @app.command()
 def realism(
     stamps: Annotated[Path, typer.Option(help="Folder of real stamps: .npy files of 64 x 64 pixels in u, g, r, i, z.")],
@@ -292,284 +47,17 @@ def realism(
 
 
 @app.command()
-def sample_realism(
-    stamps: Paths,
-    output: Annotated[Path, typer.Option(help="Sample to write (HDF5).")],
-) -> None:
-    """Take simulated stamps of the magnitudes of real ones, and measure them."""
-    from astromae.evaluation.realism import sample_realism as run
-
-    run(stamps, output)
-
-
-@app.command()
-def realism_table(
-    sample: Annotated[Path, typer.Option(help="Simulated stamps, made by `astromae sample-realism`.")],
-    output_csv: Annotated[Path, typer.Option(help="Table to write (CSV).")],
-    output_tex: Annotated[Path, typer.Option(help="The same table for LaTeX (booktabs).")],
-) -> None:
-    """Make the table of what real and simulated stamps look like."""
-    from astromae.evaluation.realism import write_realism_table
-
-    write_realism_table(sample, output_csv, output_tex)
-
-
-@app.command()
-def figure_realism(
-    sample: Annotated[Path, typer.Option(help="Simulated stamps, made by `astromae sample-realism`.")],
-    pdf: Pdf,
-    png: Png,
-    real_stamps: Annotated[Path | None, typer.Option(help="Folder of real stamps to show beside.")] = None,
-) -> None:
-    """Draw simulated stamps, real ones beside them where given, and what was measured of both."""
-    from astromae.evaluation.realism_figure import draw_realism
-
-    draw_realism(sample, real_stamps, pdf, png)
-
-
-@app.command()
-def figure_reconstructions(
-    encoder: Annotated[list[str], typer.Option(help="Name of each encoder, in the order of the files.")],
-    reconstructions: Paths,
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw stamps as they are, masked, and as each encoder's autoencoder fills them in (figure 2)."""
-    from astromae.evaluation.reconstructions import draw_reconstructions
-
-    draw_reconstructions(encoder, reconstructions, pdf, png)
-
-
-@app.command()
-def figure_pretraining(
-    encoder: Annotated[list[str], typer.Option(help="Name of each encoder, in the order of the files.")],
-    history: Paths,
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw the pretraining losses of every encoder by epoch."""
-    from astromae.evaluation.pretraining_curves import draw_pretraining
-
-    draw_pretraining(encoder, history, pdf, png)
-
-
-@app.command()
-def figure_finetuning(
-    model: Annotated[list[str], typer.Option(help="Name of each model, in the order of the files.")],
-    history: Paths,
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw the fine-tuning losses of every model by epoch, one panel a model."""
-    from astromae.evaluation.finetuning_curves import draw_finetuning
-
-    draw_finetuning(model, history, pdf, png)
-
-
-@app.command()
-def figure_density(
-    predictions: Paths,
-    pdf: Pdf,
-    png: Png,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(help="Groups to draw; ranges and colours are those of all given files."),
-    ] = None,
-) -> None:
-    """Draw predicted against spectroscopic redshift, one panel a model (figures 9 to 11)."""
-    from astromae.evaluation.density import draw_density
-
-    draw_density(predictions, group, pdf, png)
-
-
-@app.command()
-def figure_published(
-    table: Annotated[Path, typer.Option(help="Table of the experiment (CSV), made by `astromae table`.")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw every model's metrics with intervals beside the published ones."""
-    from astromae.evaluation.published_dots import draw_published
-
-    draw_published(table, pdf, png)
-
-
-@app.command()
-def figure_residuals(
-    predictions: Paths,
-    magnitudes: Annotated[Path, typer.Option(help="Output of `astromae sample-magnitudes`.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw bias and dispersion against redshift, magnitude and colour, for the best model of each group."""
-    from astromae.evaluation.residuals import draw_residuals
-
-    draw_residuals(predictions, magnitudes, settings, pdf, png)
-
-
-@app.command()
-def figure_worst(
-    sample: Annotated[Path, typer.Option(help="Galaxies to draw, made by `astromae sample-worst`.")],
-    crop: Annotated[int, typer.Option(help="Central pixels on a side that the networks see.")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw the galaxies that a model mistakes most, with their redshifts."""
-    from astromae.evaluation.worst_stamps import draw_worst
-
-    draw_worst(sample, crop, pdf, png)
-
-
-@app.command()
-def figure_labels(
-    table: Paths,
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw error against number of labels, for models that several experiments trained."""
-    from astromae.evaluation.labels import draw_labels
-
-    draw_labels(table, pdf, png)
-
-
-@app.command()
-def figure_loss_time(
-    provenance: Paths,
-    history: Paths,
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw the validation losses of an experiment's trainings against wall time."""
-    from astromae.evaluation.loss_time import draw_loss_time
-
-    draw_loss_time(provenance, history, pdf, png)
-
-
-@app.command()
-def figure_autoencoder(
-    networks: Networks,
-    encoder: Annotated[list[str], typer.Option(help="Name of each encoder, once for each masked fraction.")],
-    mask_ratio: Annotated[list[float], typer.Option(help="Fraction of the patches that is hidden, of each encoder.")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw the scheme of the masked autoencoder and of the encoders' blocks (figures 1 and 2)."""
-    from astromae.evaluation.scheme_autoencoder import draw_autoencoder
-
-    draw_autoencoder(networks, encoder, mask_ratio, pdf, png)
-
-
-@app.command()
-def figure_inception(networks: Networks, pdf: Pdf, png: Png) -> None:
-    """Draw the scheme of the Inception module (figure 3)."""
-    from astromae.evaluation.scheme_inception import draw_inception
-
-    draw_inception(networks, pdf, png)
-
-
-@app.command()
-def figure_models(
-    networks: Networks,
-    model: Annotated[list[str], typer.Option(help="Name of each model to draw.")],
-    pdf: Pdf,
-    png: Png,
-) -> None:
-    """Draw the schemes of the redshift models (figures 6 and 7)."""
-    from astromae.evaluation.scheme_models import draw_models
-
-    draw_models(networks, model, pdf, png)
-
-
-@app.command()
-def values_survey(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    stamps: Paths,
-    missing: Paths,
-    output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
-) -> None:
-    """Name the numbers that the paper quotes of the survey: counts, redshifts, what is simulated."""
-    from astromae.evaluation.values_survey import write_survey_values
-
-    write_survey_values(catalog, stamps, missing, output)
-
-
-@app.command()
-def values_experiment(
-    experiment: Annotated[str, typer.Option(help="Name of the experiment in the configuration.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The experiment's section.")],
-    evaluation: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="Section `evaluation`.")],
-    split: Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")],
-    table: Annotated[Path, typer.Option(help="Table of the experiment (CSV).")],
-    models: Annotated[Path, typer.Option(help="Output of `astromae models --json`.")],
-    costs: Annotated[Path, typer.Option(help="Table of cost (CSV), made by `astromae cost-table`.")],
-    predictions: Paths,
-    provenance: Paths,
-    output: Annotated[Path, typer.Option(help="Named values to write (JSON).")],
-) -> None:
-    """Name the numbers that the paper quotes of one experiment, and the orders that hold."""
-    from astromae.evaluation.values_experiment import write_experiment_values
-
-    write_experiment_values(
-        experiment, settings, evaluation, split, table, models, costs, predictions, provenance, output
-    )
-
-
-@app.command()
-def paper(
-    source: Annotated[Path, typer.Option(help="Folder with astromae.typ and its bibliography.")],
-    values: Paths,
-    figure: Paths,
-    output: Annotated[Path, typer.Option(help="Paper to write (PDF).")],
-    table: Annotated[list[Path] | None, typer.Option(help="Table beyond those of the values (CSV); repeat it.")] = None,
-) -> None:
-    """Build the paper: text from its source; numbers, tables and figures from results."""
-    from astromae.evaluation.paper import write_paper
-
-    write_paper(source, values, figure, table or [], output)
-
-
-@app.command("results-page")
-def results_page(
-    source: Annotated[Path, typer.Option(help="Folder with page.html.jinja and the captions of figures.")],
-    values: Paths,
-    figure: Paths,
-    about: Annotated[
-        Any, typer.Option(parser=_json, metavar="JSON", help="Of each figure: title, experiment (or null), wildcards.")
-    ],
-    table: Paths,
-    paper: Annotated[Path, typer.Option(help="The paper (PDF), which the page links to.")],
-    output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
-) -> None:
-    """Put tables, figures and provenance on one page for a browser, which needs nothing else."""
-    from astromae.evaluation.results_page import write_results_page
-
-    write_results_page(source, values, figure, about, table, paper, output)
-
-
-@app.command()
-def bundle(
-    files: Paths,
-    configuration: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What they were made with.")],
-    output: Annotated[Path, typer.Option(help="Bundle to write (tar).")],
-) -> None:
-    """Pack what tables, figures and the paper are made from, with checksums."""
-    from astromae.bundle import write_bundle
-
-    write_bundle(files, configuration, output)
-
-
-@app.command()
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
+    schema: Annotated[Path, typer.Option(help="JSON schema to write, for editors.")] = Path(
+        "workflow/schemas/config.schema.json"
+    ),
 ) -> None:
-    """Write the reference of the configuration: every key with its default, what it may hold, and its meaning."""
-    from astromae.configuration import read_yaml
-    from astromae.configuration_reference import reference
-    from astromae.files import write_text
+    """Write the reference of the configuration, every key with its default, what it may hold, and its meaning."""
+    from astromae.settings.document import write_documents
 
-    write_text(output, reference(read_yaml(config)))
+    write_documents(config, output, schema)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -580,139 +68,6 @@ def plan(context: typer.Context) -> None:
     print(describe(planned_jobs(context.args)))
 
 
-@app.command("preflight")
-def check_cluster(
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What the run asks of the cluster.")],
-) -> None:
-    """Say what would fail on this Slurm cluster, each with its remedy."""
-    from astromae.preflight import preflight
-
-    preflight(settings)
-
-
-@app.command("preflight-probe")
-def probe_node(
-    output: Annotated[Path, typer.Option(help="Report to write (JSON).")],
-    address: Annotated[list[str] | None, typer.Option(help="Folder or URL to reach; repeat for each.")] = None,
-) -> None:
-    """Write what a node sees of GPUs and addresses; part of `preflight`, which runs it in a job."""
-    from astromae.preflight import probe
-
-    probe(address or [], output)
-
-
-@app.command()
-def scaling(
-    stamps: Paths,
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Annotated[Path, typer.Option(help="Split of the experiment.")],
-    pretrain_on: Annotated[list[str], typer.Option(help="Subset that the autoencoder sees; repeat for each.")],
-    settings: Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="The configuration's section `scaling`.")],
-    output: Annotated[Path, typer.Option(help="Scaling to write (JSON).")],
-) -> None:
-    """Fit the scaling of pixels and magnitudes on training galaxies."""
-    from astromae.training.scaling import write_scaling
-
-    write_scaling(stamps, catalog, split, pretrain_on, settings, output)
-
-
-Checkpoints = Annotated[Path, typer.Option(help="Folder of states that a killed step continues from.")]
-Minutes = Annotated[float | None, typer.Option(help="Time limit; the state is saved before it, with status 75.")]
-Curves = Annotated[Path | None, typer.Option(help="Folder of event files, to watch the training in TensorBoard.")]
-Scaling = Annotated[Path, typer.Option(help="Scaling of the experiment (JSON).")]
-Recipe = Annotated[Any, typer.Option(parser=_json, metavar="JSON", help="What is trained, and how.")]
-Split = Annotated[Path, typer.Option(help="Split of the experiment (Parquet).")]
-Seed = Annotated[int, typer.Option(help="Seed of every random number of the step.")]
-EncoderFolder = Annotated[Path, typer.Option(help="Folder of the pretrained encoder.")]
-
-
-@app.command()
-def pretrain(
-    stamps: Paths,
-    split: Split,
-    scaling: Scaling,
-    recipe: Recipe,
-    seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for weights, history, recipe and provenance.")],
-    checkpoints: Checkpoints = Path("results/checkpoints"),
-    minutes: Minutes = None,
-    curves: Curves = None,
-) -> None:
-    """Pretrain an encoder as a masked autoencoder."""
-    from astromae.training.pretrain import pretrain as run
-
-    run(stamps, split, json.loads(scaling.read_text()), recipe, seed, output_dir, checkpoints, minutes, curves)
-
-
-@app.command()
-def reconstruct(
-    encoder_dir: EncoderFolder,
-    stamps: Paths,
-    split: Split,
-    scaling: Scaling,
-    seed: Seed,
-    output: Annotated[Path, typer.Option(help="Reconstructions to write (HDF5).")],
-) -> None:
-    """Mask and reconstruct stamps that the encoder has never seen."""
-    from astromae.training.reconstruct import reconstruct as run
-
-    recorded = json.loads((encoder_dir / "recipe.json").read_text())
-    run(encoder_dir, recorded, stamps, split, json.loads(scaling.read_text()), seed, output)
-
-
-@app.command()
-def features(
-    encoder_dir: EncoderFolder,
-    stamps: Paths,
-    split: Split,
-    scaling: Scaling,
-    recipe: Recipe,
-    seed: Seed,
-    output: Annotated[Path, typer.Option(help="Features to write (HDF5).")],
-) -> None:
-    """Compute a frozen encoder's features once for all models that read them."""
-    from astromae.training.features import write_features
-
-    write_features(encoder_dir, stamps, split, json.loads(scaling.read_text()), recipe, seed, output)
-
-
-@app.command()
-def redshift(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Split,
-    scaling: Scaling,
-    recipe: Recipe,
-    seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, weights, history and provenance.")],
-    stamps: Annotated[list[Path] | None, typer.Option(help="Every shard; none if no pixels are read.")] = None,
-    encoder_dir: Annotated[Path | None, typer.Option(help="Folder of the pretrained encoder.")] = None,
-    features: Annotated[Path | None, typer.Option(help="Features of that encoder, where computed.")] = None,
-    checkpoints: Checkpoints = Path("results/checkpoints"),
-    minutes: Minutes = None,
-    curves: Curves = None,
-) -> None:
-    """Train one redshift model and predict the validation and test galaxies."""
-    from astromae.training.redshift import train_redshifts
-
-    scale = json.loads(scaling.read_text())
-    files = (catalog, stamps or [], split)
-    train_redshifts(*files, scale, recipe, seed, encoder_dir, features, output_dir, checkpoints, minutes, curves)
-
-
-@app.command()
-def boost(
-    catalog: Annotated[Path, typer.Option(help="Catalogue (Parquet).")],
-    split: Split,
-    recipe: Recipe,
-    seed: Seed,
-    output_dir: Annotated[Path, typer.Option(help="Folder for predictions, recipe and provenance.")],
-) -> None:
-    """Fit histogram gradient boosting on magnitudes, the classical row of the table."""
-    from astromae.training.boosting import boost as run
-
-    run(catalog, split, recipe, seed, output_dir)
-
-
 ConfigFile = Annotated[
     Path | None, typer.Option(help="Preset or configuration of your own, laid over config.yaml as Snakemake does.")
 ]
@@ -721,42 +76,18 @@ ConfigFile = Annotated[
 @app.command()
 def models(
     config: ConfigFile = None,
-    settings: Annotated[
-        Any,
-        typer.Option(parser=_json, metavar="JSON", help="Instead, of a configuration: models, backbones, scaling."),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Write there instead of printing.")] = None,
 ) -> None:
-    """List every configured redshift model: its branches and parameters."""
-    from astromae.configuration import read_configuration
-    from astromae.files import write_text
+    """List every configured model: its branches and parameters."""
+    from astromae.settings.files import read_configuration
 
-    configuration = read_configuration(config) if settings is None else settings
+    configuration = read_configuration(config)
 
-    from astromae.models.redshift import describe_models
+    from astromae.tasks.networks import describe_models
+    from astromae.training.configured_recipes import networks_of
 
-    rows = describe_models(configuration)
-    text = json.dumps(rows, indent=2) if as_json else _model_table(rows)
-    if output is not None:
-        write_text(output, text + "\n")
-    else:
-        print(text)
-
-
-@app.command()
-def networks(
-    settings: Annotated[
-        Any,
-        typer.Option(parser=_json, metavar="JSON", help="Of the configuration: models, backbones, decoder, scaling."),
-    ],
-    output: Annotated[Path, typer.Option(help="Description to write (JSON).")],
-) -> None:
-    """Describe every configured network, read off the network itself: shapes, widths, parameters."""
-    from astromae.files import write_json
-    from astromae.models.networks import describe_networks
-
-    write_json(output, describe_networks(settings))
+    rows = describe_models(networks_of(configuration), len(configuration.stamp_format().bands))
+    print(json.dumps(rows, indent=2) if as_json else _model_table(rows))
 
 
 def _model_table(rows: list[dict[str, Any]]) -> str:
@@ -780,8 +111,15 @@ def _add_step(name: str) -> None:
         run_step(name, *params)
 
 
-for _name in STEPS:
-    _add_step(_name)
+def _add_steps() -> None:
+    """Add the steps that are no commands yet: the package's at first, and those of plugins."""
+    known = {command.name for command in app.registered_commands}
+    for name in STEPS:
+        if name not in known:
+            _add_step(name)
+
+
+_add_steps()
 
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what a step costs on this machine.")
@@ -818,7 +156,7 @@ def bench_train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Train and predict on random stamps: stamps a second, and ratios to plain eager torch."""
-    from astromae.configuration import read_configuration
+    from astromae.settings.files import read_configuration
 
     configuration = read_configuration(config)
 
@@ -852,6 +190,7 @@ def main() -> None:
         log(f"Slurm job {os.environ['SLURM_JOB_ID']} on {platform.node()}")
     try:
         load_plugins_of_run()
+        _add_steps()
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -11,3 +11,6 @@ FRAME_COLUMNS, FRAME_ROWS = 2048, 1489
 
 #: Zero point of the nanomaggie: AB magnitude of a flux of one nanomaggie.
 ZERO_POINT_NMGY = 22.5
+
+#: Pixels on a side of a stamp that is cut from SDSS frames, unless another size is configured.
+STAMP_SIZE = 64

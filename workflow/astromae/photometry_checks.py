@@ -1,9 +1,10 @@
 """Photometry that no network can learn from: magnitudes without information, bands without pixels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from astromae.constants import BANDS
 from astromae.errors import InputError
 
 #: Scatter below which magnitudes, or a combination of them, count as constant, mag: no survey measures so well.
@@ -14,15 +15,17 @@ LEAST_SCATTER_MAG = 1e-3
 LEAST_NOISE_NMGY = 1e-5
 
 
-def check_magnitudes(magnitudes: NDArray, source: object) -> None:
+def check_magnitudes(magnitudes: NDArray, source: object, bands: Sequence[str]) -> None:
     """Refuse magnitudes of which one is constant, a copy, or follows from the others.
 
     Parameters
     ----------
     magnitudes
-        Magnitudes in u, g, r, i, z, shape (n, 5); NaN where there is none. Galaxies that lack one do not count.
+        Magnitudes, shape (n, bands); NaN where there is none. Galaxies that lack one do not count.
     source
         Where they come from, for the message.
+    bands
+        Names of the bands.
 
     Raises
     ------
@@ -30,25 +33,25 @@ def check_magnitudes(magnitudes: NDArray, source: object) -> None:
         If their covariance is singular: names the band and what is likely.
     """
     complete = magnitudes[np.isfinite(magnitudes).all(axis=1)]
-    if len(complete) <= len(BANDS):
+    if len(complete) <= len(bands):
         return
-    where = f"{source}: of {len(complete)} galaxies with five magnitudes"
-    for band, column in zip(BANDS, complete.T, strict=True):
+    where = f"{source}: of {len(complete)} galaxies with all {len(bands)} magnitudes"
+    for band, column in zip(bands, complete.T, strict=True):
         if column.std() < LEAST_SCATTER_MAG:
             raise InputError(
                 f"{where} all have mag_{band} = {column.mean():.6g}, which looks like a placeholder; "
                 f"give the measured magnitudes, or leave the column out"
             )
-    for index, band in enumerate(BANDS):
+    for index, band in enumerate(bands):
         for other in range(index):
             if np.std(complete[:, index] - complete[:, other]) < LEAST_SCATTER_MAG:
                 raise InputError(
-                    f"{where} all have the same colour mag_{BANDS[other]} - mag_{band}, as if one were a copy of the "
+                    f"{where} all have the same colour mag_{bands[other]} - mag_{band}, as if one were a copy of the "
                     "other; give the measured magnitudes, or leave one column out"
                 )
     variances, vectors = np.linalg.eigh(np.cov(complete, rowvar=False))
     if variances[0] < LEAST_SCATTER_MAG**2:
-        involved = [f"mag_{band}" for band, weight in zip(BANDS, vectors[:, 0], strict=True) if abs(weight) > 0.01]
+        involved = [f"mag_{band}" for band, weight in zip(bands, vectors[:, 0], strict=True) if abs(weight) > 0.01]
         raise InputError(
             f"{where} {', '.join(involved)} follow from one another, as if one were computed from the others; "
             "give the measured magnitudes, or leave that column out"
@@ -61,24 +64,26 @@ def border_noise(images: NDArray) -> NDArray[np.float64]:
     Parameters
     ----------
     images
-        Stamps, shape (n, 5, h, w). Along their borders there is least galaxy.
+        Stamps, shape (n, bands, h, w). Along their borders there is least galaxy.
     """
     x = images.astype(np.float32)
     border = np.concatenate([x[..., 0, :], x[..., -1, :], x[..., :, 0], x[..., :, -1]], axis=-1)
-    border = border.transpose(1, 0, 2).reshape(len(BANDS), -1)
+    border = border.transpose(1, 0, 2).reshape(x.shape[1], -1)
     centred = border - np.nanmedian(border, axis=1, keepdims=True)
     return 1.4826 * np.nanmedian(np.abs(centred), axis=1)
 
 
-def check_pixels(images: NDArray, source: object) -> None:
+def check_pixels(images: NDArray, source: object, bands: Sequence[str]) -> None:
     """Refuse stamps of which a band is empty, or whose pixels are in another unit.
 
     Parameters
     ----------
     images
-        Stamps, shape (n, 5, h, w), nanomaggies a pixel.
+        Stamps, shape (n, bands, h, w), nanomaggies a pixel.
     source
         Where they come from, for the message.
+    bands
+        Names of the bands.
 
     Raises
     ------
@@ -87,16 +92,16 @@ def check_pixels(images: NDArray, source: object) -> None:
     """
     if not len(images):
         return
-    for index, band in enumerate(BANDS):
+    for index, band in enumerate(bands):
         pixels = images[:, index]
         finite = pixels[np.isfinite(pixels)]
         if not len(finite) or finite.min() == finite.max():
             held = f"{finite[0] + 0.0:g}" if len(finite) else "no number"
             raise InputError(
                 f"{source}: band {band} holds {held} in every pixel of {len(images)} stamps: it is missing, or lies "
-                "elsewhere along the axis of bands (u, g, r, i, z); pixels in maggies also become 0"
+                f"elsewhere along the axis of bands ({', '.join(bands)}); pixels in maggies also become 0"
             )
-    for band, noise in zip(BANDS, border_noise(images), strict=True):
+    for band, noise in zip(bands, border_noise(images), strict=True):
         if noise < LEAST_NOISE_NMGY:
             raise InputError(
                 f"{source}: the sky in band {band} has a noise of {noise:.2g}, where some 0.02 nanomaggies a pixel are "

@@ -16,14 +16,14 @@ from snakemake import cli
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from astromae.cluster.site_file import read_site
 from astromae.errors import InputError
-from astromae.site import read_site
 
 #: Seconds of a job that its rule says nothing about: the small ones of the default run took 1 to 25.
 SMALL_JOB_S = 25
 
 #: Rules whose jobs go on where the one before them stopped.
-CONTINUED = ("pretrain", "features", "redshift")
+CONTINUED = ("pretrain", "features", "train")
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,64 @@
-"""Redshifts of galaxies that no split knows: a trained model of a run's results, applied to stamps and magnitudes."""
+"""Predictions for galaxies that no split knows: a model or encoder of a run, applied to stamps and magnitudes."""
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import ValidationError
+from torch import Tensor, nn
 
-from astromae.constants import BANDS
+from astromae.contracts.stamp_format import PIXEL_TYPE
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
-from astromae.models.redshift import RedshiftModel
-from astromae.models.vit import choose_attention
-from astromae.stamps.shards import PIXEL_TYPE
-from astromae.training.boosting import fit_boosting
+from astromae.tasks import TASKS, Task
+from astromae.tasks.model import build_model
+from astromae.training.attention import choose_attention
+from astromae.training.boosting import Trees, tree_inputs
 from astromae.training.features import pretrained_encoder
-from astromae.training.redshift import Galaxies, predict
-from astromae.training.runtime import make_fabric
+from astromae.training.folders import RECIPE, WEIGHTS, load_weights, read_recipe, read_weights
+from astromae.training.recipes import BoostingRecipe, EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
+from astromae.training.session import Session
 from astromae.training.sources import ResidentStamps
+from astromae.training.train import Galaxies, predict
 from astromae.training.views import Views
+
+
+class Predictor(Protocol):
+    """What `load_model` returns."""
+
+    def predict(self, stamps: np.ndarray | None, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
+        """Return the columns of the task's predictions; of an encoder the column ``features``."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A redshift model with its trained weights; `load_model` makes it.
+    """A network of branches with its trained weights.
 
     Attributes
     ----------
     recipe
-        The configuration that it was trained with: experiment, model, branches and more.
-    seed
-        Seed of its training.
-    scaling
-        How pixels and magnitudes are scaled, fitted on its training galaxies.
+        What it was trained with.
+    session
+        Device, precision, scaling and views, as in its training.
     network
         The network, in eval mode.
-    fabric
-        Device and precision.
     """
 
-    recipe: dict[str, Any]
-    seed: int
-    scaling: Scaling
-    network: RedshiftModel
-    fabric: Fabric
+    recipe: ModelRecipe
+    session: Session
+    network: nn.Module
 
-    def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> np.ndarray:
-        """Predict redshifts.
+    @property
+    def task(self) -> Task:
+        """Return what it predicts."""
+        return TASKS[self.recipe.task]
+
+    def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
+        """Predict.
 
         Given the test galaxies of its experiment in the order of their objid, it returns the run's own predictions
         to the last bit, on the same machine and in the same precision.
@@ -58,67 +66,99 @@ class TrainedModel:
         Parameters
         ----------
         stamps
-            Shape (n, 5, size, size), bands u, g, r, i, z, nanomaggies a pixel of 0.396 arcsec, the galaxy in the
-            centre, north up and east left; as many pixels as the recipe's crop or more (64 as stored in shards). They
-            are rounded to float16, as shards are. Models without an image branch read none of them but their number.
+            Shape (n, bands, size, size), in the bands and pixel scale of `session.scaling.stamps` (of SDSS: u, g, r,
+            i, z, 0.396 arcsec), nanomaggies a pixel, the galaxy in the centre, north up and east left; as many pixels
+            as the recipe's crop or more. They are rounded to float16, as shards are. Models without an image branch
+            read none of them but their number.
         magnitudes
-            Dereddened model magnitudes, shape (n, 5), bands u, g, r, i, z. None for models without magnitudes.
+            Dereddened model magnitudes, shape (n, bands). None for models without magnitudes.
 
         Returns
         -------
-        array
-            Redshifts, shape (n,), float64.
+        dict
+            The columns of the task's predictions, each of shape (n,) or (n, k), float64; of redshifts ``z_pred``.
 
         Raises
         ------
         InputError
             If a shape is another one, a value is not finite, or magnitudes are missing.
         """
-        crop = self.recipe["scaling"]["crop"]
-        stamps = np.asarray(stamps)
-        if stamps.ndim != 4 or stamps.shape[1] != len(BANDS) or min(stamps.shape[2:]) < crop or not len(stamps):
-            raise InputError(
-                f"stamps of shape {stamps.shape}: expected (n, {len(BANDS)}, size, size) with {crop} pixels or more"
-            )
-        images = stamps.astype(PIXEL_TYPE)
-        scaled = torch.zeros(len(stamps), len(BANDS))
-        if self.recipe["branches"]["magnitude"]:
+        session = self.session
+        views, scaled = _views(session, stamps, self.recipe.finetuning.batch_size), None
+        if self.recipe.branches.magnitude:
             if magnitudes is None:
-                raise InputError(f"{self.recipe['model']} reads magnitudes, and none are given")
-            scaled = torch.from_numpy(self.scaling.magnitudes(_checked_magnitudes(magnitudes, len(stamps))))
-        bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
-        if len(bad):
-            raise InputError(f"stamps with pixels that are not finite float16, the first is number {bad[0]}")
-        device = self.fabric.device
-        views = Views(
-            ResidentStamps(torch.from_numpy(images).to(device)),
-            self.scaling,
-            self.recipe["augmentation"],
-            crop,
-            noise_sigma=0.0,
-            batch_size=self.recipe["finetuning"]["batch_size"],
-            seed=self.seed,
-        )
-        numbers = np.arange(len(stamps))
-        galaxies = Galaxies(numbers, views, scaled.to(device), torch.full((len(stamps),), torch.nan, device=device))
-        with self.fabric.autocast():
-            predicted = predict(self.fabric, self.network, galaxies, None)
-        return predicted.cpu().numpy().astype(np.float64)
+                raise InputError(f"{self.recipe.model} reads magnitudes, and none are given")
+            checked = _checked_magnitudes(magnitudes, len(views.stamps), session.scaling.bands)
+            scaled = torch.from_numpy(session.scaling.magnitudes(checked)).to(session.device)
+        galaxies = Galaxies(np.arange(len(views.stamps)), views, scaled)
+        with session.fabric.autocast():
+            outputs = predict(session.fabric, self.network, galaxies, None)
+        return self.task.predict(outputs.cpu().numpy().astype(np.float64))
 
 
-def load_model(
-    folder: Path | str, scaling: Path | None = None, encoder: Path | None = None, gpus: int = 0
-) -> TrainedModel:
-    """Load a trained redshift model from the results of a run.
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """A pretrained encoder.
+
+    Attributes
+    ----------
+    recipe, session
+        As of `TrainedModel`.
+    encoder
+        The encoder, in eval mode.
+    """
+
+    recipe: EncoderRecipe
+    session: Session
+    encoder: nn.Module
+
+    @torch.no_grad()
+    def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
+        """Return ``features`` of stamps as `TrainedModel.predict` takes them: shape (n, width), float16."""
+        session, frozen = self.session, FrozenEncoder(self.encoder)
+        found: list[Tensor] = []
+        for _, _, images in _views(session, stamps, self.recipe.pretraining.batch_size).plain():
+            with session.fabric.autocast():
+                found.append(frozen.features(images))
+        return {"features": torch.cat(found).cpu().numpy()}
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """The classical method.
+
+    Attributes
+    ----------
+    recipe
+        What it was fitted with.
+    bands
+        Bands of its magnitudes.
+    trees
+        Trees of each target.
+    """
+
+    recipe: BoostingRecipe
+    bands: Sequence[str]
+    trees: Sequence[Trees]
+
+    def predict(
+        self, stamps: np.ndarray | None = None, magnitudes: np.ndarray | None = None
+    ) -> Mapping[str, np.ndarray]:
+        """Predict as `TrainedModel.predict` does; stamps are not read."""
+        if magnitudes is None:
+            raise InputError(f"{self.recipe.model} reads magnitudes, and none are given")
+        inputs = tree_inputs(_checked_magnitudes(magnitudes, len(magnitudes), self.bands), self.bands)
+        return TASKS[self.recipe.task].predict(np.column_stack([trees.predict(inputs) for trees in self.trees]))
+
+
+def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
+    """Load a trained model, a pretrained encoder or a classical method from its folder, which holds all of it.
 
     Parameters
     ----------
     folder
-        ``results/redshifts/{experiment}/{model}/seed{seed}``, with recipe.json and weights.safetensors.
-    scaling
-        The experiment's scaling (JSON); by default where the run that `folder` belongs to has it.
-    encoder
-        Folder of the pretrained encoder, of which a model with a frozen one has no copy; by default as `scaling`.
+        ``results/models/{experiment}/{model}/seed{seed}`` or ``results/encoders/{encoder}/{experiment}/seed{seed}``,
+        with recipe.json and weights.safetensors; it may have been copied to anywhere.
     gpus
         0 to predict on the CPU, 1 on a GPU.
 
@@ -128,68 +168,62 @@ def load_model(
         If a file is missing, cannot be read, or does not fit the recipe.
     """
     folder = Path(folder)
-    saved = _read_json(folder / "recipe.json")
-    recipe, seed = saved["recipe"], saved["seed"]
-    if "branches" not in recipe:
-        raise InputError(f"{folder}: {recipe['model']} is no network; see `predict_boosted`")
-    branches, experiment = recipe["branches"], recipe["experiment"]
-    results = folder.resolve().parents[3]
-    scaling = scaling or results / "splits" / f"{experiment}.scaling.json"
-    encoder = encoder or results / "encoders" / str(branches["encoder"]) / experiment / f"seed{seed}"
-    network = RedshiftModel(branches, recipe["backbone"], recipe["scaling"]["crop"])
-    weights = folder / "weights.safetensors"
+    told = read_recipe(folder)
     try:
-        own = load_file(weights)
-        if network.frozen:
-            weights = encoder / "weights.safetensors"
-            frozen = pretrained_encoder(encoder, recipe["backbone"], recipe["scaling"]["crop"]).state_dict()
-            own |= {f"encoder.{name}": tensor for name, tensor in frozen.items()}
-        network.load_state_dict(own)
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
-        raise InputError(f"{weights}: not the weights of {recipe['model']} ({str(error).splitlines()[0]})") from error
-    fabric = make_fabric({**recipe["runtime"], "gpus": gpus})
-    network = network.to(fabric.device).eval()
-    choose_attention(network, fabric.device)
-    return TrainedModel(recipe, seed, Scaling(**_read_json(scaling)), network, fabric)
+        recipe = told["recipe"]
+        if "runtime" not in recipe:
+            return _load_trees(folder, told)
+        recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
+        kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
+        session = Session("predict", kind.model_validate(recipe), told["seed"], Scaling.from_json(told["scaling"]))
+    except (KeyError, TypeError, ValidationError) as error:
+        missing = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise InputError(f"{folder / RECIPE}: not the recipe of a model of this version ({missing})") from error
+    bands = len(session.scaling.bands)
+    if kind is EncoderRecipe:
+        encoder = pretrained_encoder(folder, session.recipe.backbone, bands, session.recipe.crop)
+        return TrainedEncoder(session.recipe, session, _ready(encoder, session))
+    network = build_model(session.recipe, bands)
+    load_weights(folder, network, session.recipe.model)
+    return TrainedModel(session.recipe, session, _ready(network, session))
 
 
-def predict_boosted(catalog: Path, split: Path, magnitudes: np.ndarray, seed: int = 42) -> np.ndarray:
-    """Predict redshifts with the classical method, fitted anew on an experiment's training galaxies in seconds.
-
-    Parameters
-    ----------
-    catalog, split
-        Catalogue and split of the experiment.
-    magnitudes
-        Dereddened model magnitudes, shape (n, 5), bands u, g, r, i, z.
-    seed
-        Seed of the fit.
-
-    Returns
-    -------
-    array
-        Redshifts, shape (n,).
-
-    Raises
-    ------
-    InputError
-        If a magnitude is not finite, or a training galaxy lacks a value.
-    """
-    return fit_boosting(catalog, split, seed).predict(_checked_magnitudes(magnitudes, len(magnitudes)))
+def _ready(network: nn.Module, session: Session) -> nn.Module:
+    network = network.to(session.device).eval()
+    choose_attention(network, session.device)
+    return network
 
 
-def _checked_magnitudes(magnitudes: np.ndarray, count: int) -> np.ndarray:
+def _load_trees(folder: Path, told: Mapping[str, Any]) -> BoostedTrees:
+    recipe = BoostingRecipe(**{name: told["recipe"][name] for name in BoostingRecipe.model_fields})
+    weights = read_weights(folder)
+    try:
+        trees = [Trees.from_tensors(weights, name) for name in TASKS[recipe.task].targets]
+    except KeyError as error:
+        raise InputError(f"{folder / WEIGHTS}: not the trees of {recipe.model} (no {error})") from error
+    return BoostedTrees(recipe, told["bands"], trees)
+
+
+def _views(session: Session, stamps: np.ndarray, batch_size: int) -> Views:
+    """Return the views of checked stamps."""
+    crop, bands = session.recipe.crop, len(session.scaling.bands)
+    stamps = np.asarray(stamps)
+    if stamps.ndim != 4 or stamps.shape[1] != bands or min(stamps.shape[2:]) < crop or not len(stamps):
+        raise InputError(
+            f"stamps of shape {stamps.shape}: expected (n, {bands}, size, size) with {crop} pixels or more"
+        )
+    images = stamps.astype(PIXEL_TYPE)
+    bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
+    if len(bad):
+        raise InputError(f"stamps with pixels that are not finite float16, the first is number {bad[0]}")
+    return session.views(ResidentStamps(torch.from_numpy(images).to(session.device)), batch_size)
+
+
+def _checked_magnitudes(magnitudes: np.ndarray, count: int, bands: Sequence[str]) -> np.ndarray:
     magnitudes = np.asarray(magnitudes, dtype=np.float64)
-    if magnitudes.shape != (count, len(BANDS)):
-        raise InputError(f"magnitudes of shape {magnitudes.shape}: expected ({count}, {len(BANDS)})")
+    if magnitudes.shape != (count, len(bands)):
+        raise InputError(f"magnitudes of shape {magnitudes.shape}: expected ({count}, {len(bands)})")
     bad = np.flatnonzero(~np.isfinite(magnitudes).all(axis=1))
     if len(bad):
         raise InputError(f"magnitudes that are not finite, the first of galaxy number {bad[0]}")
     return magnitudes
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error

@@ -2,17 +2,13 @@
 
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 from tqdm import tqdm
 
-Item = TypeVar("Item")
-
 #: Longest silence of a long step, seconds.
 INTERVAL_S = 8.0
-
 
 #: Whether this process speaks: of those that torchrun starts for one step only the first does.
 SPEAKS = os.environ.get("RANK", "0") == "0"
@@ -24,8 +20,21 @@ def log(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-class Ticker:
-    """Say where a loop stands, at most every `INTERVAL_S` seconds.
+class _Lines:
+    """Where tqdm writes if there is no terminal: each state of the bar becomes a line, once."""
+
+    last = ""
+
+    def write(self, text: str) -> None:
+        if (line := text.strip()) and line != self.last:
+            log(line)
+            self.last = line
+
+    def flush(self) -> None: ...
+
+
+class Ticker(tqdm):
+    """Show where a loop stands: a bar on a terminal, else a line at most every `INTERVAL_S` seconds and at the end.
 
     Parameters
     ----------
@@ -35,41 +44,36 @@ class Ticker:
         Number of steps, or None when it is not known.
     unit
         What a step is, in the plural.
+    done
+        Steps that were done before.
+    items
+        What to iterate over, if the loop is not counted by `advance`.
     """
 
-    def __init__(self, label: str, total: int | None, unit: str = "steps"):
-        self.label, self.total, self.unit = label, total, unit
-        self.count = 0
-        self.started = self.spoken = time.monotonic()
-        self.bar = tqdm(total=total, desc=label, unit=f" {unit}") if SPEAKS and sys.stderr.isatty() else None
+    # No thread that watches the bar.
+    monitor_interval = 0
+
+    def __init__(
+        self, label: str, total: int | None, unit: str = "steps", done: int = 0, items: Iterable[Any] | None = None
+    ):
+        lines = {
+            "file": _Lines(),
+            "mininterval": INTERVAL_S,
+            "miniters": 1,
+            "bar_format": "[{desc}] {n_fmt}/{total_fmt} {unit}, {elapsed} elapsed, {remaining} left{postfix}",
+            # Nothing before the first step.
+            "delay": sys.float_info.min,
+        }
+        layout = {"unit": f" {unit}"} if sys.stderr.isatty() else {"unit": unit, **lines}
+        super().__init__(items, desc=label, total=total, initial=done, disable=not SPEAKS, **layout)
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count `steps` more, with an optional `note` such as the current loss."""
-        self.count += steps
-        if self.bar is not None:
-            if note:
-                self.bar.set_postfix_str(note, refresh=False)
-            self.bar.update(steps)
-            return
-        now = time.monotonic()
-        if now - self.spoken >= INTERVAL_S or self.count == self.total:
-            self.spoken = now
-            of_total = f"/{self.total}" if self.total else ""
-            elapsed_s = now - self.started
-            log(f"[{self.label}] {self.count}{of_total} {self.unit}, {elapsed_s:.0f} s{', ' + note if note else ''}")
-
-    def close(self) -> None:
-        """Finish the bar, if there is one."""
-        if self.bar is not None:
-            self.bar.close()
+        if note:
+            self.set_postfix_str(note, refresh=False)
+        self.update(steps)
 
 
-def track(items: Iterable[Item], label: str, total: int | None = None, unit: str = "steps") -> Iterator[Item]:
-    """Yield `items`, saying where the loop stands."""
-    ticker = Ticker(label, total if total is not None else (len(items) if hasattr(items, "__len__") else None), unit)
-    try:
-        for item in items:
-            yield item
-            ticker.advance()
-    finally:
-        ticker.close()
+def track(items: Iterable[Any], label: str, unit: str = "steps") -> Ticker:
+    """Return `items` to iterate over, which shows where the loop stands."""
+    return Ticker(label, None, unit, items=items)

@@ -42,7 +42,7 @@ def command_sources(command: str) -> tuple[Path, ...]:
         return sources_of(STEPS.source(command))
     commands = _commands()
     if command not in commands:
-        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted(commands))}")
+        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted({*commands, *STEPS}))}")
     return _closure(list(_imports(commands[command], "astromae")))
 
 
@@ -111,7 +111,7 @@ def _imported_modules(module: str) -> tuple[str, ...]:
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Yield every module of astromae that importing the names in `tree` runs, packages included."""
-    for node in ast.walk(tree):
+    for node in executed_nodes(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -125,3 +125,15 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
             if parts[0] == "astromae":
                 prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
                 yield from (prefix for prefix in prefixes if _file(prefix) is not None)
+
+
+def executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield a tree's nodes at any depth, without what stands there for type checkers alone."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+        else:
+            yield node
+            pending += ast.iter_child_nodes(node)

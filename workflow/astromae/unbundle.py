@@ -14,36 +14,38 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from astromae import __version__
 from astromae.bundle import FORMAT, MANIFEST, Manifest
 from astromae.code_state import in_words
-from astromae.configuration import check_configuration
 from astromae.errors import InputError
 from astromae.files import sha256
+from astromae.settings.base import show
+from astromae.settings.configuration import check_configuration
+from astromae.typed import Typed
 
 _AGAIN = "copy it again, or make it again with `make bundle`"
 
-# What a manifest of this format holds; see `astromae.bundle.Manifest`.
-_MANIFEST_SCHEMA = {
-    "type": "object",
-    "required": ["format", "code", "configuration", "files"],
-    "additionalProperties": False,
-    "properties": {
-        "format": {"const": FORMAT},
-        "code": {"type": "object", "required": ["version"]},
-        "configuration": {"type": "object"},
-        "files": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "required": ["sha256", "size"],
-                "properties": {"sha256": {"type": "string"}, "size": {"type": "integer", "minimum": 0}},
-            },
-        },
-    },
-}
+
+class _Code(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    version: str
+
+
+class _PackedFile(Typed):
+    sha256: str
+    size: NonNegativeInt
+
+
+class _Manifest(Typed):
+    """What a manifest of this format holds; see `astromae.bundle.Manifest`."""
+
+    format: int
+    code: _Code
+    configuration: dict[str, Any]
+    files: dict[str, _PackedFile]
 
 
 @contextlib.contextmanager
@@ -89,14 +91,25 @@ def read_manifest(bundle: Path) -> Manifest:
             f"{bundle}: bundle format {found}, made by astromae {maker}; this is astromae {__version__}, which reads "
             f"format {FORMAT}: rebuild it with the version that made it"
         )
-    violation = next(jsonschema.Draft202012Validator(_MANIFEST_SCHEMA).iter_errors(content), None)
-    if violation is not None:
-        place = f" at {'.'.join(map(str, violation.absolute_path))}" if violation.absolute_path else ""
+    try:
+        _Manifest.model_validate(content)
+    except ValidationError as error:
         raise InputError(
-            f"{bundle}: its {MANIFEST} was changed after it was made: {violation.message[:200]}{place}; make the "
-            "bundle again with `make bundle`"
-        )
+            f"{bundle}: its {MANIFEST} was changed after it was made: {_first(error)}; make the bundle again with "
+            "`make bundle`"
+        ) from None
     return Manifest(**content)
+
+
+def _first(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a manifest, and where."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "it"
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is an unknown key"
+    return f"{where} is {show(first['input'])}, but {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def _name(member: tarfile.TarInfo) -> str:

@@ -1,4 +1,5 @@
 # One archive of all that tables, figures and the paper are made from:  make bundle
+import json
 
 
 rule bundle:
@@ -6,7 +7,7 @@ rule bundle:
         files=BUNDLED,
         code=code("bundle"),
     output:
-        "results/bundle.tar",
+        output="results/bundle.tar",
     log:
         "results/logs/bundle.log",
     conda:
@@ -15,9 +16,11 @@ rule bundle:
         mem_mb=memory_mb(1000),
         runtime=minutes(20),
     params:
-        files=repeated("files"),
-        # In the configuration's own order, which is that of rows and panels.
-        configuration=verbatim(json.dumps({key: value for key, value in config.items() if key != "bundle"})),
+        step=step_parameters(),
+        # In the configuration's own order, which is that of rows and panels. In a plain text Snakemake would take braces
+        # for wildcards.
+        configuration=lambda wildcards: json.dumps(
+            {"configuration": {key: value for key, value in config.items() if key != "bundle"}}
+        ),
     shell:
-        "python -m astromae bundle {params.files} --configuration {params.configuration:q} "
-        "--output {output} 2>&1 | tee {log}"
+        "python -m astromae bundle --params {params.step:q} --params {params.configuration:q} 2>&1 | tee {log}"

@@ -1,4 +1,5 @@
-# What the real survey's run would download, from SkyServer's own counts:  snakemake downloads --cores 1
+# What a run of the real survey would download, from SkyServer's own counts:  snakemake downloads --cores 1
+DOWNLOADS_JOB = survey.downloads and survey.downloads(section, STAMPS)
 
 
 rule downloads:
@@ -8,16 +9,10 @@ rule downloads:
     conda:
         "../../envs/survey.yaml"
     params:
-        settings=as_json(
-            {
-                "survey": SURVEY,
-                "selection": SDSS_SELECTION,
-                "http": SDSS_HTTP,
-                **{key: config["sdss"][key] for key in ("expected", "table", "archive", "partitions", "download")},
-            }
-        ),
-        catalog=CATALOG,
-        counted=COUNTED,
+        step=step_parameters(**(DOWNLOADS_JOB.settings if DOWNLOADS_JOB else {})),
     shell:
-        "python -m astromae downloads --settings {params.settings:q} --catalog {params.catalog:q} "
-        "--counted {params.counted:q} 2>&1 | tee {log}"
+        (
+            f"python -m astromae {DOWNLOADS_JOB.step} --params {{params.step:q}} 2>&1 | tee {{log}}"
+            if DOWNLOADS_JOB
+            else f"echo 'survey: {SURVEY} downloads nothing.' | tee {{log}}"
+        )

@@ -1,19 +1,26 @@
 # The paper and the page of results: their sources, and every number, table and figure from the files above.
+from dataclasses import asdict
+
+
+def in_clone(path):
+    """Return a file of the clone, as a path from the working directory."""
+    return os.path.relpath(Path(workflow.basedir, path))
+
+
+def clone_files(folder):
+    """Return all files of a folder of the clone."""
+    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
 
 
 rule paper:
     input:
-        text=in_clone("workflow/paper/astromae.typ"),
-        source=[in_clone(file) for file in sorted(PACKAGE_ROOT.joinpath("paper").rglob("*")) if file.is_file()],
-        values=[
-            "results/values/survey.json",
-            *(f"results/values/{name}.json" for name in EXPERIMENTS),
-        ],
-        figure=[f"results/figures/{name}.pdf" for name in FIGURES],
-        table=["results/tables/realism.csv"] if SURVEY == "embedded" else [],
+        source=clone_files("workflow/paper"),
+        values=RUN.values,
+        figures=[f"results/figures/{name}.pdf" for name in FIGURES],
+        tables=["results/tables/realism.csv"] if "realism" in TABLES else [],
         code=code("paper"),
     output:
-        reported("results/paper/astromae.pdf"),
+        output=reported("results/paper/astromae.pdf", "astromae"),
     log:
         "results/logs/paper.log",
     conda:
@@ -22,29 +29,21 @@ rule paper:
         mem_mb=memory_mb(2000),
         runtime=minutes(10),
     params:
-        source=subpath(input.text, parent=True),
-        values=repeated("values"),
-        figures=repeated("figure"),
-        tables=repeated("table"),
+        step=step_parameters(source=in_clone("workflow/paper")),
     shell:
-        "python -m astromae paper --source {params.source:q} {params.values} {params.figures} {params.tables} "
-        "--output {output} 2>&1 | tee {log}"
+        "python -m astromae paper --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule results_page:
     input:
-        template=in_clone("workflow/report/page.html.jinja"),
-        source=[in_clone(file) for file in sorted(PACKAGE_ROOT.joinpath("report").rglob("*")) if file.is_file()],
-        values=[
-            "results/values/survey.json",
-            *(f"results/values/{name}.json" for name in EXPERIMENTS),
-        ],
-        figure=[f"results/figures/{name}.png" for name in FIGURES],
-        table=rules.tables.input,
-        paper=rules.paper.output,
+        source=clone_files("workflow/report"),
+        values=RUN.values,
+        figures=[f"results/figures/{name}.png" for name in FIGURES],
+        tables=rules.tables.input,
+        paper="results/paper/astromae.pdf",
         code=code("results-page"),
     output:
-        reported("results/report/index.html"),
+        output=reported("results/report/index.html", "index"),
     log:
         "results/logs/results-page.log",
     conda:
@@ -53,11 +52,9 @@ rule results_page:
         mem_mb=memory_mb(1000),
         runtime=minutes(10),
     params:
-        source=subpath(input.template, parent=True),
-        values=repeated("values"),
-        figures=repeated("figure"),
-        about=lambda wildcards: as_json(about_figures()),
-        tables=repeated("table"),
+        step=step_parameters(
+            source=in_clone("workflow/report"),
+            about=lambda wildcards: {name: asdict(shown_product(FIGURES, name)) for name in FIGURES},
+        ),
     shell:
-        "python -m astromae results-page --source {params.source:q} {params.values} {params.figures} "
-        "--about {params.about:q} {params.tables} --paper {input.paper} --output {output} 2>&1 | tee {log}"
+        "python -m astromae results-page --params {params.step:q} 2>&1 | tee {log}"

@@ -8,21 +8,18 @@ rule preflight:
     conda:
         "../../envs/preflight.yaml"
     params:
-        settings=lambda wildcards: as_json(
-            {
-                "gpus": config["training"]["gpus"],
+        step=step_parameters(
+            demands=lambda wildcards: {
+                "gpus": GPUS,
                 "minutes": TRAINING_MINUTES,
-                "galaxies": GALAXIES,
-                "features_mb": features_to_keep_mb(),
-                "addresses": {
-                    "embedded": [],
-                    "cube": [config["cube"]["path"]],
-                    "sdss": [config["sdss"]["server"], ARCHIVE],
-                }[SURVEY],
+                "galaxies": COUNTS.galaxies,
+                "stamp_bytes": STAMPS.stamp_bytes,
+                "features_mb": ESTIMATES.all_features_mb(),
+                "addresses": survey.addresses(section),
                 "latency_s": workflow.execution_settings.latency_wait,
                 "wait_s": 600,
                 "status_command": getattr(workflow.executor_settings, "status_command", None),
             }
         ),
     shell:
-        "python -m astromae preflight --settings {params.settings:q} 2>&1 | tee {log}"
+        "python -m astromae preflight --params {params.step:q} 2>&1 | tee {log}"

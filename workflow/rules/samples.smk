@@ -2,31 +2,19 @@
 # they can be made again where there are neither pixels nor torch.
 
 
-rule models:
-    input:
-        code=code("models"),
-    output:
-        reported("results/tables/models.json"),
-    log:
-        "results/logs/models.log",
-    conda:
-        "../../envs/training.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(10),
-    params:
-        settings=as_json({key: config[key] for key in ("models", "backbones", "scaling")}),
-    shell:
-        "python -m astromae models --settings {params.settings:q} --json --output {output} 2>&1 | tee {log}"
+def with_checksums(inputs):
+    """Return a sample's inputs, of which stamps and catalogue count by their content."""
+    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps")}
+    return {**inputs, **by_content(**large)}
 
 
 rule values_survey:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),
         missing=MISSING,
-        code=code("values-survey"),
+        code=code("values-survey", SURVEYS.source(SURVEY)),
     output:
-        "results/values/survey.json",
+        output="results/values/survey.json",
     log:
         "results/logs/values/survey.log",
     conda:
@@ -35,57 +23,17 @@ rule values_survey:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        stamps=repeated("stamps"),
-        missing=repeated("missing"),
+        step=step_parameters(),
     shell:
-        "python -m astromae values-survey --catalog {input.catalog} {params.stamps} {params.missing} "
-        "--output {output} 2>&1 | tee {log}"
-
-
-rule sample_stamps:
-    input:
-        **by_content(catalog=CATALOG, stamps=SHARDS),
-        code=code("sample-stamps"),
-    output:
-        "results/samples/stamps.h5",
-    log:
-        "results/logs/samples/stamps.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(20),
-    params:
-        stamps=repeated("stamps"),
-    shell:
-        "python -m astromae sample-stamps --catalog {input.catalog} {params.stamps} "
-        "--output {output} 2>&1 | tee {log}"
-
-
-rule sample_realism:
-    input:
-        **by_content(stamps=SHARDS),
-        code=code("sample-realism"),
-    output:
-        "results/samples/realism.h5",
-    log:
-        "results/logs/samples/realism.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(20),
-    params:
-        stamps=repeated("stamps"),
-    shell:
-        "python -m astromae sample-realism {params.stamps} --output {output} 2>&1 | tee {log}"
+        "python -m astromae values-survey --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule networks:
     input:
-        code=code("networks"),
+        code=code("networks", *configured_recipes.network_sources(SETTINGS)),
     output:
-        "results/tables/networks.json",
+        networks="results/tables/networks.json",
+        models=reported("results/tables/models.json", "models"),
     log:
         "results/logs/networks.log",
     conda:
@@ -94,49 +42,26 @@ rule networks:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        settings=as_json({key: config[key] for key in ("models", "backbones", "decoder", "scaling")}),
+        step=step_parameters(configuration=configured_recipes.networks_of(SETTINGS), bands=len(STAMPS.bands)),
     shell:
-        "python -m astromae networks --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+        "python -m astromae networks --params {params.step:q} 2>&1 | tee {log}"
 
 
-rule sample_magnitudes:
+rule sample:
     input:
-        **by_content(catalog=CATALOG),
-        split="results/splits/{experiment}.parquet",
-        code=code("sample-magnitudes"),
+        unpack(lambda wildcards: with_checksums(SAMPLES[wildcards.sample].inputs)),
+        code=lambda wildcards: code("sample", *SAMPLES[wildcards.sample].sources),
     output:
-        "results/samples/magnitudes-{experiment}.parquet",
+        output="results/samples/{sample}",
     log:
-        "results/logs/samples/magnitudes-{experiment}.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    resources:
-        mem_mb=memory_mb(2000),
-        runtime=minutes(20),
-    shell:
-        "python -m astromae sample-magnitudes --catalog {input.catalog} --split {input.split} "
-        "--output {output} 2>&1 | tee {log}"
-
-
-rule sample_worst:
-    input:
-        **by_content(stamps=SHARDS),
-        predictions=lambda wildcards: [
-            f"{folder}/predictions.parquet"
-            for folder in redshift_folders(wildcards.experiment, astromae_models(wildcards.experiment))
-        ],
-        code=code("sample-worst"),
-    output:
-        "results/samples/worst-{experiment}.h5",
-    log:
-        "results/logs/samples/worst-{experiment}.log",
+        "results/logs/samples/{sample}.log",
     conda:
         "../../envs/evaluation.yaml"
     resources:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        predictions=repeated("predictions"),
-        stamps=repeated("stamps"),
+        step=step_parameters(family=lambda wildcards: SAMPLES[wildcards.sample].family),
+        settings=lambda wildcards: as_json(SAMPLES[wildcards.sample].settings),
     shell:
-        "python -m astromae sample-worst {params.predictions} {params.stamps} --output {output} 2>&1 | tee {log}"
+        "python -m astromae sample --params {params.step:q} --params {params.settings:q} 2>&1 | tee {log}"

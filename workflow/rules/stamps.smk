@@ -1,4 +1,5 @@
 # Stamps of every galaxy in shards, and the subsets that each experiment deals them to.
+from astromae.survey.address import is_remote
 
 
 rule stamps:
@@ -8,61 +9,61 @@ rule stamps:
     localrule: True
 
 
-if SURVEY == "cube":
+CUT_JOB = survey.cut(section, STAMPS)
 
-    rule cube_shard:
-        input:
-            **by_content(catalog=CATALOG),
-            code=code("cube-shard"),
-        output:
-            shard="results/stamps/{chunk}.h5",
-            checksum="results/stamps/{chunk}.h5.sha256",
-            missing="results/stamps/{chunk}.missing.csv",
-        log:
-            "results/logs/stamps/{chunk}.log",
-        conda:
-            "../../envs/survey.yaml"
-        resources:
-            mem_mb=memory_mb(2000),
-            runtime=minutes(120),
-            expected_s=math.ceil(CORE_S["cube"] * GALAXIES / len(CHUNKS)),
-        params:
-            path=verbatim(config["cube"]["path"]),
-        shell:
-            "python -m astromae cube-shard --path {params.path:q} --catalog {input.catalog} "
-            "--chunk {wildcards.chunk} --output {output.shard} --missing {output.missing} 2>&1 | tee {log}"
 
-else:
+def cut_inputs(wildcards):
+    """Return the catalogue, and what else a chunk's stamps are made of."""
+    chunk = int(wildcards.chunk)
+    inputs = {name: value(chunk) if callable(value) else value for name, value in CUT_JOB.inputs.items()}
+    return by_content(catalog=CATALOG, **inputs)
 
-    rule cut:
-        input:
-            unpack(cut_inputs),
-            code=code("cut"),
-        output:
-            shard="results/stamps/{chunk}.h5",
-            checksum="results/stamps/{chunk}.h5.sha256",
-            missing="results/stamps/{chunk}.missing.csv",
-        log:
-            "results/logs/stamps/{chunk}.log",
-        priority: 200
-        conda:
-            "../../envs/survey.yaml"
-        threads: config["stamps"]["threads"]
-        resources:
-            mem_mb=memory_mb(1500),
-            runtime=cutting_minutes,
-            expected_s=cutting_s,
-            downloads=downloads,
-        params:
-            archive=untracked(ARCHIVE),
-            release=config[SURVEY]["release"],
-            settings=as_json({"size": config["stamps"]["size"]}),
-            download=untracked(as_json(config["sdss"]["download"])),
-        shell:
-            "python -m astromae cut --catalog {input.catalog} --chunk {wildcards.chunk} "
-            "--archive {params.archive:q} --release {params.release} --settings {params.settings:q} "
-            "--download {params.download:q} --threads {threads} "
-            "--output {output.shard} --missing {output.missing} 2>&1 | tee {log}"
+
+def cutting_s(wildcards, threads):
+    """Return how long a chunk's stamps are expected to take, in seconds."""
+    return ESTIMATES.cutting_s(int(wildcards.chunk), threads)
+
+
+def cutting_minutes(wildcards, threads, attempt):
+    """Return a chunk's time limit."""
+    return ESTIMATES.cutting_minutes(int(wildcards.chunk), threads, attempt)
+
+
+def downloads(wildcards, threads):
+    """Return how many frames a stamps job downloads at once, so that `--resources downloads=N` can bound jobs."""
+    return threads if is_remote(survey.frames(section) or "") else 0
+
+
+rule cut:
+    input:
+        unpack(cut_inputs),
+        **CUT_JOB.files,
+        code=code(CUT_JOB.step),
+    output:
+        **CUT_JOB.outputs,
+        output="results/stamps/{chunk}.h5",
+        checksum="results/stamps/{chunk}.h5.sha256",
+        missing="results/stamps/{chunk}.missing.csv",
+    log:
+        "results/logs/stamps/{chunk}.log",
+    priority: 200
+    conda:
+        "../../envs/survey.yaml"
+    threads: config["stamps"]["threads"] if CUT_JOB.threads else 1
+    resources:
+        mem_mb=memory_mb(CUT_JOB.memory_mb),
+        runtime=minutes(CUT_JOB.minutes) if CUT_JOB.minutes else cutting_minutes,
+        expected_s=cutting_s,
+        downloads=downloads,
+    params:
+        step=step_parameters(chunk=lambda wildcards: int(wildcards.chunk), **CUT_JOB.settings),
+        # Depends on the resources, and so is not compared (see `untracked`).
+        conduct=lambda wildcards, threads, resources: as_json(
+            {**CUT_JOB.untracked, **({"threads": threads} if CUT_JOB.threads else {})}
+        ),
+    shell:
+        f"python -m astromae {CUT_JOB.step} --params {{params.step:q}} --params {{params.conduct:q}} "
+        "2>&1 | tee {log}"
 
 
 rule split:

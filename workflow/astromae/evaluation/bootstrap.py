@@ -1,10 +1,12 @@
 """Metrics on resampled galaxies, the same galaxies for every run, so that differences are paired."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from astromae.evaluation.metrics import METRICS, redshift_metrics
+from astromae.tasks import Task
 
-#: Redshifts that are resampled at a time, which bounds memory (a few arrays of 8 bytes each).
+#: Predicted numbers that are resampled at a time, which bounds memory (a few arrays of 8 bytes each).
 CHUNK_ELEMENTS = 2_000_000
 
 
@@ -14,7 +16,12 @@ def resampled_indices(n: int, resample: int, seed: int) -> np.ndarray:
 
 
 def bootstrap_metrics(
-    z_spec: np.ndarray, z_pred: np.ndarray, samples: int, seed: int, outlier_threshold: float
+    task: Task,
+    targets: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+    samples: int,
+    seed: int,
+    outlier_threshold: float,
 ) -> dict[str, np.ndarray]:
     """Compute every metric of every run on resampled galaxies.
 
@@ -23,31 +30,34 @@ def bootstrap_metrics(
 
     Parameters
     ----------
-    z_spec
-        Spectroscopic redshifts, shape (n,).
-    z_pred
-        Predicted redshifts of m runs, shape (m, n), in the same order of galaxies.
+    task
+        Task whose metrics are computed.
+    targets
+        True values by column, shape (n,) each.
+    predicted
+        What m runs predict, by column, shape (m, n) or (m, n, k), in the same order of galaxies.
     samples
         Number of resamples.
     seed
         Seed of the resampling.
     outlier_threshold
-        As in `redshift_metrics`.
+        As in the task's `measure`.
 
     Returns
     -------
     dict
         For each metric an array of shape (m, samples).
     """
-    runs, n = z_pred.shape
-    result = {metric: np.empty((runs, samples)) for metric in METRICS}
-    step = max(1, CHUNK_ELEMENTS // (runs * n))
+    runs, n = next(iter(predicted.values())).shape[:2]
+    result = {metric: np.empty((runs, samples)) for metric in task.metrics}
+    step = max(1, CHUNK_ELEMENTS // max(values.size for values in predicted.values()))
     for start in range(0, samples, step):
         stop = min(start + step, samples)
         indices = np.stack([resampled_indices(n, i, seed) for i in range(start, stop)])  # (step, n)
         # take, unlike plain indexing, lays galaxies out contiguously whatever m: sums round the same way
-        drawn = np.take(z_pred, indices, axis=1)  # (m, step, n)
-        values = redshift_metrics(z_spec[indices], drawn, outlier_threshold)  # each (m, step)
-        for metric in METRICS:
+        drawn = {name: np.take(values, indices, axis=1) for name, values in predicted.items()}  # each (m, step, n)
+        truth = {name: values[indices] for name, values in targets.items()}
+        values = task.measure(truth | drawn, outlier_threshold)  # each (m, step)
+        for metric in task.metrics:
             result[metric][:, start:stop] = values[metric]
     return result

@@ -1,7 +1,7 @@
 """Reading the predictions of an experiment: many files, one list of galaxies."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from astromae.errors import InputError
+from astromae.tasks import TASKS
 
 #: Group of the rows that are no network and not in the published tables.
 CLASSICAL = "classical"
@@ -17,7 +18,7 @@ CLASSICAL = "classical"
 
 @dataclass(frozen=True)
 class ModelPredictions:
-    """Predicted redshifts of one model, one row a seed.
+    """What one model predicts, one row a seed.
 
     Attributes
     ----------
@@ -25,14 +26,15 @@ class ModelPredictions:
         Names as in the configuration.
     seeds
         Seed of each row; the same for every model of an experiment.
-    z_pred
-        Predicted redshifts, shape (seeds, galaxies), in the order of the experiment's galaxies.
+    predicted
+        Of each column of its task's predictions the values, shape (seeds, galaxies) or (seeds, galaxies, k), in the
+        order of the experiment's galaxies.
     """
 
     model: str
     group: str
     seeds: tuple[int, ...]
-    z_pred: np.ndarray
+    predicted: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ class Predictions:
     ----------
     experiment
         Name as in the configuration.
+    task
+        Name of its task, one of `TASKS`.
     objid
         Galaxies of one subset, ascending, shape (n,).
-    z_spec
-        Their spectroscopic redshifts, shape (n,).
+    targets
+        Of each column of the task's targets the true values, shape (n,).
     train_galaxies
         Labelled galaxies that the models were trained on.
     models
@@ -54,15 +58,22 @@ class Predictions:
     """
 
     experiment: str
+    task: str
     objid: np.ndarray
-    z_spec: np.ndarray
+    targets: Mapping[str, np.ndarray]
     train_galaxies: int
     models: tuple[ModelPredictions, ...]
 
     def of_galaxies(self, chosen: np.ndarray) -> "Predictions":
         """Return the predictions for the galaxies where `chosen`, shape (n,), is true."""
-        models = tuple(replace(model, z_pred=model.z_pred.compress(chosen, axis=1)) for model in self.models)
-        return replace(self, objid=self.objid[chosen], z_spec=self.z_spec[chosen], models=models)
+        models = tuple(
+            replace(
+                model, predicted={name: values.compress(chosen, axis=1) for name, values in model.predicted.items()}
+            )
+            for model in self.models
+        )
+        targets = {name: values[chosen] for name, values in self.targets.items()}
+        return replace(self, objid=self.objid[chosen], targets=targets, models=tuple(models))
 
 
 def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
@@ -75,8 +86,10 @@ def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
         metadata = json.loads((table.schema.metadata or {})[b"astromae"])
     except (KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: the schema metadata has no JSON under the key `astromae`") from error
-    missing = [key for key in ("experiment", "model", "group", "seed", "train_galaxies") if key not in metadata]
-    missing += [name for name in ("objid", "z_spec", "z_pred", "subset") if name not in table.column_names]
+    missing = [key for key in ("experiment", "task", "model", "group", "seed", "train_galaxies") if key not in metadata]
+    task = TASKS[metadata["task"]] if not missing else None
+    columns = (*task.targets.values(), *task.columns) if task else ()
+    missing += [name for name in ("objid", *columns, "subset") if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: no {', '.join(missing)} among its metadata and columns")
     rows = table.to_pandas()
@@ -86,10 +99,18 @@ def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
     if rows["objid"].duplicated().any():
         twice = rows["objid"][rows["objid"].duplicated()].iloc[0]
         raise InputError(f"{path}: galaxy {twice} stands twice in subset `{subset}`")
-    wrong = rows[~np.isfinite(rows["z_pred"]) | ~np.isfinite(rows["z_spec"])]
-    if not wrong.empty:
-        raise InputError(f"{path}: {len(wrong)} redshifts are not finite, first of galaxy {wrong['objid'].iloc[0]}")
+    for column in columns:
+        finite = np.isfinite(_values(rows, column).reshape(len(rows), -1)).all(axis=1)
+        if not finite.all():
+            wrong = rows["objid"][~finite]
+            raise InputError(f"{path}: {len(wrong)} values of {column} are not finite, first of galaxy {wrong.iloc[0]}")
     return metadata, rows
+
+
+def _values(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a column as float64, shape (n,), or (n, k) where each row holds a list."""
+    values = rows[column].to_numpy()
+    return np.stack(values).astype(np.float64) if values.dtype == object else values.astype(np.float64)
 
 
 def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions:
@@ -98,22 +119,22 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
     Parameters
     ----------
     paths
-        Files ``predictions.parquet``: columns objid, z_spec, z_pred, subset; schema metadata
-        ``astromae`` with experiment, model, group, seed and train_galaxies.
+        Files ``predictions.parquet``: columns objid, subset, and those of the task's targets and
+        predictions; schema metadata ``astromae`` with experiment, task, model, group, seed and train_galaxies.
     subset
         Galaxies that are read: ``test``, or ``val`` to choose between models.
 
     Raises
     ------
     InputError
-        If a file cannot be read, is of another experiment, holds other galaxies or other
-        spectroscopic redshifts than the first, was trained on another number of them, or repeats a model's seed;
+        If a file cannot be read, is of another experiment or task, holds other galaxies or other true values than the
+        first, was trained on another number of galaxies, or repeats a model's seed;
         or if a model lacks a seed that another has.
     """
     if not paths:
         raise InputError("no predictions given: at least one predictions.parquet is needed")
     first: tuple[Path, dict, pd.DataFrame] | None = None
-    runs: dict[str, dict[int, np.ndarray]] = {}
+    runs: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     groups: dict[str, str] = {}
     for path in paths:
         metadata, rows = _read(path, subset)
@@ -129,8 +150,12 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
                 f"{path}: {len(rows)} {subset} galaxies that differ from the {len(first[2])} of {first[0]}; "
                 "models are compared on the same galaxies only"
             )
-        if not np.allclose(rows["z_spec"], first[2]["z_spec"], rtol=0, atol=1e-6):
-            raise InputError(f"{path}: other spectroscopic redshifts than {first[0]} for the same galaxies")
+        if metadata["task"] != first[1]["task"]:
+            raise InputError(f"{path}: predicts {metadata['task']}, but {first[0]} {first[1]['task']}")
+        task = TASKS[metadata["task"]]
+        for column in task.targets.values():
+            if not np.allclose(rows[column], first[2][column], rtol=0, atol=1e-6):
+                raise InputError(f"{path}: other {column} than {first[0]} for the same galaxies")
         if metadata["train_galaxies"] != first[1]["train_galaxies"]:
             raise InputError(
                 f"{path}: trained on {metadata['train_galaxies']} galaxies, but {first[0]} on "
@@ -139,7 +164,7 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
         model, seed = metadata["model"], int(metadata["seed"])
         if seed in runs.setdefault(model, {}):
             raise InputError(f"{path}: model {model!r} with seed {seed} was already given")
-        runs[model][seed] = rows["z_pred"].to_numpy(np.float64)
+        runs[model][seed] = {column: _values(rows, column) for column in task.columns}
         groups[model] = metadata["group"]
     seeds = tuple(dict.fromkeys(seed for by_seed in runs.values() for seed in by_seed))
     for model, by_seed in runs.items():
@@ -150,13 +175,19 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
                 f"{first[1]['experiment']!r} were trained; models are compared over the same seeds only"
             )
     models = tuple(
-        ModelPredictions(model, groups[model], seeds, np.stack([by_seed[seed] for seed in seeds]))
+        ModelPredictions(
+            model,
+            groups[model],
+            seeds,
+            {column: np.stack([by_seed[seed][column] for seed in seeds]) for column in task.columns},
+        )
         for model, by_seed in runs.items()
     )
     return Predictions(
         first[1]["experiment"],
+        first[1]["task"],
         first[2]["objid"].to_numpy(np.int64),
-        first[2]["z_spec"].to_numpy(np.float64),
+        {column: _values(first[2], column) for column in task.targets.values()},
         int(first[1]["train_galaxies"]),
         models,
     )

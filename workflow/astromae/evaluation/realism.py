@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from astromae.constants import BANDS, STAMP_SIZE
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.appearance import STATISTICS, measure
-from astromae.evaluation.formatting import fixed
-from astromae.evaluation.samples import read_sample, write_sample
+from astromae.figures.samples import read_sample, write_sample
 from astromae.files import atomic_path, write_text
-from astromae.stamps.shards import STAMP_SHAPE, StampSet
+from astromae.tables.formatting import fixed
 
 #: Measurements of the real stamps.
 REAL = Path(__file__).with_suffix(".csv")
@@ -28,6 +29,9 @@ FAINTEST = 18.2
 
 #: Quantiles that a table gives of each measurement.
 QUANTILES = {"low": 0.16, "median": 0.5, "high": 0.84}
+
+#: Shape of a real stamp: bands, rows, columns.
+_SHAPE = (len(BANDS), STAMP_SIZE, STAMP_SIZE)
 
 _NAMES = {
     "mag_r": "r magnitude",
@@ -55,9 +59,9 @@ def read_real_stamps(folder: Path) -> np.ndarray:
             image = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable .npy file ({error})") from error
-        if image.shape == STAMP_SHAPE[1:] + STAMP_SHAPE[:1]:
+        if image.shape == _SHAPE[1:] + _SHAPE[:1]:
             image = np.moveaxis(image, -1, 0)
-        if image.shape != STAMP_SHAPE:
+        if image.shape != _SHAPE:
             raise InputError(f"{path}: its shape is {image.shape}; use (64, 64, 5) or (5, 64, 64)")
         images.append(image)
     return np.stack(images)
@@ -97,7 +101,7 @@ def sample_realism(stamps: Sequence[Path], output: Path) -> None:
     stamps
         Shards of the survey, of which `MEASURED` stamps are measured, evenly spread over runs and camera columns.
     output
-        Sample to write (`astromae.evaluation.samples`).
+        Sample to write (`astromae.figures.samples`).
     """
     survey = StampSet(stamps)
     objid = np.sort(survey.objid)
@@ -115,17 +119,17 @@ def realism_table(sample: Path) -> pd.DataFrame:
         row = {"statistic": statistic}
         for kind, table in tables.items():
             if statistic not in table:
-                raise InputError(f"{sample}: a sample without {statistic}; make it with `astromae sample-realism`")
+                raise InputError(f"{sample}: a sample without {statistic}; make it with the rule `sample`")
             row |= {f"{kind}_{name}": table[statistic].quantile(share) for name, share in QUANTILES.items()}
             row[f"{kind}_stamps"] = int(table[statistic].notna().sum())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def write_realism_table(sample: Path, output_csv: Path, output_tex: Path) -> None:
+def write_realism_table(sample: Path, csv: Path, tex: Path) -> None:
     """Write `realism_table` as CSV and for LaTeX."""
     table = realism_table(sample)
-    with atomic_path(output_csv) as temporary:
+    with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.3g", lineterminator="\n")
     lines = [r"\begin{tabular}{lrr}", r"\toprule", r" & real & simulated \\", r"\midrule"]
     for row in table.to_dict("records"):
@@ -134,4 +138,4 @@ def write_realism_table(sample: Path, output_csv: Path, output_tex: Path) -> Non
             for kind in ("real", "simulated")
         ]
         lines.append(" & ".join([_NAMES[row["statistic"]], *cells]) + r" \\")
-    write_text(output_tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+    write_text(tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))

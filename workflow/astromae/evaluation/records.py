@@ -1,4 +1,4 @@
-"""Reading what steps say in JSON: values of a run, provenance of trainings, descriptions of networks."""
+"""Reading what steps record: values of a run, provenance of trainings, descriptions of networks."""
 
 import json
 from collections.abc import Sequence

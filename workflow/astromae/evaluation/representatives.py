@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from astromae.evaluation.metrics import dispersion, normalised_error
 from astromae.evaluation.predictions import Predictions, read_predictions
+from astromae.tasks.redshift import dispersion, normalised_error
 
 
 def validation_scatter(predictions: Sequence[Path]) -> dict[str, float]:
@@ -19,7 +19,7 @@ def validation_scatter(predictions: Sequence[Path]) -> dict[str, float]:
     """
     validation = read_predictions(predictions, subset="val")
     return {
-        model.model: float(dispersion(normalised_error(validation.z_spec, model.z_pred)).mean())
+        model.model: float(dispersion(normalised_error(validation.targets["z_spec"], model.predicted["z_pred"])).mean())
         for model in validation.models
     }
 

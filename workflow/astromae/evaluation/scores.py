@@ -7,8 +7,9 @@ import numpy as np
 
 from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import Estimate, estimate_mean, supported
-from astromae.evaluation.metrics import METRICS, badness, badness_sign, redshift_metrics
 from astromae.evaluation.predictions import CLASSICAL, Predictions
+from astromae.settings.evaluation import Evaluation
+from astromae.tasks import TASKS, Metric
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Scores:
 
     Attributes
     ----------
+    metrics
+        The metrics of the experiment's task, by name.
     models
         Names, in the order of the predictions.
     trained
@@ -30,6 +33,7 @@ class Scores:
         same galaxies for every model and seed.
     """
 
+    metrics: Mapping[str, Metric]
     models: tuple[str, ...]
     trained: tuple[bool, ...]
     interval: float
@@ -60,7 +64,7 @@ class Scores:
         R2, its negative.
         """
         one, other = np.array(pairs).T
-        sign = badness_sign(metric, self.value(metric))
+        sign = self.metrics[metric].badness_sign(self.value(metric))
         runs = sign[:, None] * self.by_seed[metric]
         resampled = sign[:, None, None] * self.resampled[metric]
         return estimate_mean(runs[one] - runs[other], resampled[one] - resampled[other], self.interval)
@@ -80,12 +84,12 @@ class Scores:
 
     def best(self, metric: str) -> int | None:
         """Return the number of the best model, or None where none is told apart from all others, asked together."""
-        first = int(np.argmin(badness(metric, self.value(metric))))
+        first = int(np.argmin(self.metrics[metric].badness(self.value(metric))))
         pairs = [(other, first) for other in range(len(self.models)) if other != first]
         return first if pairs and self.supported(metric, pairs).all() else None
 
 
-def score(predictions: Predictions, settings: Mapping) -> Scores:
+def score(predictions: Predictions, settings: Evaluation) -> Scores:
     """Compute metrics and their paired bootstrap for every model.
 
     Parameters
@@ -93,21 +97,27 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
     predictions
         The experiment's predictions.
     settings
-        The configuration's section ``evaluation``: bootstrap_samples, interval, outlier_threshold, seed.
+        The configuration's section ``evaluation``.
     """
-    threshold = settings["outlier_threshold"]
-    z_pred = np.stack([model.z_pred for model in predictions.models])  # (models, seeds, galaxies)
+    threshold = settings.outlier_threshold
+    task = TASKS[predictions.task]
+    predicted = {
+        column: np.stack([model.predicted[column] for model in predictions.models]) for column in task.columns
+    }  # (models, seeds, galaxies), and k where a prediction is several numbers
     resampled = bootstrap_metrics(
-        predictions.z_spec,
-        z_pred.reshape(-1, z_pred.shape[-1]),
-        settings["bootstrap_samples"],
-        settings["seed"],
+        task,
+        predictions.targets,
+        {column: values.reshape(-1, *values.shape[2:]) for column, values in predicted.items()},
+        settings.bootstrap_samples,
+        settings.seed,
         threshold,
     )
+    shape = len(predictions.models), len(predictions.models[0].seeds), -1
     return Scores(
+        metrics=task.metrics,
         models=tuple(model.model for model in predictions.models),
         trained=tuple(model.group != CLASSICAL for model in predictions.models),
-        interval=settings["interval"],
-        by_seed=redshift_metrics(predictions.z_spec, z_pred, threshold),
-        resampled={metric: resampled[metric].reshape(*z_pred.shape[:2], -1) for metric in METRICS},
+        interval=settings.interval,
+        by_seed=task.measure({**predictions.targets, **predicted}, threshold),
+        resampled={metric: resampled[metric].reshape(shape) for metric in task.metrics},
     )

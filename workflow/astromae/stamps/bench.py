@@ -1,4 +1,4 @@
-"""Measuring the cutting of stamps: bytes and processor time against what cannot be avoided."""
+"""Benchmark of cutting stamps: bytes and processor time against the least that is possible."""
 
 import bz2
 import contextlib
@@ -16,18 +16,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from astromae.constants import FRAME_COLUMNS, FRAME_ROWS
+from astromae.constants import FRAME_COLUMNS, FRAME_ROWS, STAMP_SIZE
+from astromae.contracts.shards import StampSet
+from astromae.errors import InputError
 from astromae.progress import track
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
-from astromae.stamps.shards import STAMP_SIZE, StampSet
 from astromae.survey.address import local_path
 from astromae.survey.archive import check_archive, strip_folder
-from astromae.survey.embedded import write_catalog
+from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.embedded_catalog import write_embedded_catalog
+from astromae.survey.galaxy_list import read_list
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.http import CHUNK_BYTES, Stream
+from astromae.survey.observed_catalog import write_observed_catalog
 from astromae.survey.render import render_strip
-from astromae.survey.user_list import write_user_catalog
 
 _RUN, _CAMCOL, _RELEASE = 9001, 3, 17
 
@@ -109,17 +112,24 @@ def bench_real_stamps(archive: str, release: int, table: Path, rounds: int) -> S
     check_archive(archive, release)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_user_catalog(table, {"release": release}, {}, 1, folder / "galaxies.parquet")
+        read = read_list(table)
+        if not read.has_fields:
+            raise InputError(
+                f"{table}: has no columns run, camcol and field; the frames are read without asking SkyServer"
+            )
+        provenance = {"survey": "sdss", "source": table.name}
+        write_observed_catalog(folder / "galaxies.parquet", read.galaxies, 1, provenance, {})
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             return process.submit(_measure, folder, [0] * rounds, archive, release).result()
 
 
 def _draw_frames(folder: Path, fields: int, seed: int) -> None:
     """Draw the frames of fields with a galaxy each."""
-    settings = {"galaxies": fields, "seed": seed, "release": _RELEASE, "runs": [_RUN], "camcols": [_CAMCOL]}
+    settings = EmbeddedSettings(
+        galaxies=fields, seed=seed, release=_RELEASE, runs=[_RUN], camcols=[_CAMCOL], galaxies_per_field=1
+    )
     catalog, strip = folder / "drawn.parquet", folder / strip_folder(_RELEASE, _RUN, _CAMCOL)
-    settings |= {"galaxies_per_field": 1, "populated": True}
-    write_catalog(catalog, settings)
+    write_embedded_catalog(settings, catalog)
     render_strip(catalog, _RUN, _CAMCOL, settings, strip)
     for path in track(sorted(strip.glob("frame-*")), "compress as the archive does", unit="frames"):
         # The archive's frames have blocks of 900 kB, which are decoded as a whole; simulated ones are finer.
@@ -133,7 +143,7 @@ def _place_galaxies(path: Path, fields: int, rounds: int, seed: int) -> None:
     rows = _MARGIN + (rng.permutation(count) + rng.random(count)) / count * (FRAME_ROWS - 2 * _MARGIN)
     columns = rng.uniform(_MARGIN, FRAME_COLUMNS - _MARGIN, count)
     field, chunk = FIRST_FIELD + np.arange(count) % fields, np.arange(count) // fields
-    sky = {"runs": [_RUN], "seed": seed}
+    sky = EmbeddedSettings(runs=[_RUN], seed=seed)
     wcs = {number: field_astrometry(sky, _RUN, _CAMCOL, number, "r").wcs() for number in set(field.tolist())}
     places = zip(field, columns, rows, strict=True)
     ra, dec = np.array([wcs[number].all_pix2world(*pixel, 0) for number, *pixel in places]).T
@@ -169,11 +179,11 @@ def _measure(folder: Path, chunks: Sequence[int], root: str, release: int) -> St
         archive = _RecordingArchive(root, release, Download(), folder)
         started = time.process_time()
         catalog, missing = folder / "galaxies.parquet", shard.with_suffix(".missing.csv")
-        cut_chunk(catalog, chunk, archive, {"size": STAMP_SIZE}, shard, missing)
+        cut_chunk(catalog, chunk, archive, STAMP_SIZE, shard, missing)
         cut_s += time.process_time() - started
         galaxies += len(StampSet([shard]))
         fetched += archive.fetched
-        # In turn with the cutting, so that both meet the same moods of the machine.
+        # In turn with the cutting, so that other load on the machine slows both alike.
         for path, count in archive.fetched:
             data = path.read_bytes()[:count]
             started = time.process_time()

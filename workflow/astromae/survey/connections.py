@@ -1,15 +1,13 @@
 """A limit on open connections that all running jobs keep together, through locks on files that they share."""
 
 import contextlib
-import errno
-import fcntl
 import os
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from astromae.errors import InputError
+from astromae.survey.locks import lock_file
 
 #: Seconds between two looks for a free place: short against the second that a frame's connection is open.
 _LOOK_S = 0.05
@@ -40,7 +38,6 @@ class ConnectionLimit:
         InputError
             If the folder's file system has no locks.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as held:
             while not self._take(held):
                 time.sleep(_LOOK_S * random.uniform(0.5, 1.5))
@@ -50,19 +47,7 @@ class ConnectionLimit:
         """Lock a place that is free and leave its file to `held`; return whether there was one."""
         first = random.randrange(self.connections)
         for turn in range(self.connections):
-            file = open(self.folder / f"{(first + turn) % self.connections}.lock", "a")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.close()
-                if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                    raise InputError(
-                        f"{self.folder}: the file system has no locks ({error.strerror}), which running jobs "
-                        "need to keep a limit of connections together; put results on one that has"
-                    ) from error
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-            else:
+            if file := lock_file(self.folder / f"{(first + turn) % self.connections}.lock", wait=False):
                 held.enter_context(file)
                 return True
         return False

@@ -2,52 +2,35 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from astromae.catalog import read_provenance
+from astromae.contracts.catalog import read_provenance
 from astromae.errors import InputError
 from astromae.files import write_json
+from astromae.survey.entry import Counts
 from astromae.survey.galaxy_list import read_list
 from astromae.survey.http import FetchError
-from astromae.survey.sdss import connect
-from astromae.survey.selections import TOTALS, cuts_of, totals_sql
+from astromae.survey.sdss_catalog import Pace, Sample, connect
+from astromae.survey.selections import TOTALS, totals_sql
 
 #: How long a plan waits for SkyServer's counts, seconds; a run itself is more patient.
 PATIENCE_S = 120.0
 
 
-@dataclass(frozen=True)
-class Counts:
-    """The size of a sample.
-
-    Attributes
-    ----------
-    galaxies, fields
-        Galaxies, and fields that they lie on, five frames each.
-    source
-        Where the numbers come from, in words.
-    """
-
-    galaxies: int
-    fields: int
-    source: str
-
-
-def known_counts(settings: Mapping[str, Any], catalog: Path, counted: Path) -> Counts | None:
+def known_counts(sample: Sample, catalog: Path, counted: Path) -> Counts | None:
     """Return the counts of a selection that were made already, or None.
 
     Parameters
     ----------
-    settings
-        server, release, selection and cuts of the configuration's section `sdss`.
+    sample
+        The selection.
     catalog
         Catalogue of a run, which counts if it is of the same release, selection and cuts.
     counted
         What `ask_counts` wrote, which counts if it was asked about the same.
     """
-    wanted = _identity(settings)
+    wanted = sample.identity
     try:
         made = read_provenance(catalog)
         if {key: made.get(key) for key in wanted} == wanted:
@@ -63,38 +46,38 @@ def known_counts(settings: Mapping[str, Any], catalog: Path, counted: Path) -> C
     return None
 
 
-def ask_counts(settings: Mapping[str, Any], http: Mapping[str, Any], output: Path) -> Counts:
+def ask_counts(sample: Sample, pace: Pace, output: Path) -> Counts:
     """Ask SkyServer for the counts of a selection, in one query, and write them.
 
     The server has `PATIENCE_S` for one answer and is asked once: the numbers serve a plan.
 
     Parameters
     ----------
-    settings
-        server, release, selection and cuts of the configuration's section `sdss`.
-    http
-        queries_per_minute, timeout_s, tries and backoff_s of the same.
+    sample
+        The selection.
+    pace
+        How politely SkyServer is asked.
     output
         File to write (JSON).
 
     Raises
     ------
     InputError
-        If the settings are wrong.
+        If the selection or a cut is unknown.
     FetchError
         If SkyServer does not answer, or with something else than counts.
     """
-    hasty = {**http, "timeout_s": min(PATIENCE_S, http["timeout_s"]), "tries": 1}
-    sky = connect(settings, hasty, Path(output).parent)
-    sql = totals_sql(settings["selection"], cuts_of(settings["selection"], settings["cuts"]))
+    hasty = replace(pace, timeout_s=min(PATIENCE_S, pace.timeout_s), tries=1)
+    sky = connect(sample.server, sample.release, hasty, output.parent)
+    sql = totals_sql(sample.selection, sample.all_cuts)
     totals = sky.totals(sql, list(TOTALS))
     counts = Counts(totals["galaxies"], totals["fields"], f"a count by {sky.name}")
-    write_json(output, {"selection": _identity(settings), "counts": asdict(counts), "totals": totals, "sql": sql})
+    write_json(output, {"selection": sample.identity, "counts": asdict(counts), "totals": totals, "sql": sql})
     return counts
 
 
 def find_counts(
-    settings: Mapping[str, Any], http: Mapping[str, Any], expected: Mapping[str, int], catalog: Path, counted: Path
+    sample: Sample, pace: Pace, expected: Mapping[str, int], catalog: Path, counted: Path
 ) -> tuple[Counts, str | None]:
     """Return the counts of a selection, and why SkyServer gave none where they are only expected.
 
@@ -102,7 +85,7 @@ def find_counts(
 
     Parameters
     ----------
-    settings, http
+    sample, pace
         As `ask_counts` takes them.
     expected
         galaxies and fields that the configuration states.
@@ -112,13 +95,13 @@ def find_counts(
     Raises
     ------
     InputError
-        If the settings are wrong.
+        If the selection or a cut is unknown.
     """
-    known = known_counts(settings, catalog, counted)
+    known = known_counts(sample, catalog, counted)
     if known is not None:
         return known, None
     try:
-        return ask_counts(settings, http, counted), None
+        return ask_counts(sample, pace, counted), None
     except FetchError as fault:
         return expected_counts(expected), str(fault).partition("; query:")[0]
 
@@ -132,12 +115,3 @@ def listed_counts(table: Path) -> Counts:
     """Return the counts of a user's list; raises as `read_list` does."""
     listed = read_list(table)
     return Counts(len(listed.galaxies), listed.fields, f"your list {table}")
-
-
-def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a selection's galaxies depend on, as a catalogue's provenance has it."""
-    return {
-        "release": settings["release"],
-        "selection": settings["selection"],
-        "cuts": cuts_of(settings["selection"], settings["cuts"]),
-    }

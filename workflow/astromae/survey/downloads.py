@@ -1,13 +1,13 @@
-"""What a run fetches from the real survey, said before it starts."""
+"""What a run of the real survey will download, estimated before it starts."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from astromae.constants import BANDS
-from astromae.stamps.shards import PIXEL_TYPE, STAMP_SHAPE
 from astromae.survey.address import is_remote
-from astromae.survey.counts import Counts, find_counts, listed_counts
+from astromae.survey.counts import find_counts, listed_counts
+from astromae.survey.entry import Counts
+from astromae.survey.sdss import SdssSettings
+from astromae.survey.sdss_catalog import Pace, Sample
 
 #: Mean size of a frame's file, MB: of 15 frames of the archive, three fields in five bands, 2.9 to 3.7 MB.
 FRAME_MB = 3.25
@@ -34,50 +34,56 @@ def bytes_fraction(galaxies_per_field: float) -> float:
     return 1 - (1 - ONE_GALAXY_FRACTION) * 2 / (1 + max(galaxies_per_field, 1.0))
 
 
-def say_downloads(settings: Mapping[str, Any], catalog: Path, counted: Path) -> str:
-    """Size up the configured sample, asking SkyServer where nobody did, and say what a run of it fetches.
+def print_downloads(settings: SdssSettings, stamp_bytes: int, catalog: Path, counted: Path) -> None:
+    """Print the estimate of `downloads`."""
+    print(downloads(settings, stamp_bytes, catalog, counted))
+
+
+def downloads(settings: SdssSettings, stamp_bytes: int, catalog: Path, counted: Path) -> str:
+    """Estimate what a run of the configured sample downloads, after asking SkyServer how large it is.
+
+    SkyServer is asked only if the counts are not known yet.
 
     Parameters
     ----------
     settings
-        `survey`; `selection` and `http` as `counts.find_counts` takes them; `expected`, `table`, `archive`,
-        `partitions` and `download` of the configuration's section `sdss`.
+        The configuration's section `sdss`.
+    stamp_bytes
+        Bytes that are kept of a galaxy.
     catalog, counted
         Catalogue of the run and the file of its counts, whether or not they exist.
 
     Raises
     ------
     InputError
-        If the settings are wrong.
+        If the list of galaxies cannot be read, or the selection or a cut is unknown.
     """
-    if settings["survey"] != "sdss":
-        return f"survey: {settings['survey']} downloads nothing."
     unanswered = None
-    if settings["table"] is None:
-        counts, unanswered = find_counts(
-            settings["selection"], settings["http"], settings["expected"], catalog, counted
-        )
+    if settings.table is None:
+        expected = settings.expected.model_dump()
+        sample, pace = Sample(**settings.sample), Pace(**settings.pace)
+        counts, unanswered = find_counts(sample, pace, expected, catalog, counted)
     else:
-        counts = listed_counts(settings["table"])
+        counts = listed_counts(Path(settings.table))
     lines = [f"SkyServer gave no counts: {unanswered}"] if unanswered else []
-    return "\n".join([*lines, *_lines(counts, settings)])
+    return "\n".join([*lines, *_lines(counts, settings, stamp_bytes)])
 
 
-def _lines(counts: Counts, settings: Mapping[str, Any]) -> list[str]:
+def _lines(counts: Counts, settings: SdssSettings, stamp_bytes: int) -> list[str]:
     """Return the lines of the report."""
     frames = counts.fields * len(BANDS)
     fraction = bytes_fraction(counts.galaxies / counts.fields) if counts.fields else 0.0
     read_gb = frames * FRAME_MB * fraction / 1e3
-    kept_gb = counts.galaxies * STAMP_SHAPE[0] * STAMP_SHAPE[1] * STAMP_SHAPE[2] * PIXEL_TYPE.itemsize / 1e9
-    remote, rate = is_remote(settings["archive"]), settings["download"]["requests_per_second"]
+    kept_gb = counts.galaxies * stamp_bytes / 1e9
+    remote, rate = is_remote(settings.archive), settings.download.requests_per_second
     rows = [
         ("galaxies", f"{counts.galaxies:,}", f"on {counts.fields:,} fields, by {counts.source}"),
         ("frames", f"{frames:,}", f"of {len(BANDS)} bands, {frames * FRAME_MB / 1e3:,.1f} GB if read whole"),
         ("to download" if remote else "to read", f"{read_gb:,.1f} GB", f"{fraction:.2f} of them, to the last galaxy"),
     ]
-    if settings["table"] is None:
-        queries = 2 * settings["partitions"]
-        per_minute = settings["http"]["queries_per_minute"]
+    if settings.table is None:
+        queries = 2 * settings.partitions
+        per_minute = settings.queries_per_minute
         rows.append(
             ("queries", f"{queries:,}", f"to SkyServer, {queries / per_minute:,.1f} min at {per_minute:g} a minute")
         )

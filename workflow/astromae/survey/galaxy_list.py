@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
+from astromae.contracts.catalog import FIELD, catalog_columns
 from astromae.errors import InputError
 from astromae.survey.archive import RERUN
-from astromae.survey.catalog import COLUMNS, FIELD, RANGES
+from astromae.survey.duplicates import without_duplicates
 from astromae.survey.objid import exact_identifiers
+from astromae.survey.observed_catalog import RANGES
 from astromae.survey.sentinels import QUANTITIES, Sentinels, as_text, numbers, one_a_row
 from astromae.survey.table_file import Column, read_table
-from astromae.survey.twins import without_twins
 
 #: Columns that a list must have.
 POSITION = ("ra", "dec")
@@ -94,7 +95,7 @@ def read_list(path: Path) -> GalaxyList:
         If the list cannot be read, a column is missing or ambiguous, or a value is wrong: names the row, from 1.
     """
     path = Path(path)
-    columns, names = read_table(path, {*COLUMNS, "redshift", *_OTHER_BANDS}, POSITION)
+    columns, names = read_table(path, {*catalog_columns(BANDS), "redshift", *_OTHER_BANDS}, POSITION)
     absent = [name for name in POSITION if name not in columns]
     if absent:
         listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
@@ -134,7 +135,7 @@ def read_list(path: Path) -> GalaxyList:
             galaxies[name] = sentinels.clean(name, numbers(columns[name].cells, f"{path}: {name}"))
         else:
             galaxies[name] = np.nan
-    galaxies, left_out = without_twins(galaxies, "source_row", path)
+    galaxies, left_out = without_duplicates(galaxies, "source_row", path)
     return GalaxyList(galaxies, left_out, bool(named), sentinels, notes)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.seeds import generator
+from astromae.survey.embedded import EmbeddedSettings
 
 #: Right ascension of the ascending node of every survey stripe's great circle, degrees.
 NODE_DEG = 95.0
@@ -118,7 +119,7 @@ def great_circle_to_sky(
     return (np.degrees(ra) + node_deg) % 360, np.degrees(dec), np.degrees(direction)
 
 
-def field_astrometry(settings: dict, run: int, camcol: int, field: int, band: str) -> Astrometry:
+def field_astrometry(settings: EmbeddedSettings, run: int, camcol: int, field: int, band: str) -> Astrometry:
     """Return the astrometry of one frame of the embedded survey.
 
     Every run scans its own stripe; fields follow one another without overlap, and camera columns leave
@@ -131,7 +132,7 @@ def field_astrometry(settings: dict, run: int, camcol: int, field: int, band: st
     run, camcol, field, band
         Which frame.
     """
-    order = settings["runs"].index(run)
+    order = settings.runs.index(run)
     stripe = _STRIPES[order % len(_STRIPES)]
     inclination_deg = 2.5 * stripe - 25.0
     scale_deg = PIXEL_SCALE_ARCSEC / 3600
@@ -139,7 +140,7 @@ def field_astrometry(settings: dict, run: int, camcol: int, field: int, band: st
     nu_deg = CAMCOL_SPACING_DEG * (camcol - 3.5)
     # Away from the great circle, a degree of mu is shorter on the sky.
     row_deg = scale_deg / np.cos(np.radians(nu_deg))
-    offset_columns, offset_rows = _band_offset(settings["seed"], run, camcol, field, band)
+    offset_columns, offset_rows = _band_offset(settings.seed, run, camcol, field, band)
     # A galaxy at r's pixel p stands at p + offset in this band: the band's grid starts earlier.
     a = start_deg + row_deg * ((field - FIRST_FIELD) * FRAME_ROWS - offset_rows)
     d = nu_deg - scale_deg * (FRAME_COLUMNS / 2 + offset_columns)

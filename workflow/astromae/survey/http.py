@@ -1,4 +1,4 @@
-"""Reading an address, be it https://, http://, file:// or a path, and trying again when that can help.
+"""Reading an https://, http:// or file:// address or a path, with retries where they can help.
 
 Three kinds of failure are told apart, whatever the scheme: what is asked for does not exist
 (`NotFound`), it may come if asked again (`Transient`), it will not come (`Refused`).
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import requests
+import tenacity
 import urllib3
 
 import astromae
@@ -49,7 +50,7 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 # What a network file system says while its server is away or restarting.
 _TRANSIENT_ERRNOS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR})
 
-# Enough of an error's body for the words that matter, however long the page.
+# Enough of an error page for its message, however long the page is.
 _ERROR_BODY_BYTES = 1 << 16
 
 
@@ -90,11 +91,11 @@ class NotFound(FetchError):
 
 
 class Transient(FetchError):
-    """A fault that may pass: asking again is worth while."""
+    """A fault that may pass, so that another try is worthwhile."""
 
 
 class Refused(FetchError):
-    """A fault that will not pass by asking again."""
+    """A fault that another try will not cure."""
 
 
 @dataclass(frozen=True)
@@ -208,18 +209,28 @@ def retrying(action: Callable[[], Result], settings: HttpSettings) -> Result:
     Transient
         The last fault, after the last try; its message says how many there were.
     """
-    for attempt in range(1, settings.tries + 1):
-        try:
-            return action()
-        except Transient as fault:
-            if attempt == settings.tries:
-                fault.args = (f"{fault} (tried {'once' if attempt == 1 else f'{attempt} times'})",)
-                raise
-            pause_s = min(settings.backoff_s * 2 ** (attempt - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)
-            pause_s = max(pause_s, min(fault.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
-            log(f"{fault}; try {attempt + 1} of {settings.tries} in {pause_s:.1f} s")
-            time.sleep(pause_s)
-    raise InputError(f"tries: {settings.tries} is too few; use at least 1")
+    growing = tenacity.wait_exponential(settings.backoff_s, LONGEST_PAUSE_S)
+
+    def pause_s(state: tenacity.RetryCallState) -> float:
+        asked = state.outcome.exception().retry_after_s or 0.0
+        return max(growing(state) * random.uniform(0.5, 1.0), min(asked, LONGEST_RETRY_AFTER_S))
+
+    tries = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Transient),
+        stop=tenacity.stop_after_attempt(settings.tries),
+        wait=pause_s,
+        before_sleep=lambda state: log(
+            f"{state.outcome.exception()}; try {state.attempt_number + 1} of {settings.tries} "
+            f"in {state.upcoming_sleep:.1f} s"
+        ),
+        sleep=time.sleep,
+        reraise=True,
+    )
+    try:
+        return tries(action)
+    except Transient as fault:
+        fault.args = (f"{fault} (tried {'once' if settings.tries == 1 else f'{settings.tries} times'})",)
+        raise
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

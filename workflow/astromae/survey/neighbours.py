@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.photometry import pogson_flux
 from astromae.seeds import generator
+from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.gaussians import add_galaxies, add_round, psf_components
 from astromae.survey.geometry import Astrometry, field_astrometry
 
@@ -58,7 +59,7 @@ COMPANIONS, COMPANION_ARCSEC, COMPANION_MAGNITUDES = 0.35, (4.0, 18.0), (18.0, 2
 MARGIN = 40
 
 
-def draw_objects(galaxies: pd.DataFrame, settings: dict, run: int, camcol: int, field: int) -> pd.DataFrame:
+def draw_objects(galaxies: pd.DataFrame, settings: EmbeddedSettings, run: int, camcol: int, field: int) -> pd.DataFrame:
     """Draw what stands around the galaxies of a field: stars and background galaxies at random, and companions.
 
     Parameters
@@ -76,7 +77,7 @@ def draw_objects(galaxies: pd.DataFrame, settings: dict, run: int, camcol: int, 
         run, camcol, field; ra, dec (deg); kind (``star``, ``galaxy``, ``companion``); mag_{u,g,r,i,z} (AB, observed);
         half_light_arcsec (0 for stars), axis_ratio, position_angle_deg (north through east), sersic (0 for stars).
     """
-    random = generator(settings["seed"], "stars and background galaxies", run, camcol, field)
+    random = generator(settings.seed, "stars and background galaxies", run, camcol, field)
     sides = np.array([FRAME_COLUMNS, FRAME_ROWS]) + 2 * MARGIN
     area_deg2 = sides.prod() * (PIXEL_SCALE_ARCSEC / 3600) ** 2
     stars = _draw_magnitudes(STAR_MAGNITUDES, np.log10(STAR_DENSITY_DEG2), area_deg2, random)
@@ -84,7 +85,7 @@ def draw_objects(galaxies: pd.DataFrame, settings: dict, run: int, camcol: int, 
     wcs = field_astrometry(settings, run, camcol, field, "r").wcs()
     pixel = random.uniform(-MARGIN, sides - MARGIN, (len(stars) + len(background), 2)) - 0.5
     # Companions have a stream of their own: as many galaxies as may be, the same stars.
-    beside = generator(settings["seed"], "companions", run, camcol, field)
+    beside = generator(settings.seed, "companions", run, camcol, field)
     host = np.repeat(np.arange(len(galaxies)), beside.poisson(COMPANIONS, len(galaxies)))
     distance, angle = beside.uniform(*COMPANION_ARCSEC, len(host)), beside.uniform(0, 2 * np.pi, len(host))
     place = np.stack(wcs.all_world2pix(galaxies["ra"], galaxies["dec"], 0), axis=1)[host]

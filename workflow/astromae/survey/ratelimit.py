@@ -1,15 +1,11 @@
 """A rate limit that all running jobs keep together, through a file that they share."""
 
-import contextlib
-import errno
-import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from astromae.errors import InputError
+from astromae.survey.locks import lock_file
 
 #: Seconds of the window. One more than the minute that is promised: a request that was held up on its way
 #: may arrive late beside one that was not.
@@ -47,7 +43,7 @@ class RateLimit:
 
     def _reserve(self) -> float:
         """Return the moment (seconds since the epoch) at which the next request may start."""
-        with self._lock():
+        with lock_file(Path(f"{self.path}.lock"), wait=True):
             now = time.time()
             moments = self._moments(now)
             start = now
@@ -56,28 +52,13 @@ class RateLimit:
             self._store([*moments, start])
         return start
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(f"{self.path}.lock", "a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            except OSError as error:
-                if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                    raise InputError(
-                        f"{self.path}: the file system has no locks ({error.strerror}), which running jobs "
-                        f"need to keep a rate limit together; put results on one that has"
-                    ) from error
-                raise
-            yield
-
     def _moments(self, now: float) -> list[float]:
         """Return the requests that still count, in order of time."""
         try:
             moments = json.loads(self.path.read_text())
         except (FileNotFoundError, ValueError):
             return []
-        # A clock that was set back must not bar requests for longer than the queue can be.
+        # If the clock was set back, requests must not be held up for longer than the queue can be.
         longest = now + self.window_s * (1 + len(moments) // self.requests)
         return sorted(moment for moment in moments if now - self.window_s < moment <= longest)
 

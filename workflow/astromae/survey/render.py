@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from astromae.catalog import read_catalog
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
+from astromae.contracts.catalog import read_catalog
 from astromae.errors import InputError
 from astromae.files import write_checksum
 from astromae.progress import Ticker
@@ -18,7 +18,8 @@ from astromae.seeds import generator
 from astromae.survey.archive import frame_name
 from astromae.survey.arms import add_arms
 from astromae.survey.camera import SKY_SPREAD_MAG, count_variance, detector
-from astromae.survey.embedded import observed_flux
+from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.embedded_catalog import observed_flux
 from astromae.survey.frames import SKY_SHAPE, Frame, interpolate_sky, write_frame
 from astromae.survey.geometry import Astrometry, field_astrometry
 from astromae.survey.morphology import TRUNCATION
@@ -46,7 +47,7 @@ _COLUMNS = [
 ]
 
 
-def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, output_dir: Path) -> None:
+def render_strip(catalog: Path, run: int, camcol: int, settings: EmbeddedSettings, output: Path) -> None:
     """Draw every field of one run and camera column, five bands each, as frame files.
 
     The folder appears when all its frames are written; a killed job leaves only a hidden folder beside it, which the
@@ -54,13 +55,13 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
 
     Parameters
     ----------
-    catalog_path
+    catalog
         Catalogue of the embedded survey.
     run, camcol
         Which strip.
     settings
-        The configuration's section `embedded`: `runs`, `seed` and `populated`.
-    output_dir
+        The configuration's section `embedded`.
+    output
         Folder to make, with files ``frame-{band}-{run:06d}-{camcol}-{field:04d}.fits.bz2``, and on a
         populated sky `OBJECTS`, the stars and background galaxies that were drawn.
 
@@ -69,18 +70,17 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
     InputError
         If the survey has no such run or camera column, or the catalogue none of its galaxies.
     """
-    if run not in settings["runs"] or camcol not in settings["camcols"]:
+    if run not in settings.runs or camcol not in settings.camcols:
         raise InputError(
             f"run {run}, camcol {camcol}: not simulated; "
-            f"embedded.runs is {settings['runs']} and embedded.camcols is {settings['camcols']}"
+            f"embedded.runs is {settings.runs} and embedded.camcols is {settings.camcols}"
         )
-    catalog = read_catalog(catalog_path, _COLUMNS)
-    strip = catalog[(catalog["run"] == run) & (catalog["camcol"] == camcol)]
+    galaxies = read_catalog(catalog, _COLUMNS)
+    strip = galaxies[(galaxies["run"] == run) & (galaxies["camcol"] == camcol)]
     if strip.empty:
-        raise InputError(f"{catalog_path}: no galaxy of run {run}, camcol {camcol}; rebuild the catalogue")
+        raise InputError(f"{catalog}: no galaxy of run {run}, camcol {camcol}; rebuild the catalogue")
 
-    output_dir = Path(output_dir)
-    partial = output_dir.with_name(f".{output_dir.name}.partial")
+    partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     ticker = Ticker(f"frames {run}-{camcol}", strip["field"].nunique() * len(BANDS), "frames")
@@ -90,21 +90,23 @@ def render_strip(catalog_path: Path, run: int, camcol: int, settings: dict, outp
                 frame = draw_frame(galaxies, run, camcol, int(field), band, settings)
                 write_frame(partial / frame_name(run, camcol, int(field), band), frame)
                 ticker.advance()
-        if settings["populated"]:
+        if settings.populated:
             objects = [
                 draw_objects(galaxies, settings, run, camcol, int(field)) for field, galaxies in strip.groupby("field")
             ]
             pd.concat(objects, ignore_index=True).to_parquet(partial / OBJECTS)
-        # The folder may stand there from an earlier run by hand; a folder cannot be renamed onto a full one.
-        shutil.rmtree(output_dir, ignore_errors=True)
-        partial.rename(output_dir)
-        write_checksum(output_dir)
+        # The folder may be left from an earlier run by hand, and a folder cannot be renamed onto one that is not empty.
+        shutil.rmtree(output, ignore_errors=True)
+        partial.rename(output)
+        write_checksum(output)
     finally:
         ticker.close()
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: str, settings: dict) -> Frame:
+def draw_frame(
+    galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: str, settings: EmbeddedSettings
+) -> Frame:
     """Draw one frame: galaxies, what stands around them, sky and noise, digitised, calibrated and sky-subtracted.
 
     Parameters
@@ -114,7 +116,7 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     run, camcol, field, band
         Which frame.
     settings
-        The configuration's section `embedded`: `runs`, `seed` and `populated`.
+        The configuration's section `embedded`.
 
     Returns
     -------
@@ -122,15 +124,15 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
         The frame, with the noise of the SDSS data model: variance (object + sky) / gain + dark variance in counts.
     """
     key = (run, camcol, field, BANDS.index(band))
-    random = generator(settings["seed"], "calibration and sky", *key)
+    random = generator(settings.seed, "calibration and sky", *key)
     chip = detector(run, camcol, band)
     calibration = (chip.calibration_nmgy * _smooth_vector(random)).astype(np.float32)
-    brighter = generator(settings["seed"], "sky of a night", run, camcol).normal(0, SKY_SPREAD_MAG)
+    brighter = generator(settings.seed, "sky of a night", run, camcol).normal(0, SKY_SPREAD_MAG)
     sky_grid = (chip.sky_counts * 10 ** (0.4 * brighter) * _sky_slope(random)).astype(np.float32)
     astrometry = field_astrometry(settings, run, camcol, field, band)
-    width = psf_width_arcsec(settings["seed"], run, camcol, field, band)
+    width = psf_width_arcsec(settings.seed, run, camcol, field, band)
     image = draw_galaxies(galaxies, band, astrometry, width)
-    if settings["populated"]:
+    if settings.populated:
         objects = draw_objects(galaxies, settings, run, camcol, field)
         add_objects(image, objects, band, astrometry, point_spread_function(width))
 
@@ -138,7 +140,7 @@ def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: 
     counts = image / calibration + sky
     # Rounding to whole counts adds a variance of 1/12, which is part of the tabulated dark variance.
     sigma = np.sqrt(count_variance(counts, chip.gain, chip.dark_variance - 1 / 12))
-    noise = generator(settings["seed"], "pixel noise", *key)
+    noise = generator(settings.seed, "pixel noise", *key)
     counts += sigma * noise.standard_normal(counts.shape, dtype=np.float32)
     image = (np.rint(counts) - sky) * calibration
     return Frame(run, camcol, field, band, image, calibration, sky_grid, astrometry)

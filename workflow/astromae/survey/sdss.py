@@ -1,290 +1,179 @@
-"""The real survey's catalogue: fetched from SkyServer in partitions of the sky, then merged."""
+"""The real survey, an entry of `SURVEYS`: catalogue from SkyServer, frames from the archive."""
 
-import json
-from collections.abc import Mapping, Sequence
+import functools
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from pydantic import model_validator
 
-from astromae.constants import BANDS
+from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
+from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
-from astromae.files import write_text
-from astromae.progress import log
-from astromae.survey.catalog import COLUMNS, write_catalog, write_left_out, write_table
-from astromae.survey.http import HttpSettings
-from astromae.survey.ratelimit import RateLimit
-from astromae.survey.selections import PHOTOMETRY, SPECTROSCOPY, count_sql, cuts_of, rows_sql
-from astromae.survey.sentinels import Sentinels
-from astromae.survey.skyserver import ROW_LIMIT, SkyServer
-from astromae.survey.twins import without_twins
+from astromae.settings.base import Count, Pair, Text, problem, setting, wrong
+from astromae.survey.entry import RULES, Counts, Job, Survey
+from astromae.survey.selections import cuts_of
+from astromae.typed import Typed
 
-#: Of several spectra of one object the catalogue keeps this one.
-DUPLICATES = (
-    "of the rows of one objid: the smallest redshift error above 0, a missing one last; then the smallest specobjid"
-)
-
-#: Right ascensions are not halved below this width, degrees: a fifth of a pixel.
-NARROWEST_DEG = 2e-5
-
-# What all partitions of a catalogue have in common.
-_COMMON = ("survey", "release", "selection", "cuts", "partitions")
-
-# Times that a range is counted and fetched before a table that is too short is taken for the server's limit.
-_ROUNDS = 2
+#: Catalogue of a run, and SkyServer's counts of the configured selection, which `make plan` asks for.
+CATALOG, COUNTED = Path("results/catalog/galaxies.parquet"), Path("results/catalog/counts.json")
 
 
-def connect(settings: Mapping[str, Any], http: Mapping[str, Any], folder: Path) -> SkyServer:
-    """Return SkyServer with the rate limit that all jobs keep which write to `folder`.
+class Cuts(Typed):
+    """Cuts that replace the selection's own; null lifts one."""
 
-    Parameters
-    ----------
-    settings
-        server and release of the configuration's section `sdss`.
-    http
-        queries_per_minute, timeout_s, tries and backoff_s of the same.
-    folder
-        Where the shared state of the rate limit lies.
-
-    Raises
-    ------
-    InputError
-        If a key is missing or the release is not supported.
-    """
-    require(settings, ("server", "release"))
-    require(http, ("queries_per_minute", "timeout_s", "tries", "backoff_s"))
-    limit = RateLimit(Path(folder) / ".skyserver-queries.json", http["queries_per_minute"])
-    return SkyServer(settings["server"], settings["release"], HttpSettings.of(http), limit)
+    z_min: float | None = setting("Least spectroscopic redshift.", None)
+    z_max: float | None = setting("Largest spectroscopic redshift.", None)
+    petro_r_max: float | None = setting("Faintest dereddened r Petrosian magnitude.", None, unit="mag")
+    ra: Pair[float] | None = setting("Range of right ascension.", None, unit="deg")
+    dec: Pair[float] | None = setting("Range of declination.", None, unit="deg")
 
 
-def require(settings: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """Raise InputError if a part of the section `sdss` lacks one of `keys`."""
-    absent = [key for key in keys if key not in settings]
-    if absent:
-        raise InputError(f"sdss.{absent[0]} is missing; needed are {', '.join(keys)}")
+class Expected(Typed):
+    """The selection's size that plans reckon with until SkyServer has counted it."""
+
+    galaxies: Count = setting("Galaxies of the selection.", 547199)
+    fields: Count = setting("Fields that they lie on.", 230000)
 
 
-def partition_range(cuts: Mapping[str, Any], partition: int, partitions: int) -> tuple[float, float]:
-    """Return the right ascensions from and to (degrees) of one of equal parts of the sky, or of the cut in it.
+class DownloadSettings(Typed):
+    """How frames are fetched from a remote archive."""
 
-    Raises
-    ------
-    InputError
-        If `partition` is not one of 0 to `partitions` - 1.
-    """
-    if not 0 <= partition < partitions:
-        raise InputError(f"partition: {partition}; use 0 to {partitions - 1}")
-    low, high = cuts["ra"] or (0.0, 360.0)
-    edges = [low + ra_width((low, high)) * number / partitions for number in (partition, partition + 1)]
-    start, end = (edge - 360 if edge > 360 else edge for edge in edges)
-    # What ends the last part must be the very number that ends the cut.
-    return start % 360, high if partition == partitions - 1 else end
+    connections: Count = setting("Connections open at once over all running jobs.", 8)
+    requests_per_second: Count = setting("Frames asked for over all running jobs.", 10, unit="1/s")
+    timeout_s: float = setting("Silence after which a connection is given up.", 60, unit="s", gt=0)
+    tries: Count = setting("Tries of a frame that meets a passing fault.", 6)
+    backoff_s: float = setting("Pause before the second try; doubles from try to try.", 2.0, unit="s", gt=0)
 
 
-def ra_width(ra_deg: tuple[float, float]) -> float:
-    """Return the width of a range of right ascensions, which leads through 0 where it ends below its start."""
-    low, high = ra_deg
-    return high - low + (360 if high < low else 0)
+class SdssSettings(Typed):
+    """The real survey, catalogue from SkyServer and frames from the archive."""
 
-
-def fetch_partition(
-    partition: int,
-    partitions: int,
-    settings: Mapping[str, Any],
-    http: Mapping[str, Any],
-    output: Path,
-    row_limit: int = ROW_LIMIT,
-) -> None:
-    """Fetch one partition of the selection from SkyServer.
-
-    The partition is counted first, and split until each part stays below the row limit. Each part's rows must be as
-    many as its own count.
-
-    Parameters
-    ----------
-    partition, partitions
-        Which of how many equal ranges of right ascension, from 0.
-    settings
-        server, release, selection and cuts of the configuration's section `sdss`.
-    http
-        queries_per_minute, timeout_s, tries and backoff_s of the same.
-    output
-        Table to write (Parquet): SkyServer's columns in lower case, sorted by objid and specobjid; the exact SQL and
-        the number of rows of each query are in the metadata.
-    row_limit
-        Rows after which SkyServer ends a table silently.
-
-    Raises
-    ------
-    InputError
-        If the settings are wrong, SkyServer rejects a query, or a fault or a miscount does not pass.
-    """
-    require(settings, ("selection", "cuts"))
-    selection, cuts = settings["selection"], cuts_of(settings["selection"], settings["cuts"])
-    ra_deg = partition_range(cuts, partition, partitions)
-    sky = connect(settings, http, Path(output).parent)
-    parts = _fetch_range(sky, selection, cuts, ra_deg, row_limit)
-    rows = pd.concat([table for _, table in parts], ignore_index=True)
-    metadata = {
-        "survey": "sdss",
-        "release": settings["release"],
-        "selection": selection,
-        "cuts": cuts,
-        "partition": partition,
-        "partitions": partitions,
-        "rows": len(rows),
-        "queries": [{"sql": sql, "rows": len(table)} for sql, table in parts],
-    }
-    write_table(output, rows.sort_values(["objid", "specobjid"], ignore_index=True), metadata)
-    log(f"{output}: {len(rows)} rows with right ascensions from {ra_deg[0]:g} to {ra_deg[1]:g} deg")
-
-
-def _fetch_range(
-    sky: SkyServer, selection: str, cuts: Mapping[str, Any], ra_deg: tuple[float, float], row_limit: int
-) -> list[tuple[str, pd.DataFrame]]:
-    """Return the queries that together cover a range of right ascensions, each with its rows."""
-    sql = rows_sql(selection, cuts, ra_deg)
-    low, high = ra_deg
-    for _ in range(_ROUNDS):
-        count = sky.count(count_sql(selection, cuts, ra_deg))
-        if count >= row_limit:
-            break
-        rows = pd.DataFrame(sky.ask(sql, {**PHOTOMETRY, **SPECTROSCOPY}))
-        if len(rows) == count:
-            return [(sql, rows)]
-        log(f"{sky.name}: counts {count} rows and sends {len(rows)} for right ascensions from {low} to {high}")
-    if count < row_limit and len(rows) > count:
-        raise InputError(f"{sky.name}: counts {count} rows and sends {len(rows)}; query: {sql}")
-    if ra_width(ra_deg) < NARROWEST_DEG:
-        raise InputError(f"{sky.name}: does not send all of {count} rows, however narrow the range; query: {sql}")
-    log(f"{sky.name}: splitting right ascensions from {low} to {high}, which hold {count} rows")
-    middle = (low + ra_width(ra_deg) / 2) % 360
-    halves = [_fetch_range(sky, selection, cuts, half, row_limit) for half in ((low, middle), (middle, high))]
-    parts = [part for half in halves for part in half]
-    total = sum(len(table) for _, table in parts)
-    if total != count:
-        raise InputError(f"{sky.name}: counts {count} rows and sends {total} in parts; query: {sql}")
-    return parts
-
-
-def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path) -> None:
-    """Merge all partitions into the catalogue.
-
-    Magnitudes are dereddened (model and Petrosian magnitude minus the band's extinction), and each object is kept
-    once, by the rule of `DUPLICATES`; so is the first of several objects within 1 arcsec. Sentinels, and values that
-    no galaxy can have, are missing. The exact SQL is written beside the catalogue, with the suffix ``.sql``, and what
-    is left out with ``.left_out.csv``.
-
-    Parameters
-    ----------
-    partitions
-        The files of `fetch_partition`, all of one selection, in any order.
-    chunks
-        Stamps jobs that the fields are dealt to.
-    output
-        Catalogue to write (Parquet).
-
-    Raises
-    ------
-    InputError
-        If a partition is missing, doubled, incomplete or of another selection, or there are no galaxies.
-    """
-    tables, parts = _read_partitions(partitions)
-    rows = pd.concat(tables, ignore_index=True)
-    if rows.empty:
-        raise InputError(f"{output}: the selection has no galaxies; relax sdss.cuts")
-    # The spectroscopic pipeline marks a fit without an error by a value of 0 or below.
-    rows["z_err"] = rows["zerr"].where(rows["zerr"] > 0)
-    rows = rows.sort_values(["objid", "z_err", "specobjid"], na_position="last", kind="stable")
-    sentinels = Sentinels(output)
-    galaxies, left_out = without_twins(
-        rows.drop_duplicates("objid").reset_index(drop=True).assign(row=lambda table: table.index + 1), "row", output
+    release: int = setting("Data release.", 17, ge=12, le=18)
+    selection: Literal["pasquet2019", "spectroscopic"] = setting("Named selection of galaxies.", "pasquet2019")
+    cuts: Cuts = setting("Cuts that replace the selection's own; null lifts one.", Cuts())
+    expected: Expected = setting(
+        "The selection's size that plans reckon with until SkyServer has counted it.", Expected()
     )
-    catalog = pd.DataFrame({name: galaxies[name] for name in COLUMNS if name in galaxies})
-    for name in ("z", "z_err"):
-        catalog[name] = sentinels.clean(name, catalog[name], refuse=False)
-    catalog = catalog.assign(**dereddened(galaxies, sentinels))
-    catalog["specobjid"] = galaxies["specobjid"]
-    sentinels.say(len(catalog))
-    missing = catalog.isna().sum()
-    provenance = {
-        **{key: parts[0][key] for key in _COMMON},
-        "counts": {
-            "rows": len(rows),
-            "duplicates": len(rows) - len(galaxies) - len(left_out),
-            "left_out": len(left_out),
-            "sentinels": sentinels.counts,
-            "missing": {name: int(number) for name, number in missing.items() if number},
-        },
-        "duplicates": DUPLICATES,
-    }
-    write_catalog(output, catalog, chunks, provenance, {"specobjid": "SDSS spectrum identifier (unsigned)"})
-    write_left_out(output, left_out.drop(columns="row"))
-    write_text(Path(output).with_suffix(".sql"), _sql_text(parts, len(rows), len(galaxies)))
+    table: Text | None = setting("Your own list of galaxies instead of the selection.", None)
+    server: Text = setting("Address of SkyServer.", "https://skyserver.sdss.org")
+    archive: Text = setting("Address or folder of the archive or of a mirror.", "https://data.sdss.org/sas")
+    partitions: Count = setting("Ranges of right ascension, each its own query, job and file.", 72)
+    chunks: int = setting("Stamps jobs that the fields are dealt to, at most.", 1000, ge=1, le=9999)
+    queries_per_minute: float = setting("Queries to SkyServer over all running jobs.", 60, unit="1/min", gt=0, le=60)
+    timeout_s: float = setting("Silence after which a query is given up.", 660, unit="s", gt=0)
+    tries: Count = setting("Tries of a query that meets a passing fault.", 8)
+    backoff_s: float = setting("Pause before the second try; doubles from try to try.", 2.0, unit="s", gt=0)
+    download: DownloadSettings = setting("How frames are fetched from a remote archive.", DownloadSettings())
 
-
-def dereddened(objects: pd.DataFrame, sentinels: Sentinels) -> dict[str, NDArray[np.float64]]:
-    """Return extinctions and dereddened magnitudes under the catalogue's names, from SkyServer's columns.
-
-    Parameters
-    ----------
-    objects
-        The columns of `PHOTOMETRY`, as SkyServer's client returns them.
-    sentinels
-        Counts what was taken for missing.
-    """
-    photometry = {}
-    for band in BANDS:
-        name = f"extinction_{band}"
-        photometry[name] = sentinels.clean(name, objects[name], refuse=False)
-        model = sentinels.clean(f"mag_{band}", objects[f"modelmag_{band}"], refuse=False)
-        photometry[f"mag_{band}"] = model - photometry[name]
-    petrosian = sentinels.clean("petro_r", objects["petromag_r"], refuse=False)
-    return photometry | {"petro_r": petrosian - photometry["extinction_r"]}
-
-
-def _read_partitions(paths: Sequence[Path]) -> tuple[list[pd.DataFrame], list[dict[str, Any]]]:
-    """Return the tables and metadata of all partitions, in order, after checking that they are complete."""
-    found = {}
-    first = None
-    for path in paths:
+    @model_validator(mode="after")
+    def _check(self) -> "SdssSettings":
+        """Check what is asked of SkyServer, and where it is."""
         try:
-            table = pq.read_table(path, partitioning=None)
-            part = json.loads(table.schema.metadata[b"astromae"])
-            number = part["partition"]
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a partition of `astromae sdss-partition` ({error})") from error
-        first = first or (path, part)
-        for key in _COMMON:
-            if part[key] != first[1][key]:
-                raise InputError(f"{path}: its {key} is {part[key]}, but that of {first[0]} is {first[1][key]}")
-        if number in found:
-            raise InputError(f"{path}: partition {number} is given twice")
-        if len(table) != part["rows"]:
-            raise InputError(f"{path}: holds {len(table)} rows instead of {part['rows']}")
-        found[number] = (table.to_pandas(), part)
-    absent = sorted(set(range(first[1]["partitions"] if first else 1)) - set(found))
-    if absent:
-        raise InputError(f"partition {absent[0]} is missing ({len(absent)} in all)")
-    ordered = [found[number] for number in sorted(found)]
-    return [table for table, _ in ordered], [part for _, part in ordered]
+            cuts_of(self.selection, self.cuts.model_dump(exclude_unset=True))
+        except InputError as error:
+            raise problem(str(error)) from None
+        if not re.match(r"https?://[^\s/]", self.server):
+            raise wrong("server", self.server, "an address that begins with https:// or http://")
+        if self.table is not None and re.search(r"[{}]", self.table):
+            raise wrong("table", self.table, "a path without braces, which Snakemake takes for wildcards")
+        return self
+
+    @property
+    def sample(self) -> dict[str, Any]:
+        """What decides the galaxies."""
+        cuts = self.cuts.model_dump(exclude_unset=True)
+        return {**self.model_dump(include={"server", "release", "selection"}), "cuts": cuts}
+
+    @property
+    def pace(self) -> dict[str, Any]:
+        """How politely SkyServer is asked for them."""
+        return self.model_dump(include={"queries_per_minute", "timeout_s", "tries", "backoff_s"})
 
 
-def _sql_text(parts: Sequence[Mapping[str, Any]], rows: int, galaxies: int) -> str:
-    """Return the queries that made a catalogue, as text for people and for SkyServer."""
-    first = parts[0]
-    lines = [
-        f"-- SDSS DR{first['release']}, selection {first['selection']}: {rows} rows, {galaxies} galaxies.",
-        f"-- Rule for duplicates: {DUPLICATES}.",
-    ]
-    for part in parts:
-        for query in part["queries"]:
-            lines += [
-                "",
-                f"-- partition {part['partition']} of {part['partitions']}: {query['rows']} rows",
-                query["sql"],
-            ]
-    return "\n".join(lines) + "\n"
+def partition_file(number: int | str) -> str:
+    """Return the file of one partition of the selection."""
+    return f"results/catalog/partitions/{number}.parquet"
+
+
+def _catalog(section: SdssSettings) -> Job:
+    if section.table is not None:
+        return Job(
+            "user-catalog",
+            {**section.model_dump(include={"server", "release"}), "chunks": _chunks(section)},
+            untracked={"pace": section.pace},
+            files={"table": section.table},
+            minutes=240,
+        )
+    return Job(
+        "sdss-merge",
+        {"chunks": section.chunks},
+        inputs={"partitions": [partition_file(number) for number in range(section.partitions)]},
+        outputs={"sql": "results/catalog/galaxies.sql"},
+        minutes=30,
+    )
+
+
+def _cut(section: SdssSettings, stamps: StampFormat) -> Job:
+    return Job(
+        "cut",
+        {"release": section.release, "size": stamps.size},
+        untracked={"archive": section.archive, "download": section.download.model_dump()},
+        threads=True,
+        minutes=None,
+        memory_mb=1500,
+    )
+
+
+def _chunks(section: SdssSettings) -> int:
+    """Return the number of chunks: a list has no more than fields."""
+    if section.table is None:
+        return section.chunks
+    return min(section.chunks, _listed(section.table).fields)
+
+
+@functools.cache
+def _listed(table: str) -> Counts:
+    """Return the size of a list, which is read once for all that is asked of it."""
+    from astromae.survey.counts import listed_counts
+
+    return listed_counts(Path(table))
+
+
+def _expected(section: SdssSettings) -> Counts:
+    """Return the counts of the list, of the catalogue, or SkyServer's, else what the configuration expects."""
+    from astromae.survey.counts import expected_counts, known_counts
+    from astromae.survey.sdss_catalog import Sample
+
+    if section.table is not None:
+        return _listed(section.table)
+    return known_counts(Sample(**section.sample), CATALOG, COUNTED) or expected_counts(section.expected.model_dump())
+
+
+def _downloads(section: SdssSettings, stamps: StampFormat) -> Job:
+    settings = section.model_dump(mode="json", exclude_unset=True)
+    sizes = {"stamp_bytes": stamps.stamp_bytes}
+    return Job("downloads", {"settings": settings, "catalog": str(CATALOG), "counted": str(COUNTED), **sizes})
+
+
+def _check(section: SdssSettings) -> None:
+    from astromae.survey.archive import check_archive
+
+    check_archive(section.archive, section.release)
+
+
+SURVEY = Survey(
+    settings=SdssSettings,
+    title="the Sloan Digital Sky Survey",
+    simulated=False,
+    stamps=lambda section, size: StampFormat(BANDS, PIXEL_SCALE_ARCSEC, size or STAMP_SIZE),
+    catalog=_catalog,
+    cut=_cut,
+    chunks=_chunks,
+    expected=_expected,
+    frames=lambda section: section.archive,
+    addresses=lambda section: [section.server, section.archive],
+    check=_check,
+    downloads=_downloads,
+    rules=RULES / "partitions.smk",
+)

@@ -1,9 +1,8 @@
 """A catalogue from a user's own list of galaxies."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from astromae.errors import InputError
 from astromae.files import write_text
 from astromae.progress import log, track
-from astromae.survey.catalog import write_catalog, write_left_out
 from astromae.survey.galaxy_list import read_list
-from astromae.survey.sdss import connect, dereddened, require
+from astromae.survey.left_out import write_left_out
+from astromae.survey.observed_catalog import write_observed_catalog
+from astromae.survey.sdss_catalog import Pace, connect, dereddened
 from astromae.survey.selections import PHOTOMETRY
 from astromae.survey.sentinels import Sentinels
 from astromae.survey.skyserver import LONGEST_ADDRESS, SkyServer
@@ -28,9 +28,7 @@ _UNITS = {
 }
 
 
-def write_user_catalog(
-    table: Path, settings: Mapping[str, Any], http: Mapping[str, Any], chunks: int, output: Path
-) -> None:
+def write_user_catalog(table: Path, server: str, release: int, chunks: int, output: Path, pace: Pace) -> None:
     """Make a catalogue of a list of galaxies.
 
     The list is read by `read_list`. If it has run, camcol and field, nothing else is asked for. Otherwise SkyServer
@@ -42,32 +40,33 @@ def write_user_catalog(
     ----------
     table
         The list: text with a header, FITS, Parquet or VOTable.
-    settings
-        server and release of the configuration's section `sdss`.
-    http
-        queries_per_minute, timeout_s, tries and backoff_s of the same.
+    server
+        Address of SkyServer.
+    release
+        Data release.
     chunks
         Stamps jobs that the fields are dealt to, at most.
     output
         Catalogue to write (Parquet).
+    pace
+        How politely SkyServer is asked.
 
     Raises
     ------
     InputError
         If the list cannot be read, a value is wrong, no galaxy is left, or SkyServer does not answer.
     """
-    require(settings, ("release",))
-    listed = read_list(Path(table))
+    listed = read_list(table)
     for note in listed.notes:
         log(f"{table}: {note}")
-    listed.sentinels.say(listed.rows)
+    listed.sentinels.log_counts(listed.rows)
     galaxies, left_out, queries = listed.galaxies, listed.left_out.drop(columns="objid"), []
     sentinels = listed.sentinels.counts
     if not listed.has_fields:
-        sky = connect(settings, http, Path(output).parent)
+        sky = connect(server, release, pace, output.parent)
         answered = Sentinels(sky.name)
         galaxies, unmatched, queries = _match(sky, galaxies, answered)
-        answered.say(len(galaxies))
+        answered.log_counts(len(galaxies))
         sentinels = sentinels | answered.counts
         left_out = pd.concat([left_out, unmatched]).sort_values("source_row")
     left_out = left_out.rename(columns={"source_row": "row"})
@@ -76,16 +75,16 @@ def write_user_catalog(
         raise InputError(f"{table}: none of its {listed.rows} galaxies is in SDSS; are ra and dec in degrees?")
     provenance = {
         "survey": "sdss",
-        "release": settings["release"],
+        "release": release,
         "selection": "user's list",
-        "source": Path(table).name,
+        "source": table.name,
         "counts": {"listed": listed.rows, "left_out": len(left_out), "sentinels": sentinels},
     }
-    write_catalog(output, galaxies, chunks, provenance, _UNITS)
+    write_observed_catalog(output, galaxies, chunks, provenance, _UNITS)
     write_left_out(output, left_out)
     if queries:
-        header = f"-- SDSS DR{settings['release']}, positions of a list of {listed.rows} galaxies.\n"
-        write_text(Path(output).with_suffix(".sql"), header + "".join(f"\n{sql}\n" for sql in queries))
+        header = f"-- SDSS DR{release}, positions of a list of {listed.rows} galaxies.\n"
+        write_text(output.with_suffix(".sql"), header + "".join(f"\n{sql}\n" for sql in queries))
 
 
 def _match(

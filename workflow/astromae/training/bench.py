@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -11,29 +11,37 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from astromae.constants import BANDS
-from astromae.models.mae import MaskedAutoencoder, random_masks
-from astromae.models.redshift import RedshiftModel
-from astromae.models.vit import build_encoder, choose_attention
-from astromae.sizes import source_size
+from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
+from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.configuration import Configuration
+from astromae.settings.training import Phase
+from astromae.tasks.branches import Branches
+from astromae.tasks.model import Model, build_model
+from astromae.training.attention import choose_attention
 from astromae.training.bench_eager import Eager
+from astromae.training.configured_recipes import encoder_recipe, model_recipe
 from astromae.training.optimiser import adamw
 from astromae.training.provenance import device_name
-from astromae.training.runtime import choose_precision, make_fabric
+from astromae.training.recipes import EncoderRecipe
+from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
+from astromae.training.session import Session
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import Views
 
 #: The model whose ratios are reported: it has all three branches.
 MODEL = "plain-astromae"
 
-#: Branches of `MODEL` alone, by what sets them apart.
+#: Branches of `MODEL` alone.
 BRANCHES = {
-    "encoder": {"inception": False, "magnitude": False},
-    "inception": {"encoder": None, "pretrained": False, "frozen": False, "magnitude": False},
-    "magnitude": {"encoder": None, "pretrained": False, "frozen": False, "inception": False},
+    "encoder": Branches(encoder="plain", pretrained=True, frozen=True, inception=False, magnitude=False),
+    "inception": Branches(encoder=None, pretrained=False, frozen=False, inception=True, magnitude=False),
+    "magnitude": Branches(encoder=None, pretrained=False, frozen=False, inception=False, magnitude=True),
 }
+
+#: Format of the random stamps: that of SDSS.
+STAMPS = StampFormat(BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE)
 
 
 @dataclass(frozen=True)
@@ -113,25 +121,22 @@ def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
     return {name: stamps * rounds / total for name, total in spent.items()}
 
 
-def _trained(fabric: Fabric, model: nn.Module, settings: dict[str, Any]) -> tuple[nn.Module, Any]:
-    """Return a model and its optimiser as training has them; `settings` of its phase."""
-    optimiser = adamw(model, settings["optimiser"])
+def _trained(fabric: Fabric, model: nn.Module, phase: Phase) -> tuple[nn.Module, Any]:
+    """Return a model and its optimiser as training has them."""
+    optimiser = adamw(model, phase.optimiser)
     choose_attention(model.train(), fabric.device)
     return fabric.setup(model, optimiser)
 
 
-def _pretraining(
-    fabric: Fabric, configuration: dict[str, Any], settings: dict[str, Any], name: str, views: Views
-) -> tuple[Timed, Timed, float]:
+def _pretraining(fabric: Fabric, recipe: EncoderRecipe, views: Views) -> tuple[Timed, Timed, float]:
     """Return an epoch of bare steps on one batch, one of the loop with its views, and the MFLOP of a stamp."""
-    encoder = build_encoder(configuration["backbones"][name], views.crop, "pretrain")
-    model, optimiser = _trained(fabric, MaskedAutoencoder(encoder, configuration["decoder"], False), settings)
+    learner = recipe.build(len(views.scaling.bands))
+    model, optimiser = _trained(fabric, learner, recipe.pretraining)
     random = generator(0, "masks", device=fabric.device)
 
     def train(batches: Iterator[Tensor]) -> None:
         for images in batches:
-            masks = random_masks(len(images), len(encoder.positions), settings["mask_ratio"], random)
-            fabric.backward(model(images, *masks))
+            fabric.backward(model(images, *learner.draw(len(images), random)))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
@@ -147,25 +152,25 @@ def _pretraining(
 
 def _finetuning(
     fabric: Fabric,
-    model: RedshiftModel,
-    settings: dict[str, Any],
+    model: Model,
+    phase: Phase,
     batch: tuple[Tensor, Tensor, Tensor],
     features: Tensor | None = None,
 ) -> Timed:
-    """Return a step of a redshift model."""
-    wrapped, optimiser = _trained(fabric, model, settings)
-    images, magnitudes, redshifts = batch
+    """Return a step of a model."""
+    wrapped, optimiser = _trained(fabric, model, phase)
+    images, magnitudes, targets = batch
 
     def step() -> None:
-        fabric.backward(F.mse_loss(wrapped(images, magnitudes, features), redshifts))
+        fabric.backward(F.mse_loss(wrapped(images, magnitudes, features), targets))
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
     return _timed(step, fabric.device)
 
 
-def _inference(fabric: Fabric, model: RedshiftModel, batch: tuple[Tensor, Tensor, Tensor]) -> Timed:
-    """Return the prediction of a batch by a redshift model, which is put into eval mode."""
+def _inference(fabric: Fabric, model: Model, batch: tuple[Tensor, Tensor, Tensor]) -> Timed:
+    """Return the prediction of a batch by a model, which is put into eval mode."""
     choose_attention(model.eval(), fabric.device)
 
     @torch.no_grad()
@@ -176,7 +181,7 @@ def _inference(fabric: Fabric, model: RedshiftModel, batch: tuple[Tensor, Tensor
     return _timed(infer, fabric.device)
 
 
-def bench_training(configuration: dict[str, Any], batch_size: int, seconds: float) -> dict[str, Any]:
+def bench_training(configuration: Configuration, batch_size: int, seconds: float) -> dict[str, Any]:
     """Measure the training of the configured networks on random stamps.
 
     Parameters
@@ -193,30 +198,29 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
     dict
         The fields of `TrainingBench`.
     """
-    runtime = configuration["training"]
-    fabric = make_fabric(runtime | {"gpus": min(runtime["gpus"], 1)})
-    device, crop = fabric.device, configuration["scaling"]["crop"]
+    experiment = next(iter(configuration.experiments))
+    recipe = model_recipe(configuration, experiment, MODEL)
+    runtime = recipe.runtime.model_copy(update={"gpus": min(recipe.runtime.gpus, 1)})
+    recipe = recipe.model_copy(update={"runtime": runtime})
     random = generator(0, "bench")
-    scaling = Scaling([0.1] * 5, [0.5] * 5, [0.7] * 5, [18.0] * 5, torch.eye(len(BANDS)).tolist(), 0.1)
-    size = source_size(crop, configuration["augmentation"])
-    stamps = torch.rand(4 * batch_size, len(BANDS), size, size, generator=random).half().to(device)
+    bands, phase = len(STAMPS.bands), recipe.finetuning
+    scaling = Scaling([0.1] * bands, [0.5] * bands, [0.7] * bands, [18.0] * bands, torch.eye(bands).tolist(), STAMPS)
+    session = Session("bench", recipe, 0, scaling)
+    fabric, device = session.fabric, session.device
+    shape = (4 * batch_size, bands, recipe.source_size, recipe.source_size)
+    stamps = torch.rand(shape, generator=random).half().to(device)
 
-    def views(noise_sigma: float) -> Views:
-        source = ResidentStamps(stamps)
-        return Views(source, scaling, configuration["augmentation"], crop, noise_sigma, batch_size, 0)
-
-    experiment = next(iter(configuration["experiments"].values()))
-    noisy = views(experiment["finetuning"]["noise_sigma"])
+    noisy = session.views(ResidentStamps(stamps), batch_size, phase.noise_sigma)
     pipeline = _timed(lambda: sum(len(images) for _, _, images in noisy.epoch(0)), device)
     result = {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "precision": choose_precision(runtime["precision"], runtime["gpus"]),
+        "precision": choose_precision(runtime.precision, runtime.gpus),
         "pipeline_stamps_per_s": _rates(len(stamps), seconds, views=pipeline)["views"],
     }
     for name in ("plain", "pcm"):
         step, loop, result[f"pretrain_{name}_mflop"] = _pretraining(
-            fabric, configuration, experiment["pretraining"], name, views(0.0)
+            fabric, encoder_recipe(configuration, experiment, name), replace(noisy, noise_sigma=0.0)
         )
         rates = _rates(len(stamps), 2 * seconds, step=step, loop=loop)
         result |= {f"pretrain_{name}_{what}": rate for what, rate in rates.items()}
@@ -224,25 +228,25 @@ def bench_training(configuration: dict[str, Any], batch_size: int, seconds: floa
         result[f"pretrain_{name}_loop"] / result[f"pretrain_{name}_step"] for name in ("plain", "pcm")
     )
 
-    chosen = configuration["models"][MODEL]
-    backbone = configuration["backbones"][chosen["encoder"]]
     batch = (
         next(noisy.epoch(0))[2],
-        torch.randn(batch_size, len(BANDS), generator=random).to(device),
-        torch.rand(batch_size, generator=random).to(device),
+        torch.randn(batch_size, bands, generator=random).to(device),
+        torch.rand(batch_size, 1, generator=random).to(device),
     )
-    alone = {f"finetune_{name}_step": RedshiftModel(chosen | off, backbone, crop) for name, off in BRANCHES.items()}
-    settings = experiment["finetuning"]
-    works = {name: _finetuning(fabric, model, settings, batch) for name, model in alone.items()}
-    model, shared = (RedshiftModel(chosen, backbone, crop) for _ in range(2))
+    alone = {name: recipe.model_copy(update={"branches": branches}) for name, branches in BRANCHES.items()}
+    works = {
+        f"finetune_{name}_step": _finetuning(fabric, build_model(part, bands), phase, batch)
+        for name, part in alone.items()
+    }
+    model, shared = build_model(recipe, bands), build_model(recipe, bands)
     features = shared.to(device).encode(batch[0])
-    eager = Eager(chosen, backbone, tuple(part.cpu() for part in batch), str(device))
+    eager = Eager(recipe, tuple(part.cpu() for part in batch), str(device))
     result |= _rates(
         batch_size,
         3 * seconds,
         **works,
-        finetune_step=_finetuning(fabric, model, settings, batch),
-        finetune_shared_step=_finetuning(fabric, shared, settings, batch, features),
+        finetune_step=_finetuning(fabric, model, phase, batch),
+        finetune_shared_step=_finetuning(fabric, shared, phase, batch, features),
         finetune_eager=lambda: eager.seconds("finetune"),
     )
     result["finetune_over_eager"] = result["finetune_step"] / result["finetune_eager"]

@@ -6,40 +6,39 @@ Published layer order, default memory layout, float32, and the memory management
 import multiprocessing
 import time
 from multiprocessing.connection import Connection
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from astromae.models.inception import Inception
-from astromae.models.redshift import RedshiftModel
+from astromae.encoders.inception_network import Inception
+from astromae.tasks.model import build_model
+from astromae.training.recipes import ModelRecipe
 
 
 class EagerInception(Inception):
     """The Inception branch as published: convolution before pooling, torch's default memory layout."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (n, 5, 32, 32) to features (n, 192)."""
+        """Map images (n, bands, side, side) to features (n, width)."""
         x = F.avg_pool2d(self.stem(images), 2)
         x = F.avg_pool2d(self.blocks[1](self.blocks[0](x)), 2)
         x = F.avg_pool2d(self.blocks[3](self.blocks[2](x)), 2)
         return self.blocks[4](x).flatten(1)
 
 
-def _serve(
-    connection: Connection, branches: dict[str, Any], backbone: dict[str, Any], device: str, threads: int
-) -> None:
+def _serve(connection: Connection, told: dict[str, object], device: str, threads: int) -> None:
     """Do what the other process asks for, until it asks for nothing, and answer with the seconds that it took."""
     torch.set_num_threads(threads)
-    images, magnitudes, redshifts = (tensor.to(device) for tensor in connection.recv())
-    model = RedshiftModel(branches, backbone, images.shape[-1])
-    model.inception = EagerInception()
+    images, magnitudes, targets = (tensor.to(device) for tensor in connection.recv())
+    bands, side = images.shape[1], images.shape[-1]
+    model = build_model(ModelRecipe.model_validate(told), bands)
+    model.inception = EagerInception(bands, side)
     model = model.to(device)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
 
     def finetune() -> None:
-        F.mse_loss(model.train()(images, magnitudes), redshifts).backward()
+        F.mse_loss(model.train()(images, magnitudes), targets).backward()
         optimiser.step()
         optimiser.zero_grad()
 
@@ -56,24 +55,22 @@ def _serve(
 
 
 class Eager:
-    """A redshift model in plain eager torch.
+    """A model in plain eager torch.
 
     Parameters
     ----------
-    branches, backbone
-        The model's entry of the configuration, and its backbone.
+    recipe
+        What is built.
     batch
-        Images (n, 5, side, side), magnitudes (n, 5) and redshifts (n,).
+        Images (n, bands, side, side), magnitudes (n, bands) and targets (n, 1).
     device
         Where it runs.
     """
 
-    def __init__(
-        self, branches: dict[str, Any], backbone: dict[str, Any], batch: tuple[Tensor, Tensor, Tensor], device: str
-    ):
+    def __init__(self, recipe: ModelRecipe, batch: tuple[Tensor, Tensor, Tensor], device: str):
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        arguments = (other, branches, backbone, device, torch.get_num_threads())
+        arguments = (other, recipe.told(), device, torch.get_num_threads())
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         self.connection.send(batch)

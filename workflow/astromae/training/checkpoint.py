@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ import torch
 
 from astromae.files import atomic_path
 from astromae.progress import log
-from astromae.sources import PACKAGE, command_sources
+from astromae.sources import PACKAGE, command_sources, sources_of
+from astromae.training.recipes import BoostingRecipe, Recipe
 
 #: Bytes of a SHA-256.
 DIGEST_SIZE = 32
 
 
-def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarray | dict[str, Any]) -> dict[str, str]:
+def fingerprint(
+    step: str, recipe: Recipe | BoostingRecipe, seed: int, *data: np.ndarray | Mapping[str, Any]
+) -> dict[str, str]:
     """Return what a step's numbers come from: hashes of recipe, data and code, and the versions of what computes.
 
     Parameters
     ----------
-    command
-        Subcommand of the step, whose source files are its code.
+    step
+        Name of the step. Its code is what it imports, and the entries of tables that its recipe names.
     recipe
         Everything configured about the step.
     seed
@@ -35,18 +39,19 @@ def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarr
     """
     read = hashlib.sha256()
     for part in data:
-        if isinstance(part, dict):
+        if isinstance(part, Mapping):
             read.update(json.dumps(part, sort_keys=True).encode())
             continue
         array = np.ascontiguousarray(part)
         read.update(f"{array.dtype}{array.shape}".encode())
         read.update(array.data)
     code = hashlib.sha256()
-    for source in command_sources(command):
-        code.update(f"{source.relative_to(PACKAGE)}\n".encode())
+    for source in sorted({*command_sources(step), *sources_of(*recipe.sources())}):
+        inside = source.is_relative_to(PACKAGE)
+        code.update(f"{source.relative_to(PACKAGE) if inside else source.name}\n".encode())
         code.update(source.read_bytes())
     return {
-        "recipe": hashlib.sha256(json.dumps([recipe, seed], sort_keys=True).encode()).hexdigest(),
+        "recipe": hashlib.sha256(json.dumps([recipe.told(), seed], sort_keys=True).encode()).hexdigest(),
         "data": read.hexdigest(),
         "code": code.hexdigest(),
         "torch": str(torch.__version__),
@@ -54,9 +59,9 @@ def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarr
     }
 
 
-def refuse(path: Path, marks: dict[str, str], found: dict[str, str]) -> None:
-    """Say why a state with the marks `found` is not continued by a step with others; an old one may lack some."""
-    changed = [name for name, mark in marks.items() if found.get(name) != mark]
+def refuse(path: Path, fingerprint: dict[str, str], found: dict[str, str]) -> None:
+    """Say why a state with the fingerprint `found` is not continued by a step with another; it may lack parts."""
+    changed = [name for name, part in fingerprint.items() if found.get(name) != part]
     log(f"starting anew, not continuing {path}: it was made with another {' and another '.join(changed)}")
 
 
@@ -72,21 +77,21 @@ class Checkpoint:
         Folder of all checkpoints.
     step
         Name of the step, for example ``pretrain-experiment1-pcm-seed42``.
-    marks
-        `fingerprint` of the step. They are part of the file's name: a state with others is another file,
-        which is never continued, nor overwritten or removed, since its run may be taken up again.
+    fingerprint
+        That of the step. It is part of the file's name: a state with another is another file, which is never
+        continued, nor overwritten or removed, since its run may be taken up again.
     """
 
-    def __init__(self, folder: Path, step: str, marks: dict[str, str]):
-        self.folder, self.step, self.marks = Path(folder), step, marks
-        key = hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:16]
+    def __init__(self, folder: Path, step: str, fingerprint: dict[str, str]):
+        self.folder, self.step, self.fingerprint = Path(folder), step, fingerprint
+        key = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
         self.path = self.folder / f"{step}.{key}.checkpoint"
         self.previous = self.path.with_suffix(".previous")
 
     def load(self) -> dict[str, Any] | None:
         """Return the latest whole state, or None where there is none."""
         for unfinished in self.folder.glob(f".{self.path.name}.*"):
-            # Of an attempt that was killed while it wrote.
+            # A process was killed while it wrote this.
             unfinished.unlink(missing_ok=True)
         for path in (self.path, self.previous):
             if not path.exists():
@@ -105,12 +110,12 @@ class Checkpoint:
         for path in sorted(self.folder.glob(f"{self.step}.*.checkpoint")):
             state = None if path == self.path else _read(path)
             if state is not None:
-                refuse(path, self.marks, state.get("marks", {}))
+                refuse(path, self.fingerprint, state.get("fingerprint", {}))
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a state, keeping the one before it."""
         buffer = io.BytesIO()
-        torch.save(state | {"marks": self.marks}, buffer)
+        torch.save(state | {"fingerprint": self.fingerprint}, buffer)
         payload = buffer.getbuffer()
         with atomic_path(self.path) as temporary:
             with open(temporary, "wb") as file:

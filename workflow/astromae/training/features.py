@@ -18,142 +18,118 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from astromae.encoders import build_encoder, load_pretrained
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.files import sha256, write_json, write_text
-from astromae.models.frozen import FrozenEncoder
-from astromae.models.vit import Encoder, build_encoder, choose_attention, load_pretrained
 from astromae.progress import Ticker, log
-from astromae.sizes import source_size
-from astromae.training.checkpoint import fingerprint, refuse
-from astromae.training.liveness import require_alive
-from astromae.training.parallel import WHOLE, Share
-from astromae.training.runtime import make_fabric
-from astromae.training.scaling import Scaling
-from astromae.training.sources import NoStamps, open_stamps
-from astromae.training.subsets import EVALUATED, members
-from astromae.training.views import Views
+from astromae.settings.entries import Backbone
+from astromae.training.attention import choose_attention
+from astromae.training.checkpoint import refuse
+from astromae.training.collapse import require_no_collapse
+from astromae.training.folders import read_weights
+from astromae.training.recipes import FeaturesRecipe
+from astromae.training.scaling import read_scaling
+from astromae.training.session import Session
+from astromae.training.subsets import EVALUATED
 
-#: Type of a stored feature (`astromae.models.frozen`).
+#: Type of a stored feature (`astromae.encoders.frozen`).
 FEATURE_TYPE = np.dtype("<f2")
 
 
-def pretrained_encoder(folder: Path, backbone: dict[str, Any], side: int) -> Encoder:
+def pretrained_encoder(folder: Path, backbone: Backbone, bands: int, side: int) -> nn.Module:
     """Return the encoder of a pretraining's folder, ready for fine-tuning.
 
     Parameters
     ----------
     folder
-        Folder with weights.safetensors of the whole autoencoder.
+        Folder with weights.safetensors of the encoder and of what its objective added.
     backbone
         The encoder's entry of the configuration's `backbones`.
+    bands
+        Number of bands.
     side
         Pixels on a side of the stamps.
     """
-    weights = load_file(folder / "weights.safetensors")
-    encoder = build_encoder(backbone, side, "finetune")
-    load_pretrained(encoder, {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")})
+    weights, prefix = read_weights(folder), "encoder."
+    encoder = build_encoder(backbone, bands, side, "finetune")
+    own = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    load_pretrained(backbone, encoder, own)
     return encoder
-
-
-def finetuning_views(
-    stamps: Sequence[Path] | None,
-    split: Path,
-    subset: str,
-    scaling: dict[str, Any],
-    recipe: dict[str, Any],
-    seed: int,
-    device: torch.device,
-    share: Share = WHOLE,
-) -> tuple[np.ndarray, Views]:
-    """Return object ids and views of one subset as fine-tuning sees them; with no `stamps` views without pixels."""
-    objid = members(split, [subset])
-    crop = recipe["scaling"]["crop"]
-    if stamps is None:
-        source = NoStamps(len(objid), device)
-    else:
-        source = open_stamps(stamps, objid, source_size(crop, recipe["augmentation"]), device)
-    settings = recipe["finetuning"]
-    return objid, Views(
-        source,
-        Scaling(**scaling),
-        recipe["augmentation"],
-        crop,
-        settings["noise_sigma"],
-        settings["batch_size"],
-        seed,
-        share,
-    )
 
 
 @torch.no_grad()
 def write_features(
-    encoder: Path,
+    weights: Path,
     stamps: Sequence[Path],
     split: Path,
-    scaling: dict[str, Any],
-    recipe: dict[str, Any],
+    scaling: Path,
+    recipe: FeaturesRecipe,
     seed: int,
-    output: Path,
+    features: Path,
 ) -> None:
     """Compute a frozen encoder's features of every training view and of the evaluated stamps.
 
     Parameters
     ----------
-    encoder
-        Folder of a pretrained encoder.
+    weights
+        Weights in the folder of a pretrained encoder.
     stamps, split, scaling
         Shards, split and scaling of the experiment.
     recipe
-        `name`, `backbone`, `scaling`, `augmentation`, `finetuning` and `runtime`.
+        Which encoder, and which views.
     seed
         Seed of order and augmentation, the same as the models'.
-    output
+    features
         HDF5 file to write: `train` (epochs, n, width) and `val`, `test` (n, width), float16, each
         beside its `{subset}_objid`.
 
     Raises
     ------
     InputError
-        If the encoder is dead: its features do not differ between stamps, or if they are no finite float16.
+        If the encoder has collapsed: its features do not differ between stamps; or if they are no finite float16.
     """
-    fabric = make_fabric(recipe["runtime"])
-    model = pretrained_encoder(encoder, recipe["backbone"], recipe["scaling"]["crop"]).to(fabric.device).eval()
-    choose_attention(model, fabric.device)
+    session, passes, folder = (
+        Session("features", recipe, seed, read_scaling(scaling)),
+        recipe.finetuning,
+        weights.parent,
+    )
+    model = pretrained_encoder(folder, recipe.backbone, len(session.scaling.bands), recipe.crop)
+    model = model.to(session.device).eval()
+    choose_attention(model, session.device)
     frozen = FrozenEncoder(model)
-    epochs = recipe["finetuning"]["epochs"]
 
     def compute(images: Tensor) -> np.ndarray:
-        with fabric.autocast():
-            features = frozen.features(images).cpu().numpy()
-        if not np.isfinite(features).all():
-            raise InputError(f"{encoder}: features that are no finite float16; pretrain with a lower learning rate")
-        return features
+        with session.fabric.autocast():
+            computed = frozen.features(images).cpu().numpy()
+        if not np.isfinite(computed).all():
+            raise InputError(f"{folder}: features that are no finite float16; pretrain with a lower learning rate")
+        return computed
 
     views = {
-        subset: finetuning_views(stamps, split, subset, scaling, recipe, seed, fabric.device)
+        subset: session.subset(stamps, split, [subset], passes.batch_size, passes.noise_sigma)
         for subset in ("train", *EVALUATED)
     }
     data = [part for objid, view in views.values() for part in (objid, view.stamps.identity())]
-    weights = [weight.cpu().numpy() for weight in model.state_dict().values()]
-    growing = _GrowingFile(output, fingerprint("features", recipe, seed, scaling, *data, *weights))
+    data += [weight.cpu().numpy() for weight in model.state_dict().values()]
+    growing = _GrowingFile(features, session.identify(*data))
     objid, training = views["train"]
     if not growing.epochs:
         evaluated = {
             subset: np.concatenate([compute(images) for _, _, images in views[subset][1].plain()])
             for subset in EVALUATED
         }
-        for subset, features in evaluated.items():
-            require_alive(torch.from_numpy(features), f"{encoder}, subset {subset}")
+        for subset, computed in evaluated.items():
+            require_no_collapse(torch.from_numpy(computed), f"{folder}, subset {subset}")
         growing.lay_out(
             {f"{subset}_objid": ids for subset, (ids, _) in views.items()} | evaluated,
-            (epochs, len(objid), model.width),
+            (passes.epochs, len(objid), model.width),
         )
-    ticker = Ticker(f"features {recipe['name']}", epochs * len(training), "batches")
-    ticker.count = growing.epochs * len(training)
-    for epoch in range(growing.epochs, epochs):
+    done = growing.epochs * len(training)
+    ticker = Ticker(f"features {recipe.name}", passes.epochs * len(training), "batches", done)
+    for epoch in range(growing.epochs, passes.epochs):
         rows = np.empty((len(objid), model.width), FEATURE_TYPE)
         for _, positions, images in training.epoch(epoch):
             rows[positions.numpy()] = compute(images)
@@ -173,8 +149,8 @@ class _GrowingFile:
     ----------
     output
         The finished file.
-    marks
-        `fingerprint` of the step; a file with others is begun anew.
+    fingerprint
+        That of the step; a file with another is begun anew.
 
     Attributes
     ----------
@@ -182,13 +158,13 @@ class _GrowingFile:
         Epochs that are written.
     """
 
-    def __init__(self, output: Path, marks: dict[str, str]):
-        self.output, self.marks, self.epochs = output, marks, 0
+    def __init__(self, output: Path, fingerprint: dict[str, str]):
+        self.output, self.fingerprint, self.epochs = output, fingerprint, 0
         self.path, self.note = (output.with_name(f".{output.name}.{part}") for part in ("partial", "epochs.json"))
         if self.path.exists() and self.note.exists():
             said = json.loads(self.note.read_text())
-            if said["marks"] != marks:
-                refuse(self.path, marks, said["marks"])
+            if said["fingerprint"] != fingerprint:
+                refuse(self.path, fingerprint, said["fingerprint"])
             else:
                 self.epochs = said["epochs"]
                 log(f"continuing after epoch {self.epochs} in {self.path}")
@@ -216,7 +192,7 @@ class _GrowingFile:
         except OSError as error:
             raise InputError(f"{self.path}: {error.strerror}; the same command continues from there") from error
         self.epochs += 1
-        write_json(self.note, {"marks": self.marks, "epochs": self.epochs})
+        write_json(self.note, {"fingerprint": self.fingerprint, "epochs": self.epochs})
 
     def finish(self) -> None:
         """Put the file in its place. Its checksum comes first: reading it all takes long, and may be repeated."""

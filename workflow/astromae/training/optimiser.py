@@ -1,13 +1,13 @@
 """The optimiser of both phases: AdamW, whose decay spares biases, norms and tokens."""
 
-from typing import Any
-
 import torch
 from timm.optim import param_groups_weight_decay
 from torch import nn
 
+from astromae.settings.training import Optimiser
 
-def adamw(model: nn.Module, settings: dict[str, Any]) -> torch.optim.AdamW:
+
+def adamw(model: nn.Module, settings: Optimiser) -> torch.optim.AdamW:
     """Return AdamW over a model's trainable parameters.
 
     Matrices and kernels decay. Biases, the weights of norms and the class and mask tokens do not, as in the fine-tuning
@@ -19,8 +19,8 @@ def adamw(model: nn.Module, settings: dict[str, Any]) -> torch.optim.AdamW:
     model
         The network.
     settings
-        `learning_rate`, `betas` and `weight_decay`, as in the configuration.
+        Learning rate, betas and decay.
     """
     tokens = [name for name, _ in model.named_parameters() if name.endswith("_token")]
-    groups = param_groups_weight_decay(model, settings["weight_decay"], no_weight_decay_list=tokens)
-    return torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=tuple(settings["betas"]), fused=True)
+    groups = param_groups_weight_decay(model, settings.weight_decay, no_weight_decay_list=tokens)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)

@@ -3,7 +3,7 @@
 import platform
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,9 @@ class Cost:
 
 
 def provenance(
-    recipe: dict[str, Any],
+    recipe: Mapping[str, Any],
     seed: int,
-    marks: dict[str, str],
+    fingerprint: dict[str, str],
     stamps: int,
     cost: Cost,
     packages: Sequence[str] = TORCH_PACKAGES,
@@ -111,7 +111,7 @@ def provenance(
     ----------
     recipe, seed
         What the step was told.
-    marks
+    fingerprint
         Hashes of what it read, from `astromae.training.checkpoint.fingerprint`.
     stamps
         Number of stamps, or of galaxies without them, that it saw, each as often as it was seen.
@@ -123,8 +123,8 @@ def provenance(
     return {
         "recipe": recipe,
         "seed": seed,
-        "data_sha256": marks["data"],
-        "code_sha256": marks["code"],
+        "data_sha256": fingerprint["data"],
+        "code_sha256": fingerprint["code"],
         "code": code_state(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "stamps": stamps,

@@ -1,7 +1,5 @@
 """Where a training step runs: device, precision and threads."""
 
-from typing import Any
-
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
@@ -10,6 +8,7 @@ from torch import nn
 
 from astromae.errors import InputError
 from astromae.progress import log
+from astromae.settings.training import Runtime
 from astromae.training.memory import keep_freed_memory
 from astromae.training.parallel import processes
 
@@ -34,26 +33,26 @@ def choose_precision(precision: str, gpus: int) -> str:
     return "bf16-mixed" if fast else "32-true"
 
 
-def compile_if_wanted(model: nn.Module, runtime: dict[str, Any]) -> None:
+def compile_if_wanted(model: nn.Module, runtime: Runtime) -> None:
     """Compile a network in place, where the configuration's `compile` says so or leaves it to a GPU."""
-    if runtime["compile"] is True or (runtime["compile"] == "auto" and runtime["gpus"]):
+    if runtime.compile is True or (runtime.compile == "auto" and runtime.gpus):
         model.compile()
 
 
-def make_fabric(runtime: dict[str, Any]) -> Fabric:
+def make_fabric(runtime: Runtime) -> Fabric:
     """Return Lightning Fabric for a step.
 
     Parameters
     ----------
     runtime
-        Mapping with `precision` and `gpus` (of a node) from the configuration's section `training`.
+        Precision, and the GPUs of a node.
 
     Raises
     ------
     InputError
         If there are several GPUs and not as many processes.
     """
-    gpus = runtime["gpus"]
+    gpus = runtime.gpus
     here, nodes = processes()
     if gpus and here != gpus:
         raise InputError(
@@ -62,7 +61,7 @@ def make_fabric(runtime: dict[str, Any]) -> Fabric:
         )
     if not gpus:
         keep_freed_memory()
-    precision = choose_precision(runtime["precision"], gpus)
+    precision = choose_precision(runtime.precision, gpus)
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",
         devices=here,

@@ -1,21 +1,24 @@
 """Scaling of pixels and magnitudes, fitted on training galaxies and stored beside the split."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from astromae.constants import BANDS
+from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.shards import StampSet
+from astromae.contracts.splits import read_split
+from astromae.contracts.stamp_format import StampFormat
+from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
-from astromae.stamps.shards import StampSet
+from astromae.settings.training import Scaling as Settings
 from astromae.training.compiled import scale
-from astromae.training.subsets import MAGNITUDES
 
 #: Scaled magnitudes are clipped here: a u magnitude without signal must not dwarf everything else.
 MAGNITUDE_LIMIT = 5.0
@@ -37,9 +40,9 @@ class Scaling:
     magnitude_mean
         Mean magnitude for each band.
     magnitude_components
-        Matrix (5, 5) that maps centred magnitudes to uncorrelated components of unit variance.
-    redshift_mean
-        Mean redshift of the labelled training galaxies, where the networks' output starts.
+        Matrix (bands, bands) that maps centred magnitudes to uncorrelated components of unit variance.
+    stamps
+        Bands, pixel scale and size of the stamps that it was fitted on.
     """
 
     softening: list[float]
@@ -47,10 +50,25 @@ class Scaling:
     pixel_std: list[float]
     magnitude_mean: list[float]
     magnitude_components: list[list[float]]
-    redshift_mean: float
+    stamps: StampFormat
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Return the names of the bands, in their order."""
+        return self.stamps.bands
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Scaling":
+        """Return what `asdict` has turned into JSON."""
+        stamps = content["stamps"]
+        return cls(**{**content, "stamps": StampFormat(**{**stamps, "bands": tuple(stamps["bands"])})})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return asdict(self)
 
     def pixels(self, images: Tensor) -> Tensor:
-        """Scale fluxes (n, 5, h, w) in nanomaggies a pixel."""
+        """Scale fluxes (n, bands, h, w) in nanomaggies a pixel."""
         if images.device.type == "cpu":
             return scale(images.float(), self.softening, self.pixel_mean, self.pixel_std)
         shape = (1, -1, 1, 1)
@@ -60,7 +78,7 @@ class Scaling:
         return (images.float() / softening).arcsinh().sub(mean).div(std)
 
     def unscale_pixels(self, scaled: Tensor) -> Tensor:
-        """Turn scaled pixels (n, 5, h, w) back into nanomaggies."""
+        """Turn scaled pixels (n, bands, h, w) back into nanomaggies."""
         shape = (1, -1, 1, 1)
         softening, mean, std = (
             torch.tensor(v, device=scaled.device).view(shape) for v in (self.softening, self.pixel_mean, self.pixel_std)
@@ -68,7 +86,7 @@ class Scaling:
         return (scaled * std + mean).sinh() * softening
 
     def magnitudes(self, magnitudes: np.ndarray) -> np.ndarray:
-        """Scale magnitudes (n, 5)."""
+        """Scale magnitudes (n, bands)."""
         components = np.asarray(self.magnitude_components)
         scaled = (magnitudes - np.asarray(self.magnitude_mean)) @ components.T
         return scaled.clip(-MAGNITUDE_LIMIT, MAGNITUDE_LIMIT).astype(np.float32)
@@ -80,7 +98,7 @@ def fit_pixels(images: np.ndarray, softening_sigma: float) -> tuple[np.ndarray, 
     Parameters
     ----------
     images
-        Stamps (n, 5, h, w), nanomaggies a pixel.
+        Stamps (n, bands, h, w), nanomaggies a pixel.
     softening_sigma
         Softening in units of the sky noise, `border_noise`.
     """
@@ -91,14 +109,15 @@ def fit_pixels(images: np.ndarray, softening_sigma: float) -> tuple[np.ndarray, 
 
 
 def fit_magnitudes(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the mean and the principal components of magnitudes (n, 5), each row scaled to unit variance.
+    """Fit the mean and the principal components of magnitudes (n, bands), each row scaled to unit variance.
 
     Galaxies without magnitudes are left out.
     """
     magnitudes = magnitudes[np.isfinite(magnitudes).all(axis=1)]
-    if len(magnitudes) <= len(BANDS):
-        # Too few for five components. Encoders need none, and models that read magnitudes stop without them.
-        return np.zeros(len(BANDS)), np.eye(len(BANDS))
+    bands = magnitudes.shape[1]
+    if len(magnitudes) <= bands:
+        # Too few for as many components. Encoders need none, and models that read magnitudes stop without them.
+        return np.zeros(bands), np.eye(bands)
     mean = magnitudes.mean(axis=0)
     variances, vectors = np.linalg.eigh(np.cov(magnitudes, rowvar=False))
     # The sign of an eigenvector is the library's choice; this makes it ours.
@@ -111,7 +130,7 @@ def write_scaling(
     catalog: Path,
     split: Path,
     pretrain_on: Sequence[str],
-    settings: dict[str, Any],
+    settings: Settings,
     output: Path,
 ) -> None:
     """Fit both scalings on training galaxies and write them as JSON.
@@ -121,7 +140,7 @@ def write_scaling(
     stamps, catalog, split
         Shards, catalogue and split of the experiment.
     pretrain_on
-        Subsets whose images the autoencoder sees; pixels are fitted on them and on `train`.
+        Subsets whose images encoders are pretrained on; pixels are fitted on them and on `train`.
     settings
         The configuration's section `scaling`.
     output
@@ -132,17 +151,18 @@ def write_scaling(
     InputError
         If a band of the stamps is empty or in another unit, or the magnitudes of one band tell nothing.
     """
-    subsets = pd.read_parquet(split)
-    galaxies = pd.read_parquet(catalog).set_index("objid")
+    subsets = read_split(split)
+    shards = StampSet(stamps)
     fitted_on = subsets.objid[subsets.subset.isin({*pretrain_on, "train"})].to_numpy()
     step = -(-len(fitted_on) // FIT_STAMPS)
-    images = StampSet(stamps).read(fitted_on[::step], settings["crop"])
-    check_pixels(images, Path(stamps[0]).parent)
-    softening, pixel_mean, pixel_std = fit_pixels(images, settings["softening_sigma"])
+    images = shards.read(fitted_on[::step], settings.crop)
+    check_pixels(images, Path(stamps[0]).parent, shards.bands)
+    softening, pixel_mean, pixel_std = fit_pixels(images, settings.softening_sigma)
 
-    train = galaxies.loc[subsets.objid[subsets.subset == "train"]]
-    magnitudes = train[MAGNITUDES].to_numpy(np.float64)
-    check_magnitudes(magnitudes, catalog)
+    columns = magnitude_columns(shards.bands)
+    galaxies = read_catalog(catalog, ["objid", *columns]).set_index("objid")
+    magnitudes = galaxies.loc[subsets.objid[subsets.subset == "train"], columns].to_numpy(np.float64)
+    check_magnitudes(magnitudes, catalog, shards.bands)
     magnitude_mean, components = fit_magnitudes(magnitudes)
     scaling = Scaling(
         softening=softening.tolist(),
@@ -150,7 +170,20 @@ def write_scaling(
         pixel_std=pixel_std.tolist(),
         magnitude_mean=magnitude_mean.tolist(),
         magnitude_components=components.tolist(),
-        # Encoders need no redshifts either.
-        redshift_mean=float(np.nan_to_num(train.z.mean())),
+        stamps=shards.format,
     )
-    write_json(output, asdict(scaling))
+    write_json(output, scaling.as_json())
+
+
+def read_scaling(path: Path) -> Scaling:
+    """Read what `write_scaling` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    try:
+        return Scaling.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: not a readable scaling ({error}); make it again with the step `scaling`") from error

@@ -1,6 +1,7 @@
 """Where stamps come from in training: a tensor on the device where they fit, else the mapped shards."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astromae.constants import BANDS
+from astromae.contracts.shards import StampSet
+from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.errors import InputError
 from astromae.progress import log, track
-from astromae.stamps.shards import StampSet
 from astromae.training.memory import free_memory
 from astromae.training.parallel import processes
 
@@ -34,7 +35,7 @@ class StampSource(Protocol):
         """Return the number of stamps."""
 
     def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor | None]:
-        """Yield the stamps (n, 5, size, size) at each of several lists of positions, on `device`."""
+        """Yield the stamps (n, bands, size, size) at each of several lists of positions, on `device`."""
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels as 32 bytes: the same wherever the stamps are held."""
@@ -74,7 +75,7 @@ class ResidentStamps:
     Parameters
     ----------
     images
-        Shape (n, 5, size, size), float16, nanomaggies a pixel.
+        Shape (n, bands, size, size), float16, nanomaggies a pixel.
     """
 
     def __init__(self, images: Tensor):
@@ -186,15 +187,16 @@ def open_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: to
     InputError
         If a pixel is not finite, for resident stamps at once, for mapped ones with their batch.
     """
-    needed = len(objid) * len(BANDS) * size * size * np.dtype(np.float16).itemsize
+    mapped = MappedStamps(stamps, objid, size, device)
+    shape = (len(objid), len(mapped.shards.bands), size, size)
+    needed = math.prod(shape) * PIXEL_TYPE.itemsize
     free = free_memory(device)
     what = f"{len(objid)} stamps of {size} px, {needed / 1e9:.2f} GB; {free / 1e9:.1f} GB are free on {device}"
-    mapped = MappedStamps(stamps, objid, size, device)
     if needed > MEMORY_FRACTION * free or (device.type == "cpu" and processes()[0] > 1):
         log(f"reading from the shards, batch by batch: {what}")
         return mapped
     log(f"held in memory: {what}")
-    images = torch.empty(len(objid), len(BANDS), size, size, dtype=torch.float16, device=device)
+    images = torch.empty(shape, dtype=torch.float16, device=device)
     for start in range(0, len(objid), BLOCK):
         block = torch.arange(start, min(start + BLOCK, len(objid)))
         images[block[0] : block[-1] + 1] = mapped.read(block)

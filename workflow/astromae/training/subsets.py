@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.constants import BANDS
+from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 
 #: Subsets that models predict, besides the one they train on.
 EVALUATED = ("val", "test")
-
-#: Columns of the catalogue.
-MAGNITUDES = [f"mag_{band}" for band in BANDS]
 
 
 def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path) -> None:
@@ -39,8 +36,8 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
         objid = galaxies.index[lacking.any(axis=1)]
         raise InputError(
             f"{catalog}: {len(objid)} of {len(galaxies)} galaxies have no {names}; the first is objid {objid[0]}. "
-            "Redshift models learn from galaxies with redshift and, where they read them, magnitudes: leave the "
-            "others out, or choose models without magnitudes"
+            "Models learn from galaxies with labels and, where they read them, magnitudes: leave the others out, or "
+            "choose models without magnitudes"
         )
 
 
@@ -52,7 +49,7 @@ def members(split: Path, subsets: Sequence[str]) -> np.ndarray:
     InputError
         If there are none.
     """
-    table = pd.read_parquet(split)
+    table = read_split(split)
     objid = np.sort(table.objid[table.subset.isin(list(subsets))].to_numpy(np.int64))
     if not len(objid):
         raise InputError(

@@ -1,7 +1,6 @@
 """The training loop of both phases."""
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,96 +12,62 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astromae.errors import InputError, Interrupted
-from astromae.models.vit import choose_attention
 from astromae.progress import Ticker
+from astromae.settings.training import Phase
+from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
-from astromae.training.curves import Curves
+from astromae.training.deadline import Deadline
 from astromae.training.optimiser import adamw
 from astromae.training.parallel import require_share, share_of, synchronise_batchnorm
 from astromae.training.provenance import Cost
 from astromae.training.schedule import learning_rate
+from astromae.training.tensorboard import TensorBoard
 
 #: Time between two checkpoints, seconds: what a killed run loses at most.
 CHECKPOINT_INTERVAL_S = 30.0
 
-#: Losses of single batches that the curves keep of an epoch.
+#: Losses of single batches that TensorBoard shows of an epoch.
 LOSSES_PER_EPOCH = 20
 
-#: Longest time before its limit at which a step stops to save its state, seconds.
-MARGIN_S = 120.0
 
-
-class Deadline:
-    """Knows when a step must stop: after SIGTERM, or shortly before its time limit.
-
-    SIGTERM is caught inside its ``with`` block, which is around `fit`. Before and after that there is no state to
-    save, and SIGTERM does what it did before.
-
-    Parameters
-    ----------
-    minutes
-        Time limit of the step from now, or None. A twentieth of it, at most `MARGIN_S`, is kept for
-        saving the state.
-    """
-
-    def __init__(self, minutes: float | None):
-        self.end = math.inf
-        if minutes is not None:
-            self.end = time.monotonic() + 60 * minutes - min(3 * minutes, MARGIN_S)
-        self.terminated = False
-
-    def __enter__(self) -> "Deadline":
-        """Catch SIGTERM from now on."""
-        self.former = signal.signal(signal.SIGTERM, self._terminate)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Put the former handler back."""
-        # None stands for a handler that Python did not install and cannot put back.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if self.former is None else self.former)
-
-    def _terminate(self, number: int, frame: object) -> None:
-        self.terminated = True
-
-    def passed(self) -> bool:
-        """Return whether to stop now."""
-        return self.terminated or time.monotonic() > self.end
-
-
-@dataclass
-class Attempt:
-    """An attempt at a training: what it continues, where it leaves its traces, and when it stops.
+@dataclass(frozen=True)
+class Training:
+    """A model and how it is trained.
 
     Attributes
     ----------
     label
         Name of the training in the log.
-    checkpoint
-        Where its state is kept, and taken up from.
-    deadline
-        When to save the state and stop.
-    curves
-        Where it can be watched.
-    cost
-        What it takes, with the attempts before it.
+    model
+        The model; trained in place, on the training device afterwards.
+    phase
+        Epochs, optimiser and schedule.
+    objid
+        Galaxies of the training subset, for the message when a batch goes wrong.
+    batches
+        Batches of an epoch.
+    losses
+        Given the model, an epoch and its first batch, yields the positions and the loss of every batch
+        from there on.
+    validate
+        Given the model in eval mode, returns the validation loss, and numbers by name for TensorBoard; raises
+        InputError if the model is useless.
+    after_step
+        Called after a step of the optimiser with its number, from 0, and the number of all steps.
     """
 
     label: str
-    checkpoint: Checkpoint
-    deadline: Deadline
-    curves: Curves
-    cost: Cost
+    model: nn.Module
+    phase: Phase
+    objid: np.ndarray
+    batches: int
+    losses: Callable[[nn.Module, int, int], Iterator[tuple[Tensor, Tensor]]]
+    validate: Callable[[nn.Module], tuple[float, dict[str, float]]]
+    after_step: Callable[[int, int], None] | None = None
 
 
 def fit(
-    fabric: Fabric,
-    model: nn.Module,
-    losses: Callable[[nn.Module, int, int], Iterator[tuple[Tensor, Tensor]]],
-    validate: Callable[[nn.Module], float],
-    settings: dict[str, Any],
-    attempt: Attempt,
-    objid: np.ndarray,
-    batches: int,
+    fabric: Fabric, training: Training, checkpoint: Checkpoint, deadline: Deadline, board: TensorBoard, cost: Cost
 ) -> list[list[float]]:
     """Train a model and return its history.
 
@@ -110,21 +75,16 @@ def fit(
     ----------
     fabric
         Device and precision.
-    model
-        The model; trained in place, on the fabric's device afterwards.
-    losses
-        Given the model, an epoch and its first batch, yields the positions and the loss of every batch
-        from there on.
-    validate
-        Given the model in eval mode, returns the validation loss; raises InputError if the model is useless.
-    settings
-        `epochs`, `optimiser` and `schedule` of the phase.
-    attempt
-        Its name, its state, its deadline and its traces.
-    objid
-        Galaxies of the training subset, for the message when a batch goes wrong.
-    batches
-        Batches of an epoch.
+    training
+        What is trained, and how.
+    checkpoint
+        Where its state is kept, and taken up from.
+    deadline
+        When to save the state and stop.
+    board
+        Where it can be watched.
+    cost
+        What it takes, with the attempts before it.
 
     Returns
     -------
@@ -139,15 +99,12 @@ def fit(
     Interrupted
         If the deadline has passed; the state is saved.
     """
-    label, checkpoint, curves, cost = attempt.label, attempt.checkpoint, attempt.curves, attempt.cost
-    share = share_of(fabric)
+    label, phase, objid, batches = training.label, training.phase, training.objid, training.batches
+    bare, share = training.model, share_of(fabric)
     if share.world_size > 1:
         require_share(share, len(objid) // batches)
-        synchronise_batchnorm(model)
-    chosen = settings["optimiser"]
-    optimiser = adamw(model, chosen)
-    bare = model
-    model, optimiser = fabric.setup(model, optimiser)
+        synchronise_batchnorm(bare)
+    model, optimiser = fabric.setup(bare, adamw(bare, phase.optimiser))
     precision = fabric.strategy.precision  # with 16-mixed it scales the loss, by a factor that it learns
     state = fabric.broadcast(checkpoint.load() if fabric.is_global_zero else None)
     if state is None:
@@ -161,21 +118,20 @@ def fit(
         last_good = _last_good(checkpoint, state)
     rows, first, total = state["rows"], state["batch"], state["total"]
     done = state["epoch"] * batches + first
-    curves.start(done, cost.attempt)
+    board.start(done, cost.attempt)
 
-    ticker = Ticker(label, settings["epochs"] * batches, "batches")
-    ticker.count = done
+    ticker = Ticker(label, phase.epochs * batches, "batches", done)
     saved = time.monotonic()
-    for epoch in range(state["epoch"], settings["epochs"]):
-        rate = learning_rate(chosen["learning_rate"], settings["schedule"], epoch)
+    for epoch in range(state["epoch"], phase.epochs):
+        rate = learning_rate(phase.optimiser.learning_rate, phase.schedule, epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
         bare.train()
         choose_attention(bare, fabric.device)
         began, seen = time.monotonic(), 0
-        for batch, (positions, loss) in enumerate(losses(model, epoch, first), start=first + 1):
+        for batch, (positions, loss) in enumerate(training.losses(model, epoch, first), start=first + 1):
             # All processes have to know the loss of the whole batch, and whether one of them has to stop or save.
-            due = attempt.deadline.passed(), time.monotonic() - saved > CHECKPOINT_INTERVAL_S
+            due = deadline.passed(), time.monotonic() - saved > CHECKPOINT_INTERVAL_S
             loss = loss * share.weight(len(positions))
             common = fabric.all_reduce(torch.stack([loss.detach(), *loss.new_tensor(due)]))
             value, stop, save = common.tolist()
@@ -188,11 +144,13 @@ def fit(
             fabric.backward(loss)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+            if training.after_step is not None:
+                training.after_step(epoch * batches + batch - 1, phase.epochs * batches)
             total += value * len(positions)
             seen += len(positions)
-            ticker.advance(note=f"epoch {epoch + 1}/{settings['epochs']}, loss {value:.3g}")
+            ticker.advance(note=f"epoch {epoch + 1}/{phase.epochs}, loss {value:.3g}")
             if (batch - 1) % max(1, batches // LOSSES_PER_EPOCH) == 0:
-                curves.add(epoch * batches + batch - 1, {"loss/batch": value})
+                board.add(epoch * batches + batch - 1, {"loss/batch": value})
             if stop or save:
                 if not all(weight.isfinite().all() for weight in bare.parameters()):
                     raise InputError(
@@ -206,7 +164,7 @@ def fit(
                 fabric.barrier()
                 saved, last_good = time.monotonic(), _last_good(checkpoint, state)
             if stop:
-                curves.close()
+                board.close()
                 raise Interrupted(
                     f"{label}: stopped in epoch {epoch + 1} after batch {batch}; the state is saved in "
                     f"{checkpoint.path}, and the same command continues from there"
@@ -216,7 +174,7 @@ def fit(
         choose_attention(bare, fabric.device)
         try:
             with torch.no_grad():
-                validation = validate(model)
+                validation, reported = training.validate(model)
             if not math.isfinite(validation):
                 raise InputError(f"the validation loss is {validation}; lower the learning rate")
         except InputError as error:
@@ -224,13 +182,13 @@ def fit(
         row = [epoch, rate, total / len(objid), validation]
         rows.append(row)
         values = dict(zip(("learning_rate", "loss/train", "loss/validation"), row[1:], strict=True))
-        values["seconds"] = cost.wall_s()
+        values |= {"seconds": cost.wall_s(), **reported}
         if seen:
             values["stamps_per_s"] = speed
-        curves.add((epoch + 1) * batches, values)
+        board.add((epoch + 1) * batches, values)
         first, total = 0, 0.0
     ticker.close()
-    curves.close()
+    board.close()
     return rows
 
 

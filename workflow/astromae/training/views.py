@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from astromae.settings.training import Augmentation
 from astromae.training.bicubic import resample
 from astromae.training.compiled import add_noise
 from astromae.training.parallel import WHOLE, Share
@@ -25,7 +25,7 @@ NORMAL_MAD = 1.4826
 KEYS_SQUARES = -27 / 8, -17 / 4
 
 
-def random_maps(n: int, augmentation: dict[str, Any], random: torch.Generator) -> Tensor:
+def random_maps(n: int, augmentation: Augmentation, random: torch.Generator) -> Tensor:
     """Draw the rotation and the flips of every stamp of a batch.
 
     Parameters
@@ -44,9 +44,9 @@ def random_maps(n: int, augmentation: dict[str, Any], random: torch.Generator) -
         Matrices (n, 2, 2) from offsets (x, y) in the view to offsets in the stamp, on the generator's device.
     """
     device = random.device
-    angle = (2 * torch.rand(n, generator=random, device=device) - 1) * math.radians(augmentation["rotation_deg"])
+    angle = (2 * torch.rand(n, generator=random, device=device) - 1) * math.radians(augmentation.rotation_deg)
     flip_x, flip_y = torch.ones(2, n, device=device)
-    if augmentation["flips"]:
+    if augmentation.flips:
         flip_x, flip_y = 1.0 - 2 * torch.randint(0, 2, (2, n), generator=random, device=device)
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([cos * flip_x, -sin * flip_y, sin * flip_x, cos * flip_y], dim=1).view(n, 2, 2)
@@ -58,7 +58,7 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
     Parameters
     ----------
     images
-        Stamps (n, 5, size, size), nanomaggies a pixel; at least `astromae.sizes.source_size` on a side.
+        Stamps (n, bands, size, size), nanomaggies a pixel; at least `Augmentation.source_size` on a side.
     maps
         Matrices (n, 2, 2), from `random_maps`.
     crop
@@ -69,7 +69,7 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
     Returns
     -------
     Tensor
-        Shape (n, 5, crop, crop), float32.
+        Shape (n, bands, crop, crop), float32.
     """
     n, _, size, _ = images.shape
     if interpolation == "bicubic" and images.device.type == "cpu" and images.dtype == torch.float16:
@@ -80,7 +80,7 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
 
 
 def pixel_noise(images: Tensor) -> Tensor:
-    """Estimate the white part of the pixel noise of stamps (n, 5, size, size): standard deviations (n, 5), float32.
+    """Estimate the white part of the pixel noise of stamps (n, bands, size, size): deviations (n, bands), float32.
 
     From the differences between the outermost pixels and their inner neighbours, which galaxies hardly reach; the
     median passes over companions.
@@ -126,7 +126,7 @@ def lost_variance(maps: Tensor, crop: int, size: int, interpolation: str) -> Ten
 
 
 def centre(images: Tensor, crop: int) -> Tensor:
-    """Return the central `crop` pixels of images (n, 5, size, size)."""
+    """Return the central `crop` pixels of images (n, bands, size, size)."""
     start = (images.shape[-1] - crop) // 2
     return images[..., start : start + crop, start : start + crop]
 
@@ -148,7 +148,7 @@ class Views:
     Attributes
     ----------
     stamps
-        Where the stamps come from; `astromae.sizes.source_size` pixels on a side. Views of `NoStamps` are None.
+        Where the stamps come from; `Augmentation.source_size` pixels on a side. Views of `NoStamps` are None.
     scaling, augmentation, crop, noise_sigma
         How stamps become views; the noise is Gaussian, in scaled pixels.
     batch_size
@@ -161,7 +161,7 @@ class Views:
 
     stamps: StampSource
     scaling: Scaling
-    augmentation: dict[str, Any]
+    augmentation: Augmentation
     crop: int
     noise_sigma: float
     batch_size: int
@@ -177,16 +177,16 @@ class Views:
         order = torch.randperm(len(self.stamps), generator=generator(self.seed, "order", epoch))
         return [order[b.start : b.stop] for b in batches(len(order), self.batch_size)]
 
-    def view(self, stamps: Tensor | None, epoch: int, batch: int, n: int) -> Tensor | None:
-        """Return the augmented view (part, 5, crop, crop), float32, of this process's stamps of a batch of `n`.
+    def view(self, stamps: Tensor | None, epoch: int, batch: int, n: int, number: int = 0) -> Tensor | None:
+        """Return one augmented view (part, bands, crop, crop), float32, of this process's stamps of a batch of `n`.
 
         What resampling takes from the pixel noise is added back as Gaussian noise, so that networks are trained on
         stamps as noisy as those that they are tested on.
         """
-        if stamps is None:
-            return None
-        random = generator(self.seed, "augment", epoch, batch, device=stamps.device)
-        interpolation = self.augmentation["interpolation"]
+        if stamps is None or not len(stamps):
+            return stamps
+        random = generator(self.seed, "augment", epoch, batch, *[number] * (number > 0), device=stamps.device)
+        interpolation = self.augmentation.interpolation
         maps = random_maps(n, self.augmentation, random)[self.share.of(n)]
         view = turn(stamps, maps, self.crop, interpolation)
         lost = lost_variance(maps, self.crop, stamps.shape[-1], interpolation).sqrt_()
@@ -206,10 +206,16 @@ class Views:
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         """Yield number, positions (on the CPU) and this process's view of every batch of an epoch from `first` on."""
+        for batch, positions, (view,) in self.several(epoch, first, 1):
+            yield batch, positions, view
+
+    def several(self, epoch: int, first: int, count: int) -> Iterator[tuple[int, Tensor, list[Tensor | None]]]:
+        """Yield as `epoch` does, with `count` views of every stamp, the first of which is that of `epoch`."""
         order = self.order(epoch)[first:]
         own = [positions[self.share.of(len(positions))] for positions in order]
         for batch, (positions, stamps) in enumerate(zip(order, self.stamps.batches(own), strict=True), first):
-            yield batch, positions, self.view(stamps, epoch, batch, len(positions))
+            n = len(positions)
+            yield batch, positions, [self.view(stamps, epoch, batch, n, number) for number in range(count)]
 
     def plain(self, share: Share = WHOLE) -> Iterator[tuple[slice, int, Tensor | None]]:
         """Yield stamps in order, batch by batch, cropped and scaled but not augmented.
@@ -222,7 +228,7 @@ class Views:
         Yields
         ------
         tuple
-            Positions of the part, size of the whole batch, and the part's stamps (part, 5, crop, crop).
+            Positions of the part, size of the whole batch, and the part's stamps (part, bands, crop, crop).
         """
         whole = batches(len(self.stamps), max(self.batch_size, 256))
         parts = [batch[share.of(len(batch))] for batch in whole]

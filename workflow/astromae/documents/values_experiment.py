@@ -1,0 +1,214 @@
+"""The numbers that the paper quotes of an experiment, as text, and the orders that its galaxies and seeds support."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astromae.code_state import in_words
+from astromae.contracts.splits import read_split
+from astromae.errors import InputError
+from astromae.evaluation.comparisons import METRIC, compare
+from astromae.evaluation.predictions import CLASSICAL, read_predictions
+from astromae.evaluation.records import read_json
+from astromae.evaluation.scores import score
+from astromae.files import write_json
+from astromae.settings.evaluation import Evaluation
+from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
+from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
+from astromae.tables.metrics import read_table
+from astromae.tasks import TASKS, Metric
+
+#: The metric that is quoted in sentences, where a task has it; else its first.
+HEADLINE = "nmad"
+
+
+def write_experiment_values(
+    experiment: str,
+    settings: dict[str, Any],
+    evaluation: Evaluation,
+    split: Path,
+    table: Path,
+    models: Path,
+    costs: Path,
+    predictions: Sequence[Path],
+    provenance: Sequence[Path],
+    output: Path,
+) -> None:
+    """Write the named values of an experiment as JSON. All numbers in it are text, ready to be printed.
+
+    Parameters
+    ----------
+    experiment
+        Its name in the configuration.
+    settings, evaluation
+        Its own section of the configuration, and the section ``evaluation``.
+    split
+        Its split: objid, subset.
+    table
+        Its table (`astromae.tables.metrics`).
+    models
+        Parameters of every configured model (``astromae models --json``).
+    costs
+        Table of what every training took (`astromae.tables.costs`).
+    predictions
+        All its predictions, for paired comparisons.
+    provenance
+        What its trainings recorded, each in a provenance.json.
+    output
+        File to write.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or is of another experiment.
+    """
+    task = settings.get("task", "redshift")
+    metrics = TASKS[task].metrics
+    subsets = read_split(split)["subset"].value_counts().to_dict()
+    rows = read_table(table, metrics)
+    described = {row["name"]: row for row in read_json(models)}
+    data = read_predictions(predictions)
+    if data.experiment != experiment:
+        raise InputError(f"{predictions[0]}: of experiment {data.experiment!r}, not {experiment!r}")
+    recorded = [read_json(path) for path in provenance]
+    headline = HEADLINE if HEADLINE in metrics else next(iter(metrics))
+    networks = rows[rows["group"] != CLASSICAL]
+    assembled = [name for name in networks["model"] if _is_astromae(described.get(name, {}))]
+    took = read_cost_table(costs)
+    costs_as_text = formatted_costs(took[took["experiment"] == experiment])
+    # Only the dispersion in redshift was published and is asked about.
+    printed = rows.set_index("model").get(f"{METRIC}_published", pd.Series(dtype=float)).dropna()
+    write_json(
+        output,
+        {
+            "experiment": experiment,
+            "title": settings["title"],
+            "table": settings["table"],
+            "task": task,
+            "subsets": {name: grouped(count) for name, count in subsets.items()},
+            "labelled": grouped(sum(subsets.get(name, 0) for name in ("train", "val", "test"))),
+            "pretrain_on": settings["pretrain_on"],
+            "pretrain_galaxies": grouped(sum(subsets.get(name, 0) for name in settings["pretrain_on"])),
+            "saw_test_images": "test" in settings["pretrain_on"],
+            "n_test": grouped(int(rows["n_test"].iloc[0])),
+            "seeds": [str(seed) for seed in sorted({seed for model in data.models for seed in model.seeds})],
+            "phases": {phase: _phase_text(settings[phase]) for phase in ("pretraining", "finetuning")},
+            "evaluation": {
+                "samples": grouped(evaluation.bootstrap_samples),
+                "interval": f"{100 * evaluation.interval:g}",
+                "risk": f"{100 - 100 * evaluation.interval:.3g}",
+                "outlier_threshold": f"{evaluation.outlier_threshold:g}",
+                "seed": str(evaluation.seed),
+            },
+            "metrics": [{"key": name, "name": metric.printed} for name, metric in metrics.items()],
+            "headline": {"key": headline, "name": metrics[headline].printed},
+            "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows, metrics)],
+            "best_network": _best(networks, networks["model"], headline, metrics[headline]),
+            "best_astromae": _best(networks, assembled, headline, metrics[headline]),
+            "classical": list(rows["model"][rows["group"] == CLASSICAL]),
+            "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
+            "encoders": _encoders(recorded),
+            "views": _views(recorded),
+            "cost_columns": [{"key": key, "name": head} for key, head in cost_columns(costs_as_text).items()],
+            "costs": costs_as_text,
+            "split_seed": str(settings["seed"]),
+            "provenance": _provenance(recorded),
+        },
+    )
+
+
+def _is_astromae(model: Mapping) -> bool:
+    """Return whether a model has the branches of AstroMAE: a pretrained encoder, Inception and magnitudes."""
+    return all(model.get(branch) for branch in ("encoder", "pretrained", "inception", "magnitude"))
+
+
+def _parameters(model: Mapping) -> dict[str, str]:
+    return {key: grouped(model[key]) if key in model else "" for key in ("parameters", "trainable")}
+
+
+def _best(rows: pd.DataFrame, names: Iterable[str], key: str, metric: Metric) -> str:
+    """Return the model with the best value of a metric among `names`; empty without any."""
+    chosen = rows[rows["model"].isin(list(names))]
+    return "" if chosen.empty else chosen["model"].iloc[int(metric.badness(chosen[key].to_numpy()).argmin())]
+
+
+#: Keys of each kind of schedule; the configuration may hold those of the other kind too.
+_SCHEDULE_KEYS = {"cosine": ("warmup_epochs", "period_epochs"), "paper_steps": ("decay", "restart_every")}
+
+
+def _phase_text(settings: Mapping) -> dict:
+    """Return the settings of a phase of training as text."""
+    optimiser, schedule = settings["optimiser"], settings["schedule"]
+    return {
+        "epochs": grouped(settings["epochs"]),
+        "batch_size": grouped(settings["batch_size"]),
+        "learning_rate": power_of_ten(optimiser["learning_rate"]),
+        "betas": [f"{beta:g}" for beta in optimiser["betas"]],
+        "weight_decay": f"{optimiser['weight_decay']:g}",
+        "schedule": schedule["kind"],
+        **{key: f"{settings[key]:g}" for key in ("mask_ratio", "noise_sigma") if key in settings},
+        **{key: f"{schedule[key]:g}" for key in _SCHEDULE_KEYS[schedule["kind"]]},
+    }
+
+
+def _encoders(recorded: Sequence[Mapping]) -> list[dict]:
+    """Return the architecture of every encoder of a masked autoencoder, one entry a name, with its decoder's."""
+    encoders = {}
+    for entry in recorded:
+        recipe = entry["recipe"]
+        if "pretraining" not in recipe:
+            continue
+        if "decoder" not in recipe:
+            continue
+        backbone, decoder = recipe["backbone"], recipe["decoder"]
+        module = backbone.get("pcm")
+        encoders[recipe["name"]] = {
+            "name": recipe["name"],
+            **{key: str(backbone[key]) for key in ("patch", "width", "depth", "heads")},
+            "decoder": {key: str(decoder[key]) for key in ("width", "depth", "heads")},
+            "pcm": {key: str(value) for key, value in module.items()} if module else None,
+            "normalised_targets": recipe["pretraining"]["normalise_targets"],
+        }
+    return list(encoders.values())
+
+
+def _views(recorded: Sequence[Mapping]) -> dict[str, str]:
+    """Return what networks see of a stamp, which is the same in all trainings."""
+    recipe = next((entry["recipe"] for entry in recorded if "augmentation" in entry["recipe"]), None)
+    if recipe is None:
+        return {}
+    return {
+        "crop": str(recipe["scaling"]["crop"]),
+        "softening_sigma": f"{recipe['scaling']['softening_sigma']:g}",
+        "rotation_deg": f"{recipe['augmentation']['rotation_deg']:g}",
+    }
+
+
+def _provenance(recorded: Sequence[Mapping]) -> dict:
+    """Return code, versions, devices and time of an experiment's trainings."""
+    versions: dict[str, set[str]] = {}
+    for entry in recorded:
+        for package, version in entry["versions"].items():
+            versions.setdefault(package, set()).add(version)
+    seconds = [entry["wall_s"] for entry in recorded]
+    return {
+        "trainings": grouped(len(recorded)),
+        "attempts": grouped(sum(entry["attempts"] for entry in recorded)),
+        "time": duration(sum(seconds)),
+        "longest": duration(max(seconds, default=0)),
+        "cpu_hours": hours(sum(entry["cpu_hours"] for entry in recorded)),
+        "gpu_hours": hours(sum(entry["gpu_hours"] for entry in recorded)),
+        "memory_gb": f"{max((entry['peak_memory_mb'] for entry in recorded), default=0) / 1024:.1f}",
+        "devices": sorted({_device(entry) for entry in recorded}),
+        "code": sorted({in_words(entry["code"]) for entry in recorded}),
+        "versions": [
+            {"package": package, "version": ", ".join(sorted(found))} for package, found in sorted(versions.items())
+        ],
+    }
+
+
+def _device(entry: Mapping) -> str:
+    """Return the device of a training, with how many of them it had."""
+    return entry["device"] if entry["devices"] == 1 else f"{entry['devices']} × {entry['device']}"

@@ -1,0 +1,81 @@
+"""Encoders: networks that turn stamps into features, by the name that the configuration gives as `network`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from astromae.registry import Registry
+from astromae.typed import Typed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """An encoder that the configuration can name.
+
+    Its module, which imports no torch before it is called, holds the settings; the layers may stand in another.
+
+    Attributes
+    ----------
+    title
+        What the network is called in prose, for example ``vision transformer``.
+    settings
+        Keys of an entry of `backbones` besides `network`.
+    build
+        Called with settings, bands (number), side (px) and phase (``pretrain`` or ``finetune``), returns a module with
+        the attribute `width` and the method `features`, which maps images (n, bands, side, side) to (n, width).
+    problems
+        Called with settings and side (px), yields a key of the settings and what it may hold, for each that does not
+        fit.
+    masked
+        Whether the module can encode some patches of a stamp and leave out the others, as masked autoencoders want
+        (`astromae.encoders.transformer.Transformer`).
+    load_pretrained
+        Called with a module built to be fine-tuned and the weights of one that was pretrained, loads them; None where
+        both have the same weights.
+    """
+
+    title: str
+    settings: type[Typed]
+    build: "Callable[[Any, int, int, str], nn.Module]"
+    problems: Callable[[Any, int], Iterator[tuple[str, str]]]
+    masked: bool = False
+    load_pretrained: "Callable[[nn.Module, dict[str, Tensor]], None] | None" = None
+
+
+#: Encoders by name.
+ENCODERS: Registry[Network] = Registry(
+    "encoder",
+    {
+        "vit": "astromae.encoders.vit:ENCODER",
+        "pcm-vit": "astromae.encoders.pcm_vit:ENCODER",
+        "inception": "astromae.encoders.inception:ENCODER",
+    },
+)
+
+
+def network_of(backbone: Mapping[str, Any]) -> str:
+    """Return the encoder of an entry of `backbones`: its `network`, or the transformer that `pcm` asks for."""
+    return backbone.get("network") or ("pcm-vit" if backbone.get("pcm") else "vit")
+
+
+def build_encoder(backbone: Any, bands: int, side: int, phase: str) -> "nn.Module":
+    """Build the encoder of a backbone: settings of its network, and `network`. Parameters as for `Network.build`."""
+    return ENCODERS[backbone.network].build(backbone, bands, side, phase)
+
+
+def load_pretrained(backbone: Any, encoder: "nn.Module", weights: "dict[str, Tensor]") -> None:
+    """Load pretrained weights into the encoder of a backbone, built to be fine-tuned.
+
+    Raises
+    ------
+    RuntimeError
+        If a weight is missing, superfluous, or of another shape.
+    """
+    load = ENCODERS[backbone.network].load_pretrained
+    if load is None:
+        encoder.load_state_dict(weights)
+    else:
+        load(encoder, weights)

@@ -1,0 +1,113 @@
+"""Losses by epoch: of pretraining in one panel, of fine-tuning one panel a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from astromae.errors import InputError
+from astromae.figures.histories import read_history
+from astromae.figures.style import (
+    BLUE,
+    FEW_EPOCHS,
+    GREEN,
+    GREY,
+    ONE_COLUMN,
+    ORANGE,
+    PALE,
+    PURPLE,
+    RED,
+    TWO_COLUMNS,
+    drawing,
+    grid_of,
+)
+from astromae.tables.names import encoder_name, model_name
+
+#: A range of losses that is wider than this factor is drawn on a logarithmic axis.
+LOGARITHMIC_FROM = 10
+
+_COLOURS = (ORANGE, BLUE, GREEN, RED, PURPLE)
+
+
+def draw_finetuning(models: Sequence[str], histories: Sequence[Path], loss: str, pdf: Path, png: Path) -> None:
+    """Draw training and validation loss of every model over the validation losses of all.
+
+    Parameters
+    ----------
+    models
+        Name of the model of each history; a name that comes again is another seed of it.
+    histories
+        Histories of the fine-tuning.
+    loss
+        What the loss is, for the axis.
+    pdf, png
+        Figure to write.
+    """
+    if len(models) != len(histories):
+        raise InputError(f"{len(models)} names of models for {len(histories)} histories; give one for each")
+    runs = [read_history(path) for path in histories]
+    names = list(dict.fromkeys(models))
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    width = ONE_COLUMN if columns <= 2 else TWO_COLUMNS
+    with drawing(pdf, png, width, 0.55 + 1.3 * rows) as figure:
+        panels, _ = grid_of(figure, len(names), columns)
+        for axes, name in zip(panels, names, strict=True):
+            for model, run in zip(models, runs, strict=True):
+                if model != name:
+                    axes.plot(run["epoch"] + 1, run["val_loss"], color=PALE, lw=0.6, zorder=1)
+            for model, run in zip(models, runs, strict=True):
+                if model == name:
+                    marker = "o" if len(run) <= FEW_EPOCHS else ""
+                    axes.plot(run["epoch"] + 1, run["train_loss"], color=ORANGE, lw=1, ls="--", marker=marker, ms=1.5)
+                    axes.plot(run["epoch"] + 1, run["val_loss"], color=BLUE, marker=marker, ms=1.5)
+            axes.set_title(model_name(name), pad=3)
+            axes.set_yscale("log")
+        panels[0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
+        figure.supxlabel("epochs done", fontsize=8)
+        figure.supylabel(loss, fontsize=8)
+        handles = [
+            Line2D([], [], color=ORANGE, ls="--", lw=1, label="training"),
+            Line2D([], [], color=BLUE, label="validation"),
+            Line2D([], [], color=PALE, lw=0.6, label="validation, others"),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)
+
+
+def draw_pretraining(encoders: Sequence[str], histories: Sequence[Path], loss: str, pdf: Path, png: Path) -> None:
+    """Draw training and validation loss of every encoder.
+
+    Parameters
+    ----------
+    encoders
+        Name of the encoder of each history; a name that comes again is another seed of it.
+    histories
+        Histories of the pretraining.
+    loss
+        What the loss is, for the axis.
+    pdf, png
+        Figure to write.
+    """
+    if len(encoders) != len(histories):
+        raise InputError(f"{len(encoders)} names of encoders for {len(histories)} histories; give one for each")
+    names = list(dict.fromkeys(encoders))
+    with drawing(pdf, png, ONE_COLUMN, 2.2) as figure:
+        axes = figure.subplots()
+        for encoder, path in zip(encoders, histories, strict=True):
+            colour = _COLOURS[names.index(encoder) % len(_COLOURS)]
+            history = read_history(path)
+            epoch = history["epoch"] + 1
+            axes.plot(epoch, history["train_loss"], color=colour, ls="--", lw=0.9)
+            axes.plot(epoch, history["val_loss"], color=colour, marker="o" if len(epoch) <= FEW_EPOCHS else "", ms=2.5)
+        axes.set(xlabel="epochs done", ylabel=loss)
+        low, high = axes.dataLim.intervaly
+        if high > LOGARITHMIC_FROM * low > 0:
+            axes.set_yscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        handles = [
+            Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=encoder_name(name)) for n, name in enumerate(names)
+        ]
+        handles += [Line2D([], [], color=GREY, ls="--", lw=0.9, label="training")]
+        handles += [Line2D([], [], color=GREY, label="validation")]
+        axes.legend(handles=handles, ncols=2)

@@ -1,1 +1,0 @@
-"""Networks: encoders, the masked autoencoder, and redshift models assembled from branches."""

@@ -1,0 +1,71 @@
+"""What every objective builds around an encoder."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Learner(nn.Module):
+    """An encoder, what an objective adds to it, and the loss of both.
+
+    Subclasses have the method `forward`. All that a killed training needs to go on, momentum encoders and queues too,
+    stands in parameters and buffers.
+
+    Parameters
+    ----------
+    encoder
+        The encoder, with `width` and `features` (`astromae.encoders.Network`).
+    """
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def draw(self, n: int, random: torch.Generator) -> tuple[Tensor, ...]:
+        """Draw the random numbers of a whole batch, one row for each of its `n` stamps.
+
+        In training with several processes each is given its own rows.
+        """
+        return ()
+
+    def forward(self, *views_and_draws: Tensor) -> Tensor:
+        """Return the mean loss of a batch.
+
+        Parameters
+        ----------
+        *views_and_draws
+            The views, each (n, bands, side, side), as many as `Objective.views`; then what `draw` returned.
+        """
+        raise NotImplementedError
+
+    def after_step(self, step: int, steps: int) -> None:
+        """Do what follows the optimiser's step number `step`, from 0, of `steps`: move a momentum encoder, for one."""
+
+    def diagnose(self, features: Tensor) -> dict[str, float]:
+        """Return what tells a collapse, from the encoder's features (n, width) of some validation stamps.
+
+        Returns
+        -------
+        dict
+            Numbers by name, drawn in TensorBoard: ``deviation``, the standard deviation over stamps of the feature that
+            varies most behind a layer norm, and ``rank``, the effective rank of the features (Roy and Vetterli 2007):
+            the exponential of the entropy of their normalised singular values.
+        """
+        features = features.float()
+        normalised = F.layer_norm(features, features.shape[-1:])
+        values = torch.linalg.svdvals(features - features.mean(dim=0))
+        parts = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
+        return {
+            "deviation": normalised.std(dim=0).max().item() if len(features) > 1 else float("nan"),
+            "rank": torch.special.entr(parts).sum().exp().item(),
+        }
+
+    def reconstruct(self, images: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Hide parts of images (n, bands, side, side) and fill them in.
+
+        Returns
+        -------
+        tuple of Tensor
+            Images with the hidden parts filled in, and which of each image's patches (n, patches) were hidden.
+        """
+        raise NotImplementedError

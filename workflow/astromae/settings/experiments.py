@@ -1,0 +1,102 @@
+"""Settings of models and experiments: what is trained, on which galaxies."""
+
+import math
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from astromae.settings.base import (
+    AnyOf,
+    Fraction,
+    Name,
+    PositiveFraction,
+    Seed,
+    SomeOf,
+    Text,
+    name_in,
+    problem,
+    setting,
+    wrong,
+)
+from astromae.settings.entries import Pretraining
+from astromae.settings.training import Finetuning, Phase
+from astromae.tasks import TASKS
+from astromae.typed import Typed
+
+Subset = Literal["pretrain", "pretrain_val", "train", "val", "test"]
+
+
+class Model(Typed):
+    """A model: a choice of branches."""
+
+    group: Literal["scratch", "pretrained"] = setting("The model's group in the tables.")
+    encoder: str | None = setting("A backbone's name or null.")
+    pretrained: bool = setting("Start from the weights of a pretrained encoder.")
+    frozen: bool = setting("Leave the encoder's weights as they are.")
+    inception: bool = setting("Add the Inception branch.")
+    magnitude: bool = setting("Add the magnitude branch.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Model":
+        if self.encoder is None and self.pretrained:
+            raise wrong("pretrained", True, "false while encoder is null: there is nothing to pretrain")
+        if self.frozen and not self.pretrained:
+            raise wrong("frozen", True, "false while pretrained is false: random weights would stay random")
+        if self.encoder is None and not self.inception and not self.magnitude:
+            raise problem("{section} has no branch; give it an encoder, inception: true or magnitude: true")
+        return self
+
+
+class Fractions(Typed):
+    """Fraction of the galaxies with a stamp that each subset gets."""
+
+    pretrain: Fraction = setting("Images to pretrain on without labels.")
+    pretrain_val: Fraction = setting("Images that validate the pretraining.")
+    train: PositiveFraction = setting("Labels that models are trained on.")
+    val: PositiveFraction = setting("Labels of the validation loss of models.")
+    test: PositiveFraction = setting("Galaxies of all tables and figures.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Fractions":
+        total = math.fsum(self.model_dump().values())
+        if total > 1 + 1e-9:
+            raise problem(f"{{section}} add up to {total:.6g}; allowed: at most 1")
+        return self
+
+
+class Experiment(Typed):
+    """An experiment."""
+
+    title: Text = setting("Title in tables and figures.")
+    table: Name = setting("Name of the experiment's table.")
+    seed: Seed = setting("Seed of the split.")
+    task: name_in(TASKS) = setting("What the models predict.", "redshift")
+    fractions: Fractions = setting("Fraction of the galaxies with a stamp that each subset gets.")
+    pretrain_on: SomeOf[Subset] = setting("Subsets whose images encoders are pretrained on.")
+    validate_on: SomeOf[Subset] = setting("Subsets whose images validate the pretraining.")
+    classical: AnyOf[Literal["hgb-magnitudes"]] = setting("Methods without a network.")
+    models: SomeOf[str] = setting("Names of section `models`.")
+    pretraining: Pretraining = setting("Pretraining of every encoder that the models want.")
+    finetuning: Finetuning = setting("Fine-tuning of every model on the labels of the train subset.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Experiment":
+        if self.classical and not TASKS[self.task].regression:
+            raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
+        return self
+
+    def phase(self, name: str) -> Phase:
+        """Return the phase ``pretraining`` or ``finetuning``."""
+        return getattr(self, name)
+
+    def check_subsets(self) -> None:
+        """Check that encoders are pretrained on some images, and validated on others."""
+        fractions: dict[str, Any] = self.fractions.model_dump()
+        for role in ("pretrain_on", "validate_on"):
+            for subset in getattr(self, role):
+                if fractions[subset] == 0:
+                    filled = [name for name, fraction in fractions.items() if fraction > 0]
+                    raise wrong(role, subset, f"subsets with a fraction above 0: {', '.join(filled)}")
+        both = sorted(set(self.pretrain_on) & set(self.validate_on))
+        if both:
+            raise wrong("validate_on", both[0], "subsets that are not in {here}pretrain_on")

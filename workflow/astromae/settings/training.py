@@ -1,0 +1,138 @@
+"""Settings of learning: pixels, views, phases, and how a training runs."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from astromae.settings.base import Count, Pair, missing, setting, wrong
+from astromae.typed import Typed
+
+#: Whole pixels that a resampling kernel reads beyond the two that enclose a position.
+KERNEL_MARGIN = {"nearest": 0, "bilinear": 0, "bicubic": 1}
+
+
+class Scaling(Typed):
+    """Scaling of pixels."""
+
+    crop: int = setting("Side of the central square that networks see.", 32, unit="px", ge=1)
+    softening_sigma: float = setting("Softening of the arcsinh.", 3.0, unit="sky noise", gt=0)
+
+
+class Augmentation(Typed):
+    """Augmentation in both phases of training."""
+
+    rotation_deg: float = setting("Largest rotation either way.", 45.0, unit="deg", ge=0, le=180)
+    flips: bool = setting("Flip at random along both axes.", True)
+    rotate_before_crop: bool = setting("Rotate the larger stamp and then crop.", True)
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = setting("Resampling of a rotated stamp.", "bicubic")
+
+    def source_size(self, crop: int) -> int:
+        """Return how many pixels on a side a stamp must have so that no corner of a rotated crop is empty."""
+        if not self.rotate_before_crop or self.rotation_deg == 0:
+            return crop
+        angle = math.radians(min(self.rotation_deg, 45.0))
+        # The centre of a corner pixel comes this far out, and the kernel reads pixels beyond it.
+        reach = (crop - 1) / 2 * (math.cos(angle) + math.sin(angle)) + KERNEL_MARGIN[self.interpolation]
+        size = math.ceil(2 * reach + 1)
+        return size + (size - crop) % 2
+
+
+class Optimiser(Typed):
+    """AdamW."""
+
+    learning_rate: float = setting("Base of the schedule.", gt=0)
+    betas: Pair[Annotated[float, Field(ge=0, lt=1)]] = setting(
+        "Decay of the running means of gradient and squared gradient."
+    )
+    weight_decay: float = setting("Decoupled decay of the weights.", ge=0)
+
+
+class Schedule(Typed):
+    """Learning rate by epoch.
+
+    Keys of the kind that is not chosen are ignored, so that a preset can change the kind.
+    """
+
+    kind: Literal["cosine", "paper_steps"] = setting(
+        "cosine: learning_rate * min((e + 1) / warmup_epochs, (1 + cos(pi e / period_epochs)) / 2); "
+        "paper_steps: learning_rate on every restart_every-th epoch, else learning_rate * decay^e."
+    )
+    warmup_epochs: Count | None = setting("Of cosine; the rate rises linearly over these.", None)
+    period_epochs: Count | None = setting("Of cosine; epoch at which the rate reaches zero.", None)
+    decay: float | None = setting("Of paper_steps; factor from epoch to epoch.", None, gt=0, le=1)
+    restart_every: Count | None = setting("Of paper_steps; epochs between returns to the base rate.", None)
+
+    def own_keys(self) -> tuple[str, str]:
+        """Return the keys of the chosen kind."""
+        return ("warmup_epochs", "period_epochs") if self.kind == "cosine" else ("decay", "restart_every")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Schedule":
+        for key in self.own_keys():
+            if getattr(self, key) is None:
+                raise missing(key)
+        if self.kind == "cosine" and self.warmup_epochs > self.period_epochs:
+            raise wrong("warmup_epochs", self.warmup_epochs, f"at most period_epochs ({self.period_epochs})")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_other_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key in ("kind", *self.own_keys())}
+
+
+class Phase(Typed):
+    """A phase of training: so many passes, in batches, at some learning rate."""
+
+    epochs: Count = setting("Passes over the training galaxies.")
+    batch_size: Count = setting("Galaxies of an optimiser's step.")
+    optimiser: Optimiser = setting("AdamW.")
+    schedule: Schedule = setting(
+        "Learning rate by epoch. Keys of the kind that is not chosen are ignored, so that a preset can change the kind."
+    )
+
+    @model_validator(mode="after")
+    def _check_period(self) -> "Phase":
+        if self.schedule.kind == "cosine" and self.schedule.period_epochs < self.epochs:
+            raise wrong(
+                "schedule.period_epochs",
+                self.schedule.period_epochs,
+                f"at least {{here}}epochs ({self.epochs}): past its period the cosine would rise again",
+            )
+        return self
+
+
+class Finetuning(Phase):
+    """Fine-tuning of every model on the labels of the train subset."""
+
+    noise_sigma: float = setting("Gaussian noise on the scaled pixels.", unit="scaled pixel", ge=0)
+
+
+class Runtime(Typed):
+    """What decides the arithmetic of a training besides its recipe."""
+
+    gpus: int = setting("GPUs of a training job on each of its nodes; 0 trains on the CPU.", 0, ge=0)
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = setting(
+        "Precision of Lightning Fabric; auto chooses by processor.", "auto"
+    )
+    compile: Literal["auto", True, False] = setting("Compile networks before they train; auto does so on GPUs.", "auto")
+
+
+class Training(Runtime):
+    """How training jobs run."""
+
+    threads: Count = setting("CPU threads of a training job.", 1)
+    nodes: Count = setting("Nodes of a training job.", 1)
+    share_features: bool = setting("Compute a frozen encoder's features once for all models.", True)
+
+    @model_validator(mode="after")
+    def _check_processor(self) -> "Training":
+        if self.precision == "16-mixed" and self.gpus == 0:
+            raise wrong("precision", "16-mixed", "auto, 32-true or bf16-mixed while {here}gpus is 0")
+        if self.nodes > 1 and self.gpus == 0:
+            raise wrong("nodes", self.nodes, "1 while {here}gpus is 0")
+        return self
+
+    def runtime(self) -> Runtime:
+        """Return what a training step is told."""
+        return Runtime(gpus=self.gpus, precision=self.precision, compile=self.compile)

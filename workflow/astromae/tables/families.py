@@ -1,0 +1,28 @@
+"""Which tables a run has, and what each is made from."""
+
+from astromae.products import Product
+
+METRICS = Product(
+    "{table}",
+    "astromae.tables.metrics:write_table",
+    inputs=lambda run, experiment, table: {"predictions": run.predictions(experiment)},
+    settings=lambda run, experiment, table: {"name": table, "settings": run.configuration.evaluation},
+    members=lambda run: [{"experiment": name, "table": settings.table} for name, settings in run.experiments.items()],
+)
+
+COST = Product(
+    "cost",
+    "astromae.tables.costs:write_cost_table",
+    inputs=lambda run: {
+        "provenance": [file for name in run.experiments for file in run.provenance(name)],
+        "networks": "results/tables/networks.json",
+    },
+    settings=lambda run: {"titles": {name: settings.title for name, settings in run.experiments.items()}},
+)
+
+REALISM = Product(
+    "realism",
+    "astromae.evaluation.realism:write_realism_table",
+    inputs=lambda run: {"sample": "results/samples/realism.h5"},
+    members=lambda run: [{}] if run.survey == "embedded" else [],
+)

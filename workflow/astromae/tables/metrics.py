@@ -1,0 +1,154 @@
+"""Tables IV and V: every metric with its interval, the published value beside it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from astromae.errors import InputError
+from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
+from astromae.evaluation.scores import score
+from astromae.files import atomic_path, write_text
+from astromae.settings.evaluation import Evaluation
+from astromae.tables.formatting import formatted_rows
+from astromae.tables.names import GROUPS
+from astromae.tables.published import published_table
+from astromae.tasks import TASKS, Metric
+
+#: What a table says of each metric besides its value.
+PARTS = ("std", "low", "high", "published", "best")
+
+
+def columns_of(metrics: Iterable[str]) -> list[str]:
+    """Return the columns of a table with some metrics, in order."""
+    parts = [name for metric in metrics for name in (metric, *(f"{metric}_{part}" for part in PARTS))]
+    return ["group", "model", *parts, "n_train", "n_test", "n_seeds"]
+
+
+def make_table(name: str, predictions: Predictions, settings: Evaluation) -> pd.DataFrame:
+    """Return the table of one experiment.
+
+    Parameters
+    ----------
+    name
+        The published table to set beside: ``table4``, ``table5``; any other name has none.
+    predictions
+        The experiment's predictions.
+    settings
+        The configuration's section ``evaluation``.
+
+    Returns
+    -------
+    DataFrame
+        Columns `columns_of` the task's metrics: for each metric the mean over seeds, its standard deviation over seeds
+        (NaN for one seed), the ends of the interval of the mean, the published value (NaN where there is none), and 1
+        where the value is the best and told apart from all others (`Scores.best`), which one seed never is; then the
+        numbers of labelled training galaxies, of test galaxies and of seeds. Rows in the published order, each group's
+        unpublished models after it, and classical rows last.
+    """
+    published = published_table(name)
+    scores = score(predictions, settings)
+    counts = {"n_train": predictions.train_galaxies, "n_test": len(predictions.objid)}
+    rows = [
+        {"group": model.group, "model": model.model, **counts, "n_seeds": len(model.seeds)}
+        for model in predictions.models
+    ]
+    for metric in scores.metrics:
+        value, deviation, best = scores.value(metric), scores.deviation(metric), scores.best(metric)
+        low, high = scores.limits(metric)
+        for number, row in enumerate(rows):
+            printed = published.get(row["model"], {}).get(metric)
+            row |= {
+                metric: value[number],
+                f"{metric}_std": deviation[number],
+                f"{metric}_low": low[number],
+                f"{metric}_high": high[number],
+                f"{metric}_published": float(printed) if printed else float("nan"),
+                f"{metric}_best": int(number == best),
+            }
+    place = {model: number for number, model in enumerate(published)}
+    group_place = {group: number for number, group in enumerate(GROUPS)}
+    rows.sort(
+        key=lambda row: (
+            row["group"] == CLASSICAL,
+            group_place.get(row["group"], len(GROUPS)),
+            row["group"],
+            place.get(row["model"], len(place)),
+        )
+    )
+    return pd.DataFrame(rows, columns=columns_of(scores.metrics))
+
+
+def tex_table(table: pd.DataFrame, interval: float, metrics: Mapping[str, Metric]) -> str:
+    """Return a table as LaTeX (booktabs): intervals as sub- and superscripts, published values below."""
+    count, width = int(table["n_test"].iloc[0]), len(metrics) + 1
+    if table["n_seeds"].max() > 1:
+        seeds = [
+            "% interval over galaxies and seeds; in parentheses the standard deviation over seeds;",
+            "% bold: best value, told apart from all other rows together by paired differences (Holm's correction);",
+        ]
+    else:
+        seeds = [
+            "% interval over galaxies; one seed: differences between trained models are not judged, nothing is bold;",
+        ]
+    lines = [
+        f"% {count} test galaxies; superscripts and subscripts lead to the ends of the {100 * interval:g} %",
+        *seeds,
+        "% lines `published': the paper's values, of its own sample, not to be compared directly.",
+        rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}",
+        r"\toprule",
+        " & ".join(["model", *(metric.printed.replace("R²", "$R^2$") for metric in metrics.values())]) + r" \\",
+    ]
+    group = None
+    for row in formatted_rows(table, metrics):
+        if row["group"] != group:
+            group = row["group"]
+            lines += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\emph{{{row['group_name']}}}}} \\"]
+        lines.append(" & ".join([row["name"], *(_tex_cell(row["cells"][m]) for m in metrics)]) + r" \\")
+        if any(cell["published"] for cell in row["cells"].values()):
+            printed = [row["cells"][metric]["published"] for metric in metrics]
+            cells = [rf"\footnotesize ${text}$" if text else "" for text in printed]
+            lines.append(" & ".join([r"\footnotesize\quad published", *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _tex_cell(cell: Mapping) -> str:
+    if not cell["value"]:
+        return "--"
+    value = rf"\mathbf{{{cell['value']}}}" if cell["best"] else cell["value"]
+    over_seeds = rf"\,({cell['std']})" if cell["std"] else ""
+    return f"${value}^{{{cell['up']}}}_{{{cell['down']}}}{over_seeds}$"
+
+
+def write_table(name: str, predictions: Sequence[Path], settings: Evaluation, csv: Path, tex: Path) -> None:
+    """Write an experiment's table as CSV and for LaTeX; see `make_table`."""
+    data = read_predictions(predictions)
+    table = make_table(name, data, settings)
+    with atomic_path(csv) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
+    write_text(tex, tex_table(table, settings.interval, TASKS[data.task].metrics))
+
+
+def read_table(path: Path, metrics: Iterable[str]) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
+
+    Parameters
+    ----------
+    path
+        Table (CSV).
+    metrics
+        Metrics that it must have.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, lacks a column, or is empty.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from error
+    missing = [name for name in columns_of(metrics) if name not in table.columns]
+    if missing or table.empty:
+        raise InputError(f"{path}: not a table of this version: no {', '.join(missing) or 'rows'}")
+    return table

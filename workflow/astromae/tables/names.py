@@ -1,0 +1,34 @@
+"""Names as a reader knows them, for what the configuration names with identifiers."""
+
+#: Parts of a model's name that are written in their own way.
+_WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
+
+#: Models that go by another name.
+_NAMES = {"henghes": "Henghes et al. 2022", "hgb-magnitudes": "boosted trees on magnitudes"}
+
+#: Groups of a table's rows, in its order.
+GROUPS = {
+    "scratch": "From scratch",
+    "pretrained": "Pretrained encoder",
+    "classical": "Classical",
+}
+
+
+def model_name(model: str) -> str:
+    """Return how a model is called in figures and tables, for example ``pcm-AstroMAE``."""
+    if model in _NAMES:
+        return _NAMES[model]
+    words = model.split("-")
+    scratch = words[0] == "scratch"
+    name = "-".join(_WORDS.get(word, word) for word in words[scratch:])
+    return f"{name} (scratch)" if scratch else name
+
+
+def encoder_name(encoder: str) -> str:
+    """Return how an encoder is called, for example ``pcm encoder``."""
+    return f"{encoder} encoder"
+
+
+def group_name(group: str) -> str:
+    """Return the heading of a group of models."""
+    return GROUPS.get(group, group.capitalize())

@@ -1,0 +1,85 @@
+"""Tasks: what models learn from labels and predict, by the name that the configuration gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from astromae.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number by which predictions are judged.
+
+    Attributes
+    ----------
+    printed
+        Its name in a table's head.
+    better
+        Which of two values is the better one: the smaller (``less``), the larger (``more``), or the one nearer to
+        zero (``zero``).
+    """
+
+    printed: str
+    better: Literal["less", "more", "zero"] = "less"
+
+    def badness_sign(self, value: np.ndarray) -> np.ndarray:
+        """Return the signs that turn values so that less is better."""
+        if self.better == "zero":
+            return np.where(np.asarray(value) < 0, -1.0, 1.0)
+        return np.full(np.shape(value), -1.0 if self.better == "more" else 1.0)
+
+    def badness(self, value: np.ndarray) -> np.ndarray:
+        """Return values turned so that less is better."""
+        return self.badness_sign(value) * value
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model predicts, from its labels to the metrics of its predictions.
+
+    Attributes
+    ----------
+    title
+        What is predicted, in prose, for example ``redshift``.
+    targets
+        For each column of the catalogue that holds labels the column of predictions.parquet that holds them too.
+    outputs
+        Numbers that the network's last layer gives for each galaxy.
+    loss
+        Called with outputs (n, outputs) and targets (n, targets), float32 tensors, returns the mean loss.
+    bias
+        Called with the targets (n, targets) of the training galaxies, returns where the outputs start, (outputs,).
+    columns
+        Columns of predictions.parquet that hold what is predicted.
+    predict
+        Called with outputs (n, outputs), float64, returns the values of `columns` by name: shape (n,), or (n, k) for
+        several numbers in one, such as a probability density on a grid.
+    metrics
+        Its metrics by name, in the order of every table.
+    measure
+        Called with the values of `targets` and `columns` of predictions.parquet by name, arrays (..., n) (or
+        (..., n, k)) that broadcast, and `outlier_threshold`; returns each metric as an array (...).
+    regression
+        Whether the outputs are estimates of the targets themselves, so that classical regression can stand in.
+    """
+
+    title: str
+    targets: Mapping[str, str]
+    outputs: int
+    loss: "Callable[[Tensor, Tensor], Tensor]"
+    bias: Callable[[np.ndarray], np.ndarray]
+    columns: tuple[str, ...]
+    predict: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+    metrics: Mapping[str, Metric]
+    measure: Callable[..., Mapping[str, np.ndarray]]
+    regression: bool = False
+
+
+#: Tasks by name.
+TASKS: Registry[Task] = Registry("task", {"redshift": "astromae.tasks.redshift:TASK"})

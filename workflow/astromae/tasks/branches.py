@@ -1,0 +1,23 @@
+"""Which branches a model has."""
+
+from astromae.typed import Typed
+
+
+class Branches(Typed):
+    """A choice of branches, as in the configuration's `models`.
+
+    Attributes
+    ----------
+    encoder
+        Name of a backbone, or None.
+    pretrained, frozen
+        Whether the encoder starts from pretrained weights, and whether it keeps them.
+    inception, magnitude
+        Whether there is an Inception branch, and one for magnitudes.
+    """
+
+    encoder: str | None
+    pretrained: bool
+    frozen: bool
+    inception: bool
+    magnitude: bool

@@ -1,0 +1,125 @@
+"""What the steps of training have in common: device, cost, stamps and their views, and saved states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from astromae.training.checkpoint import Checkpoint, fingerprint
+from astromae.training.deadline import Deadline
+from astromae.training.parallel import WHOLE, Share, share_of
+from astromae.training.provenance import Cost, provenance
+from astromae.training.recipes import Recipe
+from astromae.training.runtime import compile_if_wanted, make_fabric
+from astromae.training.scaling import Scaling
+from astromae.training.sources import NoStamps, StampSource, open_stamps
+from astromae.training.subsets import members
+from astromae.training.tensorboard import TensorBoard
+from astromae.training.trainer import Training, fit
+from astromae.training.views import Views
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a training step is run, which does not change what it makes.
+
+    Attributes
+    ----------
+    checkpoints
+        Folder of the states that a killed step continues from.
+    minutes
+        Time limit, before which the state is saved.
+    events
+        Folder of event files for TensorBoard.
+    """
+
+    checkpoints: Path = Path("results/checkpoints")
+    minutes: float | None = None
+    events: Path | None = None
+
+
+class Session:
+    """One run of a training step.
+
+    Parameters
+    ----------
+    step
+        Name of the step.
+    recipe, seed
+        What it is told.
+    scaling
+        How pixels and magnitudes are scaled.
+    execution
+        How it is run.
+    """
+
+    def __init__(self, step: str, recipe: Recipe, seed: int, scaling: Scaling, execution: Execution | None = None):
+        self.execution = execution or Execution()
+        self.deadline = Deadline(self.execution.minutes)
+        self.step, self.recipe, self.seed, self.scaling = step, recipe, seed, scaling
+        self.fabric = make_fabric(recipe.runtime)
+        self.cost = Cost(self.fabric)
+        self.share = share_of(self.fabric)
+        self.fingerprint: dict[str, str] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Return the training device."""
+        return self.fabric.device
+
+    def views(self, source: StampSource, batch_size: int, noise_sigma: float = 0.0, share: Share = WHOLE) -> Views:
+        """Return the views of stamps by the recipe's augmentation."""
+        recipe = self.recipe
+        return Views(source, self.scaling, recipe.augmentation, recipe.crop, noise_sigma, batch_size, self.seed, share)
+
+    def subset(
+        self,
+        stamps: Sequence[Path] | None,
+        split: Path,
+        subsets: Sequence[str],
+        batch_size: int,
+        noise_sigma: float = 0.0,
+    ) -> tuple[np.ndarray, Views]:
+        """Return object ids and views of an experiment's subsets; with no `stamps` views without pixels."""
+        objid = members(split, subsets)
+        if stamps is None:
+            source: StampSource = NoStamps(len(objid), self.device)
+        else:
+            source = open_stamps(stamps, objid, self.recipe.source_size, self.device)
+        return objid, self.views(source, batch_size, noise_sigma, self.share)
+
+    def identify(self, *data: np.ndarray | Mapping[str, Any]) -> dict[str, str]:
+        """Fingerprint the step, and return it; `data` is what it learns from besides its scaling."""
+        self.fingerprint = fingerprint(self.step, self.recipe, self.seed, self.scaling.as_json(), *data)
+        return self.fingerprint
+
+    def train(self, name: str, training: Training) -> list[list[float]]:
+        """Train a model, from the saved state of an earlier run of the same step if there is one; return its history.
+
+        Parameters
+        ----------
+        name
+            Name of the step's states, for example ``experiment1-pcm``.
+        training
+            Model, data and losses.
+        """
+        self.checkpoint = Checkpoint(
+            self.execution.checkpoints, f"{self.step}-{name}-seed{self.seed}", self.fingerprint
+        )
+        board = TensorBoard(self.execution.events if self.fabric.is_global_zero else None)
+        compile_if_wanted(training.model, self.recipe.runtime)
+        with self.deadline:
+            return fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+
+    def provenance(self, seen: int) -> dict[str, Any]:
+        """Return where the results come from, after `seen` stamps; every process has to call it at the same time."""
+        return provenance(self.recipe.told(), self.seed, self.fingerprint, seen, self.cost)
+
+
+def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return all weights and buffers of a model, on the CPU."""
+    return {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}

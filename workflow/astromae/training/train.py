@@ -1,0 +1,174 @@
+"""Fine-tuning: a model learns a task from labelled galaxies and predicts the others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.tasks import TASKS
+from astromae.tasks.model import build_model
+from astromae.training.features import FeatureBank, pretrained_encoder
+from astromae.training.folders import HISTORY, write_folder
+from astromae.training.history import write_history
+from astromae.training.predictions import write_predictions
+from astromae.training.recipes import ModelRecipe
+from astromae.training.scaling import read_scaling
+from astromae.training.seeding import seed_weights
+from astromae.training.session import Execution, Session, weights_of
+from astromae.training.subsets import EVALUATED, require_finite
+from astromae.training.trainer import Training
+from astromae.training.views import Views
+
+
+@dataclass
+class Galaxies:
+    """One subset's galaxies, ready for a model.
+
+    Attributes
+    ----------
+    objid
+        Object ids, shape (n,).
+    views
+        Their stamps.
+    magnitudes
+        Scaled magnitudes, shape (n, bands), on the training device; None where no branch reads them.
+    """
+
+    objid: np.ndarray
+    views: Views
+    magnitudes: Tensor | None
+
+    def magnitudes_of(self, rows: slice | Tensor) -> Tensor | None:
+        """Return the scaled magnitudes of some of them."""
+        return None if self.magnitudes is None else self.magnitudes[rows]
+
+
+@torch.no_grad()
+def predict(fabric: Fabric, model: nn.Module, galaxies: Galaxies, features: Tensor | None) -> Tensor:
+    """Return the outputs (n, outputs) for galaxies from their plain stamps; features (n, width) where known."""
+    predicted = []
+    for rows, _, images in galaxies.views.plain():
+        known = None if features is None else features[rows].to(fabric.device)
+        predicted.append(model(images, galaxies.magnitudes_of(rows), known))
+    return torch.cat(predicted)
+
+
+def train(
+    catalog: Path,
+    split: Path,
+    scaling: Path,
+    recipe: ModelRecipe,
+    seed: int,
+    output: Path,
+    stamps: Sequence[Path] = (),
+    encoder: Path | None = None,
+    features: Path | None = None,
+    execution: Execution | None = None,
+) -> None:
+    """Train a model and write its folder and its predictions.
+
+    Parameters
+    ----------
+    catalog, split, scaling
+        Catalogue, split and scaling of the experiment.
+    recipe
+        What is trained, and how.
+    seed
+        Seed of weights, order and augmentation.
+    output
+        Folder for predictions.parquet, weights.safetensors, history.csv, recipe.json and provenance.json.
+    stamps
+        Shards. A model that reads features and no pixels opens none.
+    encoder
+        Weights in the folder of the pretrained encoder, where the branches want one.
+    features
+        Its features (`astromae.training.features`), where they have been computed.
+    execution
+        How the step is run.
+
+    Raises
+    ------
+    InputError
+        If a galaxy has no label, or no magnitudes where the model reads them, or if the training goes wrong: as
+        `astromae.training.trainer.fit`.
+    Interrupted
+        If the time limit is near, or after SIGTERM; the state is saved.
+    """
+    session = Session("train", recipe, seed, read_scaling(scaling), execution)
+    fabric, device, share = session.fabric, session.device, session.share
+    branches, phase, task = recipe.branches, recipe.finetuning, TASKS[recipe.task]
+    labels = list(task.targets)
+    magnitudes = magnitude_columns(session.scaling.bands) if branches.magnitude else []
+    table = read_catalog(catalog, ["objid", *labels, *magnitudes]).set_index("objid")
+    bank = FeatureBank(features) if features else None
+    reads_pixels = branches.inception or (branches.encoder and not bank)
+
+    def load(subset: str) -> tuple[Galaxies, Tensor]:
+        objid, views = session.subset(
+            stamps if reads_pixels else None, split, [subset], phase.batch_size, phase.noise_sigma
+        )
+        rows = table.loc[objid]
+        require_finite(rows, [*labels, *magnitudes], catalog)
+        scaled = None
+        if magnitudes:
+            scaled = torch.from_numpy(session.scaling.magnitudes(rows[magnitudes].to_numpy(np.float64))).to(device)
+        return Galaxies(objid, views, scaled), torch.tensor(rows[labels].to_numpy(np.float32), device=device)
+
+    galaxies, targets = load("train")
+    evaluated = {subset: load(subset) for subset in EVALUATED}
+
+    seed_weights(seed)
+    network = build_model(recipe, len(session.scaling.bands))
+    if branches.pretrained:
+        network.encoder.load_state_dict(
+            pretrained_encoder(encoder.parent, recipe.backbone, len(session.scaling.bands), recipe.crop).state_dict()
+        )
+    bias = task.bias(table.loc[galaxies.objid, labels].to_numpy(np.float64))
+    with torch.no_grad():
+        network.output.bias.copy_(torch.from_numpy(bias))
+    known = {name: bank.subset(name, part.objid) if bank else None for name, (part, _) in evaluated.items()}
+
+    data = [galaxies.objid, targets.cpu().numpy(), evaluated["val"][1].cpu().numpy(), galaxies.views.stamps.identity()]
+    data += [] if galaxies.magnitudes is None else [galaxies.magnitudes.cpu().numpy()]
+    data += [p.detach().numpy() for p in network.encoder.parameters()] if branches.pretrained else []
+    session.identify(*data, *([bank.identity()] if bank else []))
+
+    def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        of_epoch = bank.epoch(galaxies.objid, epoch) if bank else None
+        for _, positions, images in galaxies.views.epoch(epoch, first):
+            own = positions[share.of(len(positions))]
+            here = own.to(device)
+            outputs = model(images, galaxies.magnitudes_of(here), of_epoch[own].to(device) if bank else None)
+            yield positions, task.loss(outputs, targets[here])
+
+    def validate(model: nn.Module) -> tuple[float, dict[str, float]]:
+        part, labelled = evaluated["val"]
+        return task.loss(predict(fabric, model, part, known["val"]), labelled).item(), {}
+
+    label = f"{recipe.experiment} {recipe.model}"
+    training = Training(label, network, phase, galaxies.objid, len(galaxies.views), losses, validate)
+    rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
+    count = len(galaxies.objid)
+    provenance = session.provenance(count * phase.epochs)
+    if not fabric.is_global_zero:
+        return
+    model = network.eval()
+    frames = []
+    for subset, (part, _) in evaluated.items():
+        with fabric.autocast():
+            outputs = predict(fabric, model, part, known[subset])
+        predicted = task.predict(outputs.cpu().numpy().astype(np.float64))
+        truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
+        columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in task.columns}}
+        frames.append(pd.DataFrame({**columns, "subset": subset}))
+    told = {"recipe": recipe.told(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
+    write_predictions(output / "predictions.parquet", pd.concat(frames), told["recipe"], seed, count)
+    write_history(output / HISTORY, rows)
+    write_folder(output, weights_of(network), told, provenance)
+    session.checkpoint.remove()

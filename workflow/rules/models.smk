@@ -1,0 +1,70 @@
+# Models: one run for each experiment, model and seed, and the classical method beside them.
+
+MODEL = "results/models/{experiment}/{model}/seed{seed}"
+CLASSICAL = "results/models/{experiment}/hgb-magnitudes/seed{seed}"
+
+
+rule predictions:
+    input:
+        [file for experiment in EXPERIMENTS for file in RUN.predictions(experiment)],
+    localrule: True
+
+
+rule train:
+    input:
+        unpack(training_inputs),
+        split="results/splits/{experiment}.parquet",
+        scaling="results/splits/{experiment}.scaling.json",
+        code=recipe_code("train", model_recipe),
+    output:
+        f"{MODEL}/predictions.parquet",
+        f"{MODEL}/weights.safetensors",
+        f"{MODEL}/weights.safetensors.sha256",
+        f"{MODEL}/history.csv",
+        f"{MODEL}/recipe.json",
+        f"{MODEL}/provenance.json",
+    log:
+        "results/logs/train/{experiment}-{model}-seed{seed}.log",
+    priority: of_wildcards(ESTIMATES.model_priority)
+    conda:
+        "../../envs/training.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        **training_job(runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.model_s)),
+    params:
+        launch=launcher(SETTINGS.training),
+        step=step_parameters(
+            recipe=told(model_recipe), seed=seed_of, output=lambda wildcards: MODEL.format(**dict(wildcards.items()))
+        ),
+        execution=execution("train", "{experiment}-{model}-seed{seed}"),
+    shell:
+        "{params.launch}python -m astromae train --params {params.step:q} --params {params.execution:q} "
+        "2>&1 | tee {log}"
+
+
+rule boost:
+    input:
+        **by_content(catalog=CATALOG),
+        split="results/splits/{experiment}.parquet",
+        code=recipe_code("boost", boosting_recipe),
+    output:
+        f"{CLASSICAL}/predictions.parquet",
+        f"{CLASSICAL}/weights.safetensors",
+        f"{CLASSICAL}/weights.safetensors.sha256",
+        f"{CLASSICAL}/recipe.json",
+        f"{CLASSICAL}/provenance.json",
+    log:
+        "results/logs/boost/{experiment}-seed{seed}.log",
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(30),
+    params:
+        step=step_parameters(
+            recipe=told(boosting_recipe),
+            seed=seed_of,
+            output=lambda wildcards: CLASSICAL.format(**dict(wildcards.items())),
+        ),
+    shell:
+        "python -m astromae boost --params {params.step:q} 2>&1 | tee {log}"

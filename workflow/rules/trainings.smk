@@ -1,0 +1,65 @@
+# What trainings ask for and are told: resources, recipes, and which files they read.
+from functools import partial
+
+from astromae.cluster.jobs import TRAINING_MINUTES, launcher, training_resources
+from astromae.training import configured_recipes
+
+GPUS, NODES = SETTINGS.training.gpus, SETTINGS.training.nodes
+
+
+def training_job(gpus=GPUS, nodes=NODES, **resources):
+    """Return what a training asks for: `resources`, its memory, and the configured GPUs.
+
+    The time limit does not grow with the attempts: a training continues where the last one stopped.
+    """
+    processes = max(1, gpus)
+
+    def training_mb(wildcards, input, attempt):
+        return grown(ESTIMATES.training_mb(processes, input.get("stamps", [])), attempt)
+
+    return training_resources(gpus, nodes, site.gpu_resources, {"mem_mb": training_mb, **resources})
+
+
+encoder_recipe = of_wildcards(partial(configured_recipes.encoder_recipe, SETTINGS))
+features_recipe = of_wildcards(partial(configured_recipes.features_recipe, SETTINGS))
+model_recipe = of_wildcards(partial(configured_recipes.model_recipe, SETTINGS))
+boosting_recipe = of_wildcards(partial(configured_recipes.boosting_recipe, SETTINGS))
+
+
+def told(recipe):
+    """Return a setting of a step: a recipe, given the wildcards, as JSON holds it."""
+    return lambda wildcards: recipe(wildcards).told()
+
+
+def recipe_code(step, recipe):
+    """Return the code of a step, with that of the entries of tables that its recipe names."""
+    return lambda wildcards: code(step, *recipe(wildcards).sources())
+
+
+def execution(step, name):
+    """Return a parameter that says how a training is run, which reruns nothing; `name` has wildcards in braces."""
+
+    def parameter(wildcards, resources):
+        events = f"results/logs/tensorboard/{step}/{name.format(**dict(wildcards.items()))}"
+        return as_json({"execution": {"minutes": resources.runtime, "events": events}})
+
+    return parameter
+
+
+def seed_of(wildcards):
+    """Return the seed of a training."""
+    return int(wildcards.seed)
+
+
+def training_inputs(wildcards):
+    """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
+    large = {"catalog": CATALOG}
+    model = config["models"][wildcards.model]
+    if model["inception"] or (model["encoder"] and not RUN.shares_features(wildcards.model)):
+        large["stamps"] = SHARDS
+    if model["pretrained"]:
+        folder = f"results/encoders/{model['encoder']}/{wildcards.experiment}/seed{wildcards.seed}"
+        large["encoder"] = f"{folder}/weights.safetensors"
+        if RUN.shares_features(wildcards.model):
+            large["features"] = f"{folder}/features.h5"
+    return by_content(**large)
