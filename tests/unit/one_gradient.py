@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from astromae.tasks.model import build_model
 from astromae.training.parallel import synchronise_batchnorm
 from astromae.training.recipes import EncoderRecipe, ModelRecipe
 from astromae.training.scaling import read_scaling
@@ -27,7 +28,7 @@ def main(folder: Path, kind: str, output: Path) -> None:
     stamps = open_stamps([folder / "0000.h5"], np.load(folder / "objid.npy"), 48, fabric.device)
     views = session.views(stamps, BATCH, 0.05, share)
     seed_weights(42)
-    bare = recipe.build(5)
+    bare = recipe.build(5) if kind == "pretrain" else build_model(recipe, 5)
     if share.world_size > 1:
         synchronise_batchnorm(bare)
     optimiser = torch.optim.SGD([p for p in bare.parameters() if p.requires_grad], lr=0.1)

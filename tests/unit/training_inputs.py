@@ -11,7 +11,7 @@ from astromae.contracts.stamp_format import StampFormat
 from astromae.encoders import build_encoder
 from astromae.objectives.mae import MAESettings
 from astromae.objectives.masked_autoencoder import MaskedAutoencoder
-from astromae.settings.experiments import Backbone
+from astromae.settings.entries import Backbone
 from astromae.settings.training import Augmentation
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.tasks.branches import Branches

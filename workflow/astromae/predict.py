@@ -14,6 +14,7 @@ from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.tasks import TASKS, Task
+from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
 from astromae.training.boosting import Trees, tree_inputs
 from astromae.training.features import pretrained_encoder
@@ -182,7 +183,7 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
     if kind is EncoderRecipe:
         encoder = pretrained_encoder(folder, session.recipe.backbone, bands, session.recipe.crop)
         return TrainedEncoder(session.recipe, session, _ready(encoder, session))
-    network = session.recipe.build(bands)
+    network = build_model(session.recipe, bands)
     load_weights(folder, network, session.recipe.model)
     return TrainedModel(session.recipe, session, _ready(network, session))
 

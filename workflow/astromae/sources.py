@@ -42,7 +42,7 @@ def command_sources(command: str) -> tuple[Path, ...]:
         return sources_of(STEPS.source(command))
     commands = _commands()
     if command not in commands:
-        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted(commands))}")
+        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted({*commands, *STEPS}))}")
     return _closure(list(_imports(commands[command], "astromae")))
 
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.encoders.frozen import FrozenEncoder
-from astromae.encoders.inception import InceptionSettings
+from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
+from astromae.training.recipes import ModelRecipe
 from astromae.typed import Typed
 
 #: Widths of the fully connected layers that the paper states.
@@ -62,7 +63,8 @@ class Model(nn.Module):
             self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
             image_widths["encoder"] = width
         if branches.inception:
-            self.inception = ENCODERS["inception"].build(InceptionSettings(), bands, side, "finetune")
+            inception = ENCODERS["inception"]
+            self.inception = inception.build(inception.settings(), bands, side, "finetune")
             image_widths["inception"] = self.inception.width
         if branches.magnitude:
             self.magnitude = _mlp(bands, *[MAGNITUDE_WIDTH] * 5)
@@ -122,3 +124,8 @@ def count_parameters(module: nn.Module) -> tuple[int, int]:
     """Return the number of all parameters and of the trainable ones."""
     parameters = list(module.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
+
+
+def build_model(recipe: ModelRecipe, bands: int) -> Model:
+    """Build the model of a recipe."""
+    return Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)

@@ -16,7 +16,7 @@ from astromae.contracts.stamp_format import StampFormat
 from astromae.settings.configuration import Configuration
 from astromae.settings.training import Phase
 from astromae.tasks.branches import Branches
-from astromae.tasks.model import Model
+from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.bench_eager import Eager
 from astromae.training.configured_recipes import encoder_recipe, model_recipe
@@ -235,9 +235,10 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
     )
     alone = {name: recipe.model_copy(update={"branches": branches}) for name, branches in BRANCHES.items()}
     works = {
-        f"finetune_{name}_step": _finetuning(fabric, part.build(bands), phase, batch) for name, part in alone.items()
+        f"finetune_{name}_step": _finetuning(fabric, build_model(part, bands), phase, batch)
+        for name, part in alone.items()
     }
-    model, shared = recipe.build(bands), recipe.build(bands)
+    model, shared = build_model(recipe, bands), build_model(recipe, bands)
     features = shared.to(device).encode(batch[0])
     eager = Eager(recipe, tuple(part.cpu() for part in batch), str(device))
     result |= _rates(

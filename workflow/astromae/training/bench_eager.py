@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from astromae.encoders.inception_network import Inception
+from astromae.tasks.model import build_model
 from astromae.training.recipes import ModelRecipe
 
 
@@ -31,7 +32,7 @@ def _serve(connection: Connection, told: dict[str, object], device: str, threads
     torch.set_num_threads(threads)
     images, magnitudes, targets = (tensor.to(device) for tensor in connection.recv())
     bands, side = images.shape[1], images.shape[-1]
-    model = ModelRecipe.model_validate(told).build(bands)
+    model = build_model(ModelRecipe.model_validate(told), bands)
     model.inception = EagerInception(bands, side)
     model = model.to(device)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])

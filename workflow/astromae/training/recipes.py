@@ -16,7 +16,6 @@ from astromae.typed import Typed
 
 if TYPE_CHECKING:
     from astromae.objectives.learner import Learner
-    from astromae.tasks.model import Model
 
 
 class Recipe(Typed):
@@ -120,12 +119,6 @@ class ModelRecipe(Recipe):
         encoders = [self.backbone.network] if self.branches.encoder else []
         encoders += ["inception"] * self.branches.inception
         return [TASKS.source(self.task), *map(ENCODERS.source, encoders)]
-
-    def build(self, bands: int) -> "Model":
-        """Build the network."""
-        from astromae.tasks.model import Model
-
-        return Model(self.branches, self.backbone, bands, self.crop, TASKS[self.task].outputs)
 
 
 class BoostingRecipe(Typed):

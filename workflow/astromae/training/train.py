@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.tasks import TASKS
+from astromae.tasks.model import build_model
 from astromae.training.features import FeatureBank, pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
 from astromae.training.history import write_history
@@ -123,7 +124,7 @@ def train(
     evaluated = {subset: load(subset) for subset in EVALUATED}
 
     seed_weights(seed)
-    network = recipe.build(len(session.scaling.bands))
+    network = build_model(recipe, len(session.scaling.bands))
     if branches.pretrained:
         network.encoder.load_state_dict(
             pretrained_encoder(encoder.parent, recipe.backbone, len(session.scaling.bands), recipe.crop).state_dict()
