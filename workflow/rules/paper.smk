@@ -1,4 +1,5 @@
 # The paper and the page of results: their sources, and every number, table and figure from the files above.
+from dataclasses import asdict
 
 
 rule paper:

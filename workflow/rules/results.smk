@@ -1,4 +1,6 @@
 # Tables, figures and the numbers that the paper quotes: all from predictions, histories, provenance and samples.
+from astromae.documents.inputs import values_inputs
+from astromae.tasks import TASKS
 
 
 rule tables:
