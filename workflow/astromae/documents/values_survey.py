@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 
 from astromae.contracts.catalog import read_catalog, read_provenance
+from astromae.contracts.stamp_format import split_bands
 from astromae.errors import InputError
+from astromae.evaluation.bands import reference_bands
 from astromae.files import write_json
 from astromae.tables.formatting import fixed, grouped
+
+#: Small numbers as words.
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 #: Quantiles of a range that leaves out the odd galaxy.
 _RANGE = (0.05, 0.95)
@@ -33,8 +38,8 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
     dict
         ``survey``, ``release``, ``selection``, ``source``, ``real`` and ``simulated`` from the catalogue's
         metadata (empty where it says nothing), ``counts`` of galaxies, stamps, missing ones and fields,
-        ``reasons`` with the count of each, ranges of ``redshift`` and r ``magnitude``, and the stamps'
-        ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers are text.
+        ``reasons`` with the count of each, ranges of ``redshift`` and of ``magnitude`` in one band, and the stamps'
+        ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers are text.
 
     Raises
     ------
@@ -42,8 +47,11 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
         If a file cannot be read, or stamps and missing galaxies do not add up to the catalogue.
     """
     about = read_provenance(catalog)
-    galaxies = read_catalog(catalog, ["objid", "run", "camcol", "field", "z", "mag_r"])
     cut, attributes, size = _count_stamps(stamps)
+    bands = split_bands(attributes["bands"])
+    _, band = reference_bands(bands)
+    galaxies = read_catalog(catalog, ["objid", "run", "camcol", "field", "z", f"mag_{band}"])
+    magnitude = galaxies[f"mag_{band}"]
     lost = pd.concat([_read_missing(path) for path in missing])
     if cut + len(lost) != len(galaxies):
         raise InputError(
@@ -72,10 +80,13 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
             "high": fixed(high, 3),
             "max": fixed(z.max(), 3),
         },
+        "bands": list(bands),
+        "bands_count": COUNTS[len(bands)] if len(bands) < len(COUNTS) else str(len(bands)),
         "magnitude": {
-            "low": fixed(galaxies["mag_r"].quantile(_RANGE[0]), 1),
-            "median": fixed(galaxies["mag_r"].median(), 1),
-            "high": fixed(galaxies["mag_r"].quantile(_RANGE[1]), 1),
+            "band": band,
+            "low": fixed(magnitude.quantile(_RANGE[0]), 1),
+            "median": fixed(magnitude.median(), 1),
+            "high": fixed(magnitude.quantile(_RANGE[1]), 1),
         },
         "pixel_scale_arcsec": f"{attributes['pixel_scale_arcsec']:g}",
         "kernel": str(attributes["kernel"]),
