@@ -235,7 +235,7 @@ def test_a_stretch_keeps_the_order_of_pixels():
 
 def test_examples_span_the_redshifts(inputs):
     catalog = pd.read_parquet(inputs["catalog"])
-    examples = choose_examples(catalog)
+    examples = choose_examples(catalog, "mag_r")
     assert len(examples) == sampling.EXAMPLES and examples["z"].is_monotonic_increasing
     parts = np.array_split(np.sort(catalog["z"]), sampling.EXAMPLES)
     for z, part in zip(examples["z"], parts, strict=True):
