@@ -211,7 +211,8 @@ class LogHandler(LogHandlerBase):
             )
             self.live.start()
         else:
-            self._say(f"{self.run.jobs.total()} jobs: {_counts(self.run.jobs)}", time_of_day=True)
+            total = self.run.jobs.total()
+            self._say(f"{total} job{'s' * (total != 1)}: {_counts(self.run.jobs)}", time_of_day=True)
             threading.Thread(target=self._report, daemon=True).start()
 
     def _start(self, record: logging.LogRecord) -> None:
