@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
@@ -50,7 +49,6 @@ def fingerprint(command: str, recipe: dict[str, Any], seed: int, *data: np.ndarr
         "data": read.hexdigest(),
         "code": code.hexdigest(),
         "torch": str(torch.__version__),
-        "numba": numba.__version__,
     }
 
 

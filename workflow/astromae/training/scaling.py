@@ -14,7 +14,6 @@ from astromae.constants import BANDS
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
 from astromae.stamps.shards import StampSet
-from astromae.training.compiled import scale
 from astromae.training.subsets import MAGNITUDES
 
 #: Scaled magnitudes are clipped here: a u magnitude without signal must not dwarf everything else.
@@ -51,13 +50,14 @@ class Scaling:
 
     def pixels(self, images: Tensor) -> Tensor:
         """Scale fluxes (n, 5, h, w) in nanomaggies a pixel."""
-        if images.device.type == "cpu":
-            return scale(images.float(), self.softening, self.pixel_mean, self.pixel_std)
         shape = (1, -1, 1, 1)
         softening, mean, std = (
             torch.tensor(v, device=images.device).view(shape) for v in (self.softening, self.pixel_mean, self.pixel_std)
         )
-        return (images.float() / softening).arcsinh().sub(mean).div(std)
+        fluxes = images.float() / softening
+        # On a CPU numpy's takes a ninth of the time of torch's.
+        scaled = torch.from_numpy(np.arcsinh(fluxes.numpy())) if fluxes.device.type == "cpu" else fluxes.arcsinh()
+        return scaled.sub_(mean).div_(std)
 
     def unscale_pixels(self, scaled: Tensor) -> Tensor:
         """Turn scaled pixels (n, 5, h, w) back into nanomaggies."""
