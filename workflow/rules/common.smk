@@ -45,9 +45,9 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     search_path += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
 if config["plugins"]:
     search_path += f"export {VARIABLE}={shlex.quote(os.pathsep.join(map(os.path.abspath, config['plugins'])))}; "
-# At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee wait for the step:
-# without the shell the job would be over, and without tee the step's next line would end it, before it has saved its
-# state. The display of `make paper` reads the logs, and would be disturbed by what jobs print.
+# At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee ignore it and wait
+# for the step, which saves its state: if the shell ended, so would the job, and without tee the next line that the
+# step prints would kill it. Where `make paper` shows the run, from their logs, jobs print nothing.
 outlive = (
     "trap : TERM; tee() { trap '' TERM; if [ -n \"${ASTROMAE_JOBS_ARE_SILENT:-}\" ]; then cat > \"$1\"; "
     'else command tee "$@"; fi; }; '

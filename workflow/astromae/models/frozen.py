@@ -1,29 +1,24 @@
-"""A frozen encoder: what is stored of its features, and convolutions no larger than they need be."""
+"""A frozen encoder: what is stored of its features, and kernels no larger than they need be."""
 
 import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from astromae.models.vit import Encoder, ParallelConvolution
+from astromae.models.vit import Encoder
 
 
-def _lean(encoder: Encoder) -> Encoder:
-    """Return a copy that computes the same with smaller parallel convolutions.
+def _without_padding(encoder: Encoder) -> Encoder:
+    """Return a copy in which kernels that are zero but for their centre, as padded ones are, shrink to it.
 
-    In eval mode BatchNorm is a fixed linear map of each channel and becomes part of the convolution before it; kernels
-    that are zero but for their centre, as padded ones are, shrink to it. Of a whole features step on one core this
-    saves an eighth in batches of 128, a twelfth in batches of 1024.
+    Of a whole features step on one core this saves a tenth.
     """
     lean = copy.deepcopy(encoder).eval()
-    for module in (module for module in lean.modules() if isinstance(module, ParallelConvolution)):
-        module.conv1, module.norm = fuse_conv_bn_eval(module.conv1, module.norm), nn.Identity()
-        for layer in (module.conv1, module.conv2):
-            middle = module.kernel // 2
-            centre = layer.weight.detach()[..., middle : middle + 1, middle : middle + 1]
-            if layer.weight.count_nonzero() == centre.count_nonzero():
-                layer.weight, layer.padding = nn.Parameter(centre.contiguous(), requires_grad=False), (0, 0)
+    for layer in (module for module in lean.modules() if isinstance(module, nn.Conv2d)):
+        middle = layer.kernel_size[0] // 2
+        centre = layer.weight.detach()[..., middle : middle + 1, middle : middle + 1]
+        if layer.weight.count_nonzero() == centre.count_nonzero():
+            layer.weight, layer.padding = nn.Parameter(centre.contiguous(), requires_grad=False), (0, 0)
     return lean
 
 
@@ -51,5 +46,5 @@ class FrozenEncoder:
     def features(self, images: Tensor) -> Tensor:
         """Return the mean over patch tokens, shape (n, width), float16, of images (n, bands, side, side)."""
         if self.lean is None:
-            self.lean = _lean(self.encoder)
+            self.lean = _without_padding(self.encoder)
         return self.lean.features(images).half()
