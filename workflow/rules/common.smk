@@ -49,7 +49,7 @@ if config["plugins"]:
 # for the step, which saves its state: if the shell ended, so would the job, and without tee the next line that the
 # step prints would kill it. Where `make paper` shows the run, from their logs, jobs print nothing.
 outlive = (
-    "trap : TERM; tee() { trap '' TERM; if [ -n \"${ASTROMAE_JOBS_ARE_SILENT:-}\" ]; then cat > \"$1\"; "
+    'trap : TERM; tee() { trap \'\' TERM; if [ -n "${ASTROMAE_JOBS_ARE_SILENT:-}" ]; then cat > "$1"; '
     'else command tee "$@"; fi; }; '
 )
 shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))

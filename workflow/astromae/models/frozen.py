@@ -16,8 +16,9 @@ def _without_padding(encoder: Encoder) -> Encoder:
     lean = copy.deepcopy(encoder).eval()
     for layer in (module for module in lean.modules() if isinstance(module, nn.Conv2d)):
         middle = layer.kernel_size[0] // 2
+        keeps_size = layer.kernel_size == (2 * middle + 1,) * 2 and layer.padding == (middle,) * 2
         centre = layer.weight.detach()[..., middle : middle + 1, middle : middle + 1]
-        if layer.weight.count_nonzero() == centre.count_nonzero():
+        if keeps_size and layer.dilation == (1, 1) and layer.weight.count_nonzero() == centre.count_nonzero():
             layer.weight, layer.padding = nn.Parameter(centre.contiguous(), requires_grad=False), (0, 0)
     return lean
 
