@@ -10,6 +10,7 @@ Snakemake finds this package by its name, with workflow/ on Python's path, and u
 import contextlib
 import datetime
 import logging
+import math
 import os
 import sys
 import threading
@@ -24,6 +25,9 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 #: Seconds between two lines about the running jobs where there is no terminal.
 INTERVAL_S = 60
+
+#: Seconds after which the end of the run is reckoned anew.
+RECKON_S = 5
 
 #: Variable that tells jobs to print into their logs only (common.smk).
 JOBS_ARE_SILENT = "ASTROMAE_JOBS_ARE_SILENT"
@@ -95,6 +99,8 @@ class Run:
         self._cores: int | None = None
         self._planned = []
         self._took: dict[str | None, float] = {}
+        self._end: datetime.datetime | None = None
+        self._reckoned = -math.inf
 
     def plan(self, cores: int | None) -> None:
         """Learn in the background how long the jobs are expected to take."""
@@ -117,17 +123,25 @@ class Run:
             self._took[job.output] = job.runs_s
         return job
 
-    def summary(self) -> str:
-        """Say how many jobs are done, and when the last will be."""
-        parts = [f"{self.done.total()} of {self.jobs.total()} jobs", f"{_duration(time.monotonic() - self.started)}"]
-        if self._planned:
+    def _expected_end(self) -> datetime.datetime | None:
+        """Return when the last job is expected to end; None before there is a plan."""
+        # Thousands of jobs take a second to reckon with.
+        if self._planned and time.monotonic() - self._reckoned > RECKON_S:
             from astromae.plan import time_left_s
 
             runs = {job.output: job.runs_s for job in list(self.running.values())}
             left_s = time_left_s(self._planned, self._cores, self._took, runs)
-            end = datetime.datetime.now() + datetime.timedelta(seconds=left_s)
+            self._end = datetime.datetime.now() + datetime.timedelta(seconds=left_s)
+            self._reckoned = time.monotonic()
+        return self._end
+
+    def summary(self) -> str:
+        """Say how many jobs are done, and when the last will be."""
+        parts = [f"{self.done.total()} of {self.jobs.total()} jobs", f"{_duration(time.monotonic() - self.started)}"]
+        if end := self._expected_end():
+            left_s = max(60, (end - datetime.datetime.now()).total_seconds())
             day = "" if end.date() == datetime.date.today() else f"{end:%a %d %b }"
-            parts.append(f"about {_duration(max(left_s, 60))} left, until {day}{end:%H:%M}")
+            parts.append(f"about {_duration(left_s)} left, until {day}{end:%H:%M}")
         return ", ".join(parts)
 
 
