@@ -152,7 +152,8 @@ def _duration(seconds: float) -> str:
 
 
 def _counts(jobs: Mapping[str, int]) -> str:
-    return ", ".join(f"{rule} {count}" if count > 1 else rule for rule, count in jobs.items())
+    # A no-break space, so that a number stays with its rule.
+    return ", ".join(f"{rule}\N{NO-BREAK SPACE}{count}" if count > 1 else rule for rule, count in jobs.items())
 
 
 class LogHandler(LogHandlerBase):
