@@ -14,7 +14,8 @@ def shell_prefix(package_root: Path, plugins: Sequence[str], environments: bool)
 
     A step runs the package of this repository, with the plugins of the run. At a time limit or a preemption Slurm sends
     SIGTERM to all processes of a job. The shell and tee ignore it and wait for the step, which saves its state: if the
-    shell ended, so would the job, and without tee the next line that the step prints would kill it.
+    shell ended, so would the job, and without tee the next line that the step prints would kill it. Where `make paper`
+    shows the run, from their logs, jobs print nothing.
 
     Parameters
     ----------
@@ -25,7 +26,8 @@ def shell_prefix(package_root: Path, plugins: Sequence[str], environments: bool)
     environments
         Whether rules run in environments of their own, each with its Python, rather than with this one.
     """
-    commands = ["set -euo pipefail", "trap : TERM", "tee() { trap '' TERM; command tee \"$@\"; }"]
+    quiet = 'if [ -n "${ASTROMAE_JOBS_ARE_SILENT:-}" ]; then cat > "$1"; else command tee "$@"; fi'
+    commands = ["set -euo pipefail", "trap : TERM", f"tee() {{ trap '' TERM; {quiet}; }}"]
     commands.append(f"export PYTHONPATH={shlex.quote(str(package_root))}${{PYTHONPATH:+:$PYTHONPATH}}")
     if not environments:
         commands.append(f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"')
