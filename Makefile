@@ -1,6 +1,6 @@
 # The commands of the project. `make paper` and `make test` are all that one needs.
 #   make env      the virtual environment, from envs/requirements.lock
-#   make paper    catalogue, stamps, encoders, redshifts, tables, figures, the PDF and the page of results
+#   make paper    catalogue, stamps, encoders, models, tables, figures, the PDF and the page of results
 #   make bundle   results/bundle.tar: all that tables, figures, the PDF and the page are made from
 #   make figures  tables, figures, the PDF and the page from such a bundle, without torch: make figures BUNDLE=PATH
 #   make test     the test suite

@@ -3,7 +3,7 @@
 #   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
 #   snakemake --profile slurm                                        everything, on a cluster
 #   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
-# A target can be named: catalog, stamps, encoders, predictions, tables, figures, paper, results_page, bundle.
+# A target can be named: catalog, stamps, encoders, models, tables, figures, paper, results_page, bundle.
 from snakemake.utils import min_version
 
 min_version("9.27")

@@ -125,7 +125,7 @@ def test_no_date_brings_a_training_into_the_plan(bundle, rebuilt, elsewhere):
     assert elsewhere.plan("--config", f"bundle={bundle}") == {}
     forced = elsewhere.plan("--forceall", "--config", f"bundle={bundle}")
     assert {"table", "figure", "paper"} <= set(forced) <= LATE
-    for target in ("predictions", "encoders", "stamps", "bundle"):
+    for target in ("models", "encoders", "stamps", "bundle"):
         refused = elsewhere.snakemake(target, "--dry-run", "--config", f"bundle={bundle}")
         assert refused.returncode != 0 and "MissingRuleException" in refused.stdout
 

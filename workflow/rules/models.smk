@@ -4,7 +4,7 @@ MODEL = "results/models/{experiment}/{model}/seed{seed}"
 CLASSICAL = "results/models/{experiment}/hgb-magnitudes/seed{seed}"
 
 
-rule predictions:
+rule models:
     input:
         [file for experiment in EXPERIMENTS for file in RUN.predictions(experiment)],
     localrule: True
