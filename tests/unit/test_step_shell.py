@@ -8,6 +8,8 @@ import pytest
 from astromae.step_shell import SILENT, shell_prefix
 
 ROOT = Path(__file__).parents[2]
+# Named from where Snakemake runs.
+PLUGIN = Path("a plugin's.py").absolute()
 
 
 def run(folder: Path, command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -16,10 +18,9 @@ def run(folder: Path, command: str, env: dict[str, str] | None = None) -> subpro
 
 
 def test_a_step_finds_this_package_and_python_and_the_plugins(tmp_path):
-    ran = run(
-        tmp_path, "python -c \"import astromae, os, sys; print(astromae.__file__, os.environ['ASTROMAE_PLUGINS'])\""
-    )
-    assert ran.stdout.split(" ", 1) == [str(ROOT / "workflow/astromae/__init__.py"), f"{tmp_path}/a plugin's.py\n"]
+    program = "import astromae, os; print(astromae.__file__, os.environ['ASTROMAE_PLUGINS'])"
+    ran = run(tmp_path, f'python -c "{program}"')
+    assert ran.stdout.split(" ", 1) == [str(ROOT / "workflow/astromae/__init__.py"), f"{PLUGIN}\n"]
     assert run(tmp_path, "command -v python").stdout.strip() == str(Path(sys.executable).parent / "python")
 
 
@@ -35,7 +36,7 @@ def test_the_log_holds_all_and_the_terminal_unless_silenced(tmp_path, silent):
 
 
 def test_a_step_that_saves_its_state_at_a_signal_is_waited_for(tmp_path):
-    step = "(trap 'echo saved; exit 75' TERM; kill -TERM 0; sleep 5) 2>&1 | tee log"
+    step = "(trap 'echo saved; exit 75' TERM; sleep 0.5; kill -TERM 0; sleep 5) 2>&1 | tee log"
     prefix = shell_prefix(ROOT / "workflow", [], environments=False)
     ran = subprocess.run(["bash", "-c", f"{prefix}{step}"], cwd=tmp_path, start_new_session=True, capture_output=True)
     assert ran.returncode == 75
