@@ -14,7 +14,7 @@ PRESET = ("--configfile", "workflow/presets/test.yaml", "tests/cluster/small.yam
 SITE = "partitions:\n  cpu: {max_threads: 8}\n  gpu: {max_threads: 8, max_gpu: 2}\n"
 #: Trainings ask for a GPU as they do where training.gpus is 1. There are none behind the pretended ones, so
 #: the steps themselves are told what they are told locally, and train on the CPU.
-GPU_JOBS = ("--set-resources", "pretrain:gpu=1", "features:gpu=1", "redshift:gpu=1")
+GPU_JOBS = ("--set-resources", "pretrain:gpu=1", "features:gpu=1", "train:gpu=1")
 #: This Slurm keeps no accounts, and its jobs take seconds.
 QUICK = (
     *("--slurm-status-command", "squeue"),

@@ -35,7 +35,7 @@ class Run:
 
     def trainings(self) -> list[str]:
         """Return Slurm's ids of the trainings that were submitted."""
-        return self.jobs("redshift")
+        return self.jobs("train")
 
     def jobs(self, rule: str) -> list[str]:
         """Return Slurm's ids of a rule's jobs, in the order of submission."""
@@ -50,7 +50,7 @@ class Run:
             for entry in Path("/proc").iterdir():
                 try:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
-                    if words[1:4] == [b"-m", b"astromae", b"redshift"] and (entry / "cwd").resolve() == self.folder:
+                    if words[1:4] == [b"-m", b"astromae", b"train"] and (entry / "cwd").resolve() == self.folder:
                         caught = re.search(r"^SigCgt:\s*(\w+)", (entry / "status").read_text(), re.M)[1]
                         if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
                             return int(entry.name)
@@ -73,7 +73,7 @@ class Run:
 
     def log(self) -> str:
         """Return what the training's last attempt said."""
-        return (self.folder / f"results/logs/redshift/{TRAINING}.log").read_text()
+        return (self.folder / f"results/logs/train/{TRAINING}.log").read_text()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def start(slurm, local, tmp_path):
 
 
 def test_the_time_limit_passes_in_a_training(start):
-    run = start(*GPU_JOBS, "redshift:runtime=1")
+    run = start(*GPU_JOBS, "train:runtime=1")
     _, job_id = run.hold_training()
     wait_for(lambda: run.state(job_id) == "TIMEOUT", 180, "the time limit")
     run.finish()

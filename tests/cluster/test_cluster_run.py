@@ -11,7 +11,7 @@ from project import clone
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 #: Rules of the run that use a GPU.
-ON_GPU = {"pretrain", "features", "redshift"}
+ON_GPU = {"pretrain", "features", "train"}
 
 #: Time limit in minutes and memory in MB of each rule's jobs. Trainings get the size of their stamps besides.
 LIMITS = {
@@ -23,9 +23,8 @@ LIMITS = {
     "scaling": (30, 2000),
     "pretrain": (1440, 3000),
     "features": (720, 3000),
-    "redshift": (720, 3000),
+    "train": (720, 3000),
     "boost": (30, 2000),
-    "models": (10, 2000),
     "networks": (20, 2000),
     "table": (30, 2000),
 }
@@ -99,7 +98,7 @@ def test_the_options_of_every_submission(run, slurm):
         minutes, memory_mb = LIMITS[rule]
         # A training holds its stamps, but for models that read the features of a frozen encoder alone; an array holds
         # its tasks' commands.
-        held_mb = {"redshift": (0, 1.2 * stamps_mb)}.get(rule, (on_gpu * 1.2 * stamps_mb,))
+        held_mb = {"train": (0, 1.2 * stamps_mb)}.get(rule, (on_gpu * 1.2 * stamps_mb,))
         given_mb = int(options[options.index("--mem") + 1])
         assert given_mb in [math.ceil(memory_mb + held) + in_array for held in held_mb], rule
         assert options == [

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 from astromae.contracts.shards import write_shard
 from astromae.contracts.stamp_format import StampFormat
+from astromae.settings.evaluation import Evaluation
 from astromae.settings.training import Schedule
 from astromae.tables.published import published_table
 from astromae.tasks.networks import describe_networks
@@ -19,7 +20,7 @@ from astromae.training.history import write_history
 from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
 
-SETTINGS = {"bootstrap_samples": 200, "interval": 0.95, "outlier_threshold": 0.05, "seed": 42}
+SETTINGS = Evaluation(bootstrap_samples=200, interval=0.95, outlier_threshold=0.05, seed=42)
 FIRST_OBJID = 1_237_645_879_551_066_262
 SCHEDULE = {"kind": "cosine", "warmup_epochs": 2, "period_epochs": 12}
 

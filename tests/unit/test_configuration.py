@@ -227,6 +227,22 @@ def test_every_key_of_config_yaml_is_explained():
         ("training.share_features", "yes please", ["true or false"]),
         ("evaluation.interval", 1.0, ["below 1"]),
         ("experiments.experiment1", None, ["a mapping with the keys"]),
+        (
+            "backbones.plain.network",
+            "vitt",
+            ["backbones.plain.network", "vit, pcm-vit, inception", "did you mean vit?"],
+        ),
+        ("backbones.plain.network", "pcm-vit", ["backbones.plain.pcm is null", "a mapping with the keys"]),
+        ("backbones.plain.pathc", 8, ["backbones.plain.pathc is an unknown key", "did you mean patch?"]),
+        ("backbones.plain", 8, ["backbones.plain is 8", "a mapping with the keys"]),
+        ("experiments.experiment1.pretraining.objective", "mea", ["pretraining.objective", "did you mean mae?"]),
+        ("experiments.experiment1.pretraining.mask_ration", 0.5, ["unknown key", "did you mean mask_ratio?"]),
+        ("experiments.experiment1.task", "redshifts", ["experiments.experiment1.task", "did you mean redshift?"]),
+        ("experiments.experiment1.finetuning.schedule.decay", 2.0, ["schedule.decay is 2.0", "at most 1"]),
+        ("decoder.heads", 5, ["decoder.heads is 5", "a divisor of decoder.width (192)"]),
+        ("decoder", None, ["decoder is missing", "experiments.experiment1.pretraining.objective mae reads it"]),
+        ("sdss.server", "https://x\u2028y", ["text on one line"]),
+        ("sdss.download.tries", True, ["sdss.download.tries is true", "an integer at least 1"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
@@ -234,6 +250,47 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
     for word in words:
         assert word in message
     assert key.split(".")[0] in message
+
+
+def test_a_decoder_is_demanded_only_where_one_is_trained():
+    config = default()
+    del config["decoder"]
+    for experiment in config["experiments"].values():
+        experiment["models"] = ["henghes"]
+    check_configuration(config)
+
+
+def test_entries_are_of_the_kind_that_they_name():
+    config = default()
+    config["backbones"]["small"] = {"network": "inception"}
+    checked = check_configuration(config)
+    assert [backbone.network for backbone in checked.backbones.values()] == ["vit", "pcm-vit", "inception"]
+    assert checked.experiments["experiment1"].pretraining.mask_ratio == 0.75
+    assert checked.experiments["experiment1"].task == "redshift"
+
+
+def test_a_checked_configuration_reads_as_one_again():
+    checked = check_configuration(default())
+    assert check_configuration(json.loads(checked.model_dump_json(exclude_unset=True))) == checked
+
+
+def test_a_survey_of_a_plugin_has_a_section_under_its_name(monkeypatch):
+    from dataclasses import replace
+
+    from astromae.settings.base import setting
+    from astromae.survey import SURVEYS
+    from astromae.typed import Typed
+
+    class OtherSettings(Typed):
+        """Another survey."""
+
+        chunks: int = setting("Shards.", ge=1)
+
+    monkeypatch.setitem(SURVEYS._added, "other", (replace(SURVEYS["cube"], settings=OtherSettings), Path("other.py")))
+    check_configuration(default())
+    assert "other is missing" in complaint(default() | {"survey": "other"})
+    assert "other.chunks is 0" in complaint(default() | {"survey": "other", "other": {"chunks": 0}})
+    assert "did you mean other?" in complaint(default() | {"survey": "othr"})
 
 
 def test_a_missing_key_is_named():
@@ -345,7 +402,7 @@ def test_as_many_galaxies_as_a_field_may_have_do_fit():
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_deg, interpolation):
     import torch
-    from astromae.sizes import source_size
+    from astromae.settings.training import Augmentation
     from astromae.training.views import random_maps, turn
 
     config = default()
@@ -362,10 +419,10 @@ def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_d
         except InputError:
             continue
         allowed.append(crop)
-    largest = allowed[-1]
-    assert allowed == list(range(2, largest + 1, 2)) and source_size(largest, config["augmentation"]) <= 64
-    assert source_size(largest + 2, config["augmentation"]) > 64
-    size = source_size(largest, config["augmentation"])
+    largest, augmentation = allowed[-1], Augmentation(**config["augmentation"])
+    assert allowed == list(range(2, largest + 1, 2)) and augmentation.source_size(largest) <= 64
+    assert augmentation.source_size(largest + 2) > 64
+    size = augmentation.source_size(largest)
     stamps = torch.ones(50, 5, size, size, dtype=torch.float16)
-    maps = random_maps(50, config["augmentation"], torch.Generator().manual_seed(1))
+    maps = random_maps(50, augmentation, torch.Generator().manual_seed(1))
     assert torch.allclose(turn(stamps, maps, largest, interpolation), torch.tensor(1.0), atol=1e-3)

@@ -14,8 +14,10 @@ from astromae.plugins import load_plugins
 from astromae.products import Product, members
 from astromae.registry import Registry
 from astromae.run import Run
+from astromae.settings.configuration import check_configuration
 from astromae.steps import run_step
 from astromae.tables import TABLES
+from astromae.tasks import TASKS
 from project import ROOT
 from yaml import safe_load
 
@@ -29,7 +31,7 @@ def config():
 
 
 def run_of(config):
-    return Run(config, ["results/stamps/0000.h5"], ["results/stamps/0000.missing.csv"])
+    return Run(check_configuration(config), ["results/stamps/0000.h5"], ["results/stamps/0000.missing.csv"])
 
 
 def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
@@ -63,11 +65,28 @@ def test_a_run_without_pretraining_draws_none_of_it(config):
 
 
 def test_another_task_has_its_table_and_no_figure_of_redshifts(config):
-    config["experiments"]["experiment2"]["task"] = "other"
-    run = run_of(config)
+    TASKS.register("other", TASKS["redshift"])
+    try:
+        config["experiments"]["experiment2"]["task"] = "other"
+        run = run_of(config)
+        names = set(members(FIGURES, run))
+        assert "table5" in members(TABLES, run)
+    finally:
+        del TASKS._added["other"]
     assert (run.with_task("redshift"), run.task("experiment2")) == (["experiment1"], "other")
-    assert {name for name in density_parts(run)} == {"experiment1-scratch", "experiment1-pretrained"}
-    assert not shares_models(run)
+    assert set(density_parts(run)) == {"experiment1-scratch", "experiment1-pretrained"}
+    assert not shares_models(run) and "labels" not in names
+    assert {name for name in names if name.endswith(("experiment2", "table5"))} == {
+        f"{family}-experiment2"
+        for family in (
+            "reconstructions",
+            "finetuning",
+            "loss-time",
+            "pretraining",
+            "learning-rate-finetuning",
+            "learning-rate-pretraining",
+        )
+    }
 
 
 def test_densities_are_divided_where_they_would_not_fit_a_page(config):
@@ -76,7 +95,8 @@ def test_densities_are_divided_where_they_would_not_fit_a_page(config):
         "experiment1-pretrained": ("experiment1", ["pretrained"]),
         "experiment2": ("experiment2", []),
     }
-    config["models"]["henghes"]["group"] = "mine"
+    of_one_group = [name for name in config["models"] if config["models"][name]["group"] == "pretrained"]
+    config["experiments"]["experiment1"]["models"] = of_one_group
     assert density_parts(run_of(config))["experiment1"] == ("experiment1", [])
 
 
@@ -101,7 +121,8 @@ def test_settings_are_json(config):
     run = run_of(config)
     for table in (FIGURES, TABLES, SAMPLES):
         for member in members(table, run).values():
-            assert json.loads(json.dumps([member.settings, member.inputs]))
+            told = json.dumps([member.settings, member.inputs], default=lambda value: value.model_dump(mode="json"))
+            assert json.loads(told)
 
 
 def test_a_plugin_s_figure_is_one_of_the_run(config):

@@ -36,7 +36,7 @@ def test_values_are_means_over_seeds_and_lie_in_their_intervals(made):
     folder, paths = made
     table = read_table(folder / "t.csv", METRICS).set_index("model")
     frames = [pd.read_parquet(path).query("subset == 'test'") for path in paths if "pcm-astromae" in str(path)]
-    values = [redshift_metrics(f["z_spec"], f["z_pred"], SETTINGS["outlier_threshold"]) for f in frames]
+    values = [redshift_metrics(f["z_spec"], f["z_pred"], SETTINGS.outlier_threshold) for f in frames]
     for metric in METRICS:
         mean = np.mean([value[metric] for value in values])
         assert table.loc["pcm-astromae", metric] == pytest.approx(mean, rel=1e-6)

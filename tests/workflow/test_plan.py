@@ -37,7 +37,7 @@ def test_default_plan(project):
     jobs = project.plan()
     assert (jobs["frames"], jobs["cut"]) == (12, 12)
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
-    assert jobs["redshift"] == 14 + 2
+    assert jobs["train"] == 14 + 2
     assert jobs["boost"] == 1
     assert jobs["table"] == 2 + 2
     assert jobs["paper"] == 1
@@ -57,7 +57,7 @@ def test_figures_that_the_readme_shows_are_made(project):
 
 def test_a_target_needs_no_more_than_it_is_made_of(project):
     assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
-    assert not {"redshift", "features", "table"} & set(project.plan("encoders"))
+    assert not {"train", "features", "table"} & set(project.plan("encoders"))
     assert "boost" in project.plan("predictions")
 
 
@@ -65,7 +65,7 @@ def test_each_seed_is_trained(project, tmp_path):
     seeds = tmp_path / "seeds.yaml"
     seeds.write_text("seeds: [1, 2, 3]\n")
     jobs = project.plan("--configfile", str(seeds))
-    assert (jobs["pretrain"], jobs["redshift"], jobs["boost"]) == (9, 48, 3)
+    assert (jobs["pretrain"], jobs["train"], jobs["boost"]) == (9, 48, 3)
     assert jobs["split"] == 2
 
 
@@ -238,8 +238,8 @@ def test_make_plan_says_what_a_run_takes(project):
     assert rows["pretrain"][1:3] == ["8", "1"]
     # 250,000 fields, four threads a job: (2.4 / 4 + 2 s of their share of the requests) x 4 threads.
     assert float(rows["cut"][-1]) == pytest.approx(250_000 * 2.6 * 4 / 3600, rel=1e-3)
-    # After the redshift models several ways to the paper take equally long.
-    assert "catalog > cut > split > scaling > pretrain > features > redshift > " in ran.stdout
+    # After the models several ways to the paper take equally long.
+    assert "catalog > cut > split > scaling > pretrain > features > train > " in ran.stdout
     assert not (project.folder / "results/catalog").exists()
 
 
@@ -260,14 +260,14 @@ def test_large_inputs_have_checksums_beside_them(project, options):
         files = {name for name in inputs if large.fullmatch(name) and not name.endswith(".sha256")}
         assert not {name for name in files if f"{name}.sha256" not in inputs}, rule
         seen |= {rule} if files else set()
-    assert {"split", "scaling", "pretrain", "reconstruct", "features", "redshift", "boost"} <= seen
+    assert {"split", "scaling", "pretrain", "reconstruct", "features", "train", "boost"} <= seen
 
 
 def test_training_asks_for_gpus_and_nothing_else_does(project):
     ran = project.snakemake("--dry-run", *PAPER)
     jobs = re.split(r"^(?:local)?rule ", ran.stdout, flags=re.M)[1:]
     with_gpu = {job.partition(":")[0] for job in jobs if re.search(r"resources:.*\bgpu=1\b", job)}
-    assert with_gpu == {"pretrain", "features", "redshift"}
+    assert with_gpu == {"pretrain", "features", "train"}
 
 
 def test_shared_features_can_be_switched_off(project, tmp_path):

@@ -23,7 +23,7 @@ from astromae.errors import InputError
 SMALL_JOB_S = 25
 
 #: Rules whose jobs go on where the one before them stopped.
-CONTINUED = ("pretrain", "features", "redshift")
+CONTINUED = ("pretrain", "features", "train")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
 from astromae.calling import call
 from astromae.errors import InputError
 from astromae.registry import Registry
@@ -45,6 +47,16 @@ STEPS: Registry[Callable[..., None]] = Registry(
         "preflight-probe": "astromae.cluster.preflight:probe",
     },
 )
+
+
+def as_json(value: Any) -> str:
+    """Return parameters as one line of JSON that depends on their content only."""
+    return json.dumps(value, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return models of settings, and sequences of Snakemake's, as JSON has them."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else list(value)
 
 
 def run_step(name: str, *parameters: str) -> None:

@@ -1,11 +1,8 @@
 # Shared by all rules: the checked configuration, the files of a run, and what each step is told.
 import inspect
-import json
 import os
 import re
-import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -14,23 +11,22 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 PACKAGE_ROOT = Path(workflow.basedir, "workflow")
 sys.path.insert(0, str(PACKAGE_ROOT))
 
+from astromae import figures, tables
 from astromae.cluster.jobs import grown
 from astromae.cluster.site_file import read_site
 from astromae.code_state import code_state, in_words
 from astromae.errors import InputError
-from astromae import figures, tables
-from astromae.documents.captions import GENERAL, Shown, caption_title, shown
-from astromae.documents.inputs import bundled_files, values_inputs
+from astromae.documents.inputs import bundled_files
 from astromae.failed_jobs import describe_failed_jobs, print_at_exit
 from astromae.lock import release_killed_lock
-from astromae.plugins import VARIABLE, listed_plugins, load_plugins
+from astromae.plugins import listed_plugins, load_plugins
 from astromae.products import members
 from astromae.run import Run
 from astromae.settings.configuration import check_configuration
 from astromae.sources import command_sources, sources_of
+from astromae.step_shell import shell_prefix
+from astromae.steps import as_json
 from astromae.survey import SURVEYS
-from astromae.survey.address import is_remote
-from astromae.tasks import TASKS
 from astromae.unbundle import adopt_configuration, read_manifest, unpack_bundle
 
 try:
@@ -45,19 +41,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# Steps run the package of this repository, with the Python that runs Snakemake unless an environment of
-# envs/ has its own.
-search_path = f"export PYTHONPATH={shlex.quote(str(PACKAGE_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}; "
-if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-    search_path += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
-if config["plugins"]:
-    search_path += f"export {VARIABLE}={shlex.quote(os.pathsep.join(map(os.path.abspath, config['plugins'])))}; "
-# At a time limit or a preemption Slurm sends SIGTERM to all processes of a job. The shell and tee ignore it and wait
-# for the step, which saves its state: if the shell ended, so would the job, and without tee the next line that the
-# step prints would kill it.
-outlive = "trap : TERM; tee() { trap '' TERM; command tee \"$@\"; }; "
-shell.prefix(f"set -euo pipefail; {outlive}{search_path}".replace("{", "{{").replace("}", "}}"))
-
+environments = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+shell.prefix(shell_prefix(PACKAGE_ROOT, SETTINGS.plugins, environments).replace("{", "{{").replace("}", "}}"))
 
 EXPERIMENTS = config["experiments"]
 SEEDS = config["seeds"]
@@ -90,16 +75,6 @@ if survey:
     ESTIMATES = Estimates(RUN, COUNTS, STAMPS, site.gpu_stamps_per_s)
 
 
-def in_clone(path):
-    """Return a file of the clone, as a path from the working directory."""
-    return os.path.relpath(Path(workflow.basedir, path))
-
-
-def clone_files(folder):
-    """Return all files of a folder of the clone."""
-    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
-
-
 def code(command, *modules):
     """Return the source files that a subcommand of astromae runs, to be inputs beside the data.
 
@@ -121,22 +96,6 @@ def by_content(**inputs):
     }
 
 
-def with_checksums(inputs):
-    """Return a sample's inputs, of which stamps and catalogue count by their content."""
-    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps")}
-    return {**inputs, **by_content(**large)}
-
-
-def as_json(value):
-    """Return settings as one line of JSON that depends on their content only."""
-    return json.dumps(value, sort_keys=True, default=plain)
-
-
-def plain(value):
-    """Return what JSON has no form for as something that it has."""
-    return value.model_dump(mode="json") if hasattr(value, "model_dump") else list(value)
-
-
 def step_parameters(**settings):
     """Return a parameter that holds all that a step is told, as JSON: its inputs and outputs by name, and settings.
 
@@ -151,17 +110,6 @@ def step_parameters(**settings):
         return as_json(told)
 
     return parameters
-
-
-def repeated(name):
-    """Return a parameter that gives every file of the input `name`, if there is one, as its own --name option."""
-    option = f"--{name.replace('_', '-')}"
-    return lambda wildcards, input: shlex.join(word for file in input.get(name, []) for word in (option, file))
-
-
-def verbatim(text):
-    """Return a parameter that is a text as it stands: in a plain one Snakemake takes braces for wildcards."""
-    return lambda wildcards: text
 
 
 def untracked(value):
@@ -186,48 +134,6 @@ def memory_mb(base):
 def minutes(first):
     """Return a time limit in minutes that grows with every attempt."""
     return lambda wildcards, attempt: attempt * first
-
-
-# --- the report ---
-
-
-def shown_product(products, name):
-    """Return what reports say of a table or figure."""
-    table, kind = (tables.TABLES, "tables") if products is TABLES else (figures.FIGURES, "figures")
-    try:
-        return shown(table, products[name], PACKAGE_ROOT / "report" / kind, config)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def caption_of(products, wildcard):
-    """Return a parameter with a product's caption, for Snakemake's report; a change of it reruns nothing."""
-    return lambda wildcards, resources: shown_product(products, wildcards[wildcard]).caption
-
-
-def reported(path, caption=None):
-    """Return an output that Snakemake's report shows.
-
-    Its caption is a file of workflow/report; that of a table or figure (no `caption`) is a parameter of its job.
-    """
-    folder, suffix = os.path.basename(os.path.dirname(path)), path.rpartition(".")[2]
-    # Of two formats the report shows first the one that the alphabet does.
-    formats = {"png": "image (PNG)", "pdf": "vector (PDF)"} if folder == "figures" else {}
-    products, wildcard = (FIGURES, "figure") if folder == "figures" else (TABLES, "table")
-
-    def said(wildcards):
-        if caption is None:
-            return shown_product(products, wildcards[wildcard])
-        text = Path(PACKAGE_ROOT, "report", folder, f"{caption}.rst").read_text(encoding="utf-8")
-        return Shown(caption_title(text), None, GENERAL, text)
-
-    return report(
-        path,
-        caption="../report/product.rst" if caption is None else f"../report/{folder}/{caption}.rst",
-        category={"report": "Results page"}.get(folder, folder.capitalize()),
-        subcategory=lambda wildcards: said(wildcards).heading,
-        labels=lambda wildcards: {"result": said(wildcards).title, "format": formats.get(suffix, suffix.upper())},
-    )
 
 
 wildcard_constraints:

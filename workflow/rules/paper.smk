@@ -1,4 +1,15 @@
 # The paper and the page of results: their sources, and every number, table and figure from the files above.
+from dataclasses import asdict
+
+
+def in_clone(path):
+    """Return a file of the clone, as a path from the working directory."""
+    return os.path.relpath(Path(workflow.basedir, path))
+
+
+def clone_files(folder):
+    """Return all files of a folder of the clone."""
+    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
 
 
 rule paper:

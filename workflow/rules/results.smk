@@ -1,4 +1,6 @@
 # Tables, figures and the numbers that the paper quotes: all from predictions, histories, provenance and samples.
+from astromae.documents.inputs import values_inputs
+from astromae.tasks import TASKS
 
 
 rule tables:
@@ -73,7 +75,7 @@ rule values_experiment:
         step=step_parameters(
             experiment=lambda wildcards: wildcards.experiment,
             settings=lambda wildcards: EXPERIMENTS[wildcards.experiment],
-            evaluation=config["evaluation"],
+            evaluation=SETTINGS.evaluation,
         ),
     shell:
         "python -m astromae values-experiment --params {params.step:q} 2>&1 | tee {log}"

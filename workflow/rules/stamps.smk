@@ -1,4 +1,5 @@
 # Stamps of every galaxy in shards, and the subsets that each experiment deals them to.
+from astromae.survey.address import is_remote
 
 
 rule stamps:

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 
 from astromae.code_state import in_words
+from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
 from astromae.evaluation.predictions import CLASSICAL, read_predictions
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
+from astromae.settings.evaluation import Evaluation
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.tables.metrics import read_table
@@ -25,7 +27,7 @@ HEADLINE = "nmad"
 def write_experiment_values(
     experiment: str,
     settings: dict[str, Any],
-    evaluation: dict[str, Any],
+    evaluation: Evaluation,
     split: Path,
     table: Path,
     models: Path,
@@ -62,8 +64,9 @@ def write_experiment_values(
     InputError
         If a file cannot be read or is of another experiment.
     """
-    metrics = TASKS[settings.get("task", "redshift")].metrics
-    subsets = _read_subsets(split)
+    task = settings.get("task", "redshift")
+    metrics = TASKS[task].metrics
+    subsets = read_split(split)["subset"].value_counts().to_dict()
     rows = read_table(table, metrics)
     described = {row["name"]: row for row in read_json(models)}
     data = read_predictions(predictions)
@@ -83,6 +86,7 @@ def write_experiment_values(
             "experiment": experiment,
             "title": settings["title"],
             "table": settings["table"],
+            "task": task,
             "subsets": {name: grouped(count) for name, count in subsets.items()},
             "labelled": grouped(sum(subsets.get(name, 0) for name in ("train", "val", "test"))),
             "pretrain_on": settings["pretrain_on"],
@@ -92,11 +96,11 @@ def write_experiment_values(
             "seeds": [str(seed) for seed in sorted({seed for model in data.models for seed in model.seeds})],
             "phases": {phase: _phase_text(settings[phase]) for phase in ("pretraining", "finetuning")},
             "evaluation": {
-                "samples": grouped(evaluation["bootstrap_samples"]),
-                "interval": f"{100 * evaluation['interval']:g}",
-                "risk": f"{100 - 100 * evaluation['interval']:.3g}",
-                "outlier_threshold": f"{evaluation['outlier_threshold']:g}",
-                "seed": str(evaluation["seed"]),
+                "samples": grouped(evaluation.bootstrap_samples),
+                "interval": f"{100 * evaluation.interval:g}",
+                "risk": f"{100 - 100 * evaluation.interval:.3g}",
+                "outlier_threshold": f"{evaluation.outlier_threshold:g}",
+                "seed": str(evaluation.seed),
             },
             "metrics": [{"key": name, "name": metric.printed} for name, metric in metrics.items()],
             "headline": {"key": headline, "name": metrics[headline].printed},
@@ -106,19 +110,13 @@ def write_experiment_values(
             "classical": list(rows["model"][rows["group"] == CLASSICAL]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
+            "views": _views(recorded),
             "cost_columns": [{"key": key, "name": head} for key, head in cost_columns(costs_as_text).items()],
             "costs": costs_as_text,
             "split_seed": str(settings["seed"]),
             "provenance": _provenance(recorded),
         },
     )
-
-
-def _read_subsets(path: Path) -> dict[str, int]:
-    try:
-        return pd.read_parquet(path, columns=["subset"])["subset"].value_counts().to_dict()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable split with a column `subset` ({error})") from error
 
 
 def _is_astromae(model: Mapping) -> bool:
@@ -156,25 +154,36 @@ def _phase_text(settings: Mapping) -> dict:
 
 
 def _encoders(recorded: Sequence[Mapping]) -> list[dict]:
-    """Return the architecture of every pretrained encoder, one entry a name, with its decoder's."""
+    """Return the architecture of every encoder of a masked autoencoder, one entry a name, with its decoder's."""
     encoders = {}
     for entry in recorded:
         recipe = entry["recipe"]
         if "pretraining" not in recipe:
             continue
+        if "decoder" not in recipe:
+            continue
         backbone, decoder = recipe["backbone"], recipe["decoder"]
-        module = backbone["pcm"]
+        module = backbone.get("pcm")
         encoders[recipe["name"]] = {
             "name": recipe["name"],
             **{key: str(backbone[key]) for key in ("patch", "width", "depth", "heads")},
             "decoder": {key: str(decoder[key]) for key in ("width", "depth", "heads")},
             "pcm": {key: str(value) for key, value in module.items()} if module else None,
-            "crop": str(recipe["scaling"]["crop"]),
-            "softening_sigma": f"{recipe['scaling']['softening_sigma']:g}",
-            "rotation_deg": f"{recipe['augmentation']['rotation_deg']:g}",
             "normalised_targets": recipe["pretraining"]["normalise_targets"],
         }
     return list(encoders.values())
+
+
+def _views(recorded: Sequence[Mapping]) -> dict[str, str]:
+    """Return what networks see of a stamp, which is the same in all trainings."""
+    recipe = next((entry["recipe"] for entry in recorded if "augmentation" in entry["recipe"]), None)
+    if recipe is None:
+        return {}
+    return {
+        "crop": str(recipe["scaling"]["crop"]),
+        "softening_sigma": f"{recipe['scaling']['softening_sigma']:g}",
+        "rotation_deg": f"{recipe['augmentation']['rotation_deg']:g}",
+    }
 
 
 def _provenance(recorded: Sequence[Mapping]) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 
 from astromae.evaluation.predictions import Predictions
 from astromae.evaluation.scores import score
+from astromae.settings.evaluation import Evaluation
 
 #: Bins of equal width over the central part of the distribution; those that hold fewer galaxies than `LEAST`
 #: are joined to a neighbour, since a dispersion of fewer says little.
@@ -60,7 +61,9 @@ def bin_edges(quantity: np.ndarray) -> np.ndarray:
     return np.array([*edges, quantity.max()])
 
 
-def binned_metrics(quantity: np.ndarray, predictions: Predictions, settings: Mapping, metrics: Sequence[str]) -> Binned:
+def binned_metrics(
+    quantity: np.ndarray, predictions: Predictions, settings: Evaluation, metrics: Sequence[str]
+) -> Binned:
     """Return metrics of models in bins of a quantity, scored in each bin as a table is (`scores.score`).
 
     Parameters

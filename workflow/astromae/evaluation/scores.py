@@ -8,6 +8,7 @@ import numpy as np
 from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import Estimate, estimate_mean, supported
 from astromae.evaluation.predictions import CLASSICAL, Predictions
+from astromae.settings.evaluation import Evaluation
 from astromae.tasks import TASKS, Metric
 
 
@@ -88,7 +89,7 @@ class Scores:
         return first if pairs and self.supported(metric, pairs).all() else None
 
 
-def score(predictions: Predictions, settings: Mapping) -> Scores:
+def score(predictions: Predictions, settings: Evaluation) -> Scores:
     """Compute metrics and their paired bootstrap for every model.
 
     Parameters
@@ -96,9 +97,9 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
     predictions
         The experiment's predictions.
     settings
-        The configuration's section ``evaluation``: bootstrap_samples, interval, outlier_threshold, seed.
+        The configuration's section ``evaluation``.
     """
-    threshold = settings["outlier_threshold"]
+    threshold = settings.outlier_threshold
     task = TASKS[predictions.task]
     predicted = {
         column: np.stack([model.predicted[column] for model in predictions.models]) for column in task.columns
@@ -107,8 +108,8 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
         task,
         predictions.targets,
         {column: values.reshape(-1, *values.shape[2:]) for column, values in predicted.items()},
-        settings["bootstrap_samples"],
-        settings["seed"],
+        settings.bootstrap_samples,
+        settings.seed,
         threshold,
     )
     shape = len(predictions.models), len(predictions.models[0].seeds), -1
@@ -116,7 +117,7 @@ def score(predictions: Predictions, settings: Mapping) -> Scores:
         metrics=task.metrics,
         models=tuple(model.model for model in predictions.models),
         trained=tuple(model.group != CLASSICAL for model in predictions.models),
-        interval=settings["interval"],
+        interval=settings.interval,
         by_seed=task.measure({**predictions.targets, **predicted}, threshold),
         resampled={metric: resampled[metric].reshape(shape) for metric in task.metrics},
     )

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from astromae.figures.histories import read_history
 from astromae.figures.style import BLUE, FEW_EPOCHS, ONE_COLUMN, ORANGE, drawing
+from astromae.settings.training import Schedule
 from astromae.training.schedule import learning_rate
 
 #: Published schedules: figure, peak parameter, schedule, epochs. Figure 5 is stated in the paper; figures 4
@@ -15,19 +16,19 @@ PUBLISHED = {
     ("pretraining", "experiment1"): (
         "figure 4",
         1.2e-3,
-        {"kind": "cosine", "warmup_epochs": 200, "period_epochs": 2000},
+        Schedule(kind="cosine", warmup_epochs=200, period_epochs=2000),
         2000,
     ),
     ("finetuning", "experiment1"): (
         "figure 5",
         1e-4,
-        {"kind": "paper_steps", "decay": 0.995, "restart_every": 10},
+        Schedule(kind="paper_steps", decay=0.995, restart_every=10),
         700,
     ),
     ("finetuning", "experiment2"): (
         "figure 8",
         1e-4,
-        {"kind": "cosine", "warmup_epochs": 50, "period_epochs": 100},
+        Schedule(kind="cosine", warmup_epochs=50, period_epochs=100),
         100,
     ),
 }

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from astromae.evaluation.binned import Binned, binned_metrics
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import best_of_groups
 from astromae.figures.style import BLACK, GREEN, GREY, GROUP_COLOURS, PALE, TWO_COLUMNS, drawing
+from astromae.settings.evaluation import Evaluation
 from astromae.tables.names import model_name
 
 #: Metrics that are drawn, each a row of panels, and what is written on their axes.
@@ -45,9 +45,7 @@ def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
     return table.loc[objid].astype(np.float64)
 
 
-def draw_residuals(
-    predictions: Sequence[Path], magnitudes: Path, settings: dict[str, Any], pdf: Path, png: Path
-) -> None:
+def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Evaluation, pdf: Path, png: Path) -> None:
     """Draw bias, NMAD and number of test galaxies in bins of z_spec, r and g - r.
 
     Of each group of models the one is drawn that scatters least on the validation galaxies.

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astromae.contracts.catalog import read_catalog
 from astromae.contracts.shards import StampSet
+from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
@@ -124,10 +125,7 @@ def write_magnitudes(catalog: Path, split: Path, output: Path) -> None:
     InputError
         If a file cannot be read or no test galaxy is in the catalogue.
     """
-    try:
-        subsets = pd.read_parquet(split, columns=["objid", "subset"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{split}: not a readable split with objid and subset ({error})") from error
+    subsets = read_split(split)
     table = read_catalog(catalog, ["objid", "mag_g", "mag_r"])
     table = table[table["objid"].isin(subsets["objid"][subsets["subset"] == "test"])]
     if table.empty:

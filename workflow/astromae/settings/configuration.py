@@ -11,6 +11,7 @@ from astromae.encoders import ENCODERS
 from astromae.errors import InputError
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
+    HERE,
     AnyOf,
     Count,
     Fraction,
@@ -48,7 +49,9 @@ _TAKEN = {
 class Stamps(Typed):
     """The cutting of stamps."""
 
-    size: Count | None = setting("Side of a stamp; null for the survey's own.", 64, unit="px")
+    size: Annotated[int, Field(ge=2, multiple_of=2)] | None = setting(
+        "Side of a stamp; null for the survey's own.", None, unit="px"
+    )
     max_missing_fraction: Fraction = setting(
         "The run stops when a larger fraction of the catalogue gets no stamp.", 0.06
     )
@@ -161,7 +164,7 @@ class Configuration(Typed):
         entry = OBJECTIVES[pretraining.objective]
         for name in entry.sections:
             if self.section(name) is None:
-                raise problem(f"{name} is missing, which {{here}}pretraining.objective {pretraining.objective} reads")
+                raise problem(f"{name} is missing; {HERE}pretraining.objective {pretraining.objective} reads it")
         settings = self.objective_settings(pretraining)
         for encoder in encoders:
             backbone = self.backbones[encoder]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -10,6 +9,7 @@ from astromae.errors import InputError
 from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
 from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
+from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import formatted_rows
 from astromae.tables.names import GROUPS
 from astromae.tables.published import published_table
@@ -25,7 +25,7 @@ def columns_of(metrics: Iterable[str]) -> list[str]:
     return ["group", "model", *parts, "n_train", "n_test", "n_seeds"]
 
 
-def make_table(name: str, predictions: Predictions, settings: Mapping) -> pd.DataFrame:
+def make_table(name: str, predictions: Predictions, settings: Evaluation) -> pd.DataFrame:
     """Return the table of one experiment.
 
     Parameters
@@ -120,13 +120,13 @@ def _tex_cell(cell: Mapping) -> str:
     return f"${value}^{{{cell['up']}}}_{{{cell['down']}}}{over_seeds}$"
 
 
-def write_table(name: str, predictions: Sequence[Path], settings: dict[str, Any], csv: Path, tex: Path) -> None:
+def write_table(name: str, predictions: Sequence[Path], settings: Evaluation, csv: Path, tex: Path) -> None:
     """Write an experiment's table as CSV and for LaTeX; see `make_table`."""
     data = read_predictions(predictions)
     table = make_table(name, data, settings)
     with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    write_text(tex, tex_table(table, settings["interval"], TASKS[data.task].metrics))
+    write_text(tex, tex_table(table, settings.interval, TASKS[data.task].metrics))
 
 
 def read_table(path: Path, metrics: Iterable[str]) -> pd.DataFrame:
