@@ -44,7 +44,8 @@ endif
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # The target comes first: --configfile would take one after it for another file.
-SNAKEMAKE = $(BIN)/snakemake $(TARGET) --quiet host reason --cores all $(ARGS) $(if $(PRESET),--configfile "$$PRESET_FILE")
+# Of --logger, the package of workflow/ that shows a run.
+SNAKEMAKE = PYTHONPATH=workflow $(BIN)/snakemake $(TARGET) --logger astromae --cores all $(ARGS) $(if $(PRESET),--configfile "$$PRESET_FILE")
 
 # Without the whole environment, figures get a small one: what their rules import, and Snakemake.
 FIGURES_VENV := $(if $(wildcard $(INSTALLED)),$(VENV),$(VENV)-figures)
@@ -107,7 +108,7 @@ named-bundle:
 	fi
 
 figures: named-bundle $(FIGURES_INSTALLED)
-	@$(FIGURES_VENV)/bin/snakemake --quiet host reason --cores all $(ARGS) --config bundle="$$BUNDLE"
+	@PYTHONPATH=workflow $(FIGURES_VENV)/bin/snakemake --logger astromae --cores all $(ARGS) --config bundle="$$BUNDLE"
 
 test: env
 	@$(BIN)/python -m pytest $(ARGS)

@@ -17,7 +17,7 @@ from astromae.training.sources import open_stamps
 BATCH = 15
 
 
-def main(folder: Path, kind: str, output: Path) -> None:
+def write_gradient(folder: Path, kind: str, output: Path) -> None:
     told = json.loads((folder / f"{kind}.json").read_text())
     recipe = (EncoderRecipe if kind == "pretrain" else ModelRecipe).model_validate(told)
     # In float64 what is left between the two is no rounding that sixty layers have made larger.
@@ -48,4 +48,5 @@ def main(folder: Path, kind: str, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    for kind in sys.argv[3:]:
+        write_gradient(Path(sys.argv[1]), kind, Path(sys.argv[1]) / f"{kind}-{sys.argv[2]}.npz")

@@ -214,11 +214,14 @@ def scaling(astromae, tmp_path):
             table[f"mag_{band}"] = rng.uniform(15, 20, COUNT)
         catalog(table).to_parquet(tmp_path / "galaxies.parquet")
         pd.DataFrame({"objid": OBJID, "subset": "train"}).to_parquet(tmp_path / "split.parquet")
-        settings = {"crop": 32, "softening_sigma": 3.0}
         return astromae(
-            *("scaling", "--stamps", tmp_path / "0.h5", "--catalog", tmp_path / "galaxies.parquet"),
-            *("--split", tmp_path / "split.parquet", "--pretrain-on", "train"),
-            *("--settings", json.dumps(settings), "--output", tmp_path / "scaling.json"),
+            "scaling",
+            stamps=[str(tmp_path / "0.h5")],
+            catalog=tmp_path / "galaxies.parquet",
+            split=tmp_path / "split.parquet",
+            pretrain_on=["train"],
+            settings={"crop": 32, "softening_sigma": 3.0},
+            output=tmp_path / "scaling.json",
         )
 
     return fit

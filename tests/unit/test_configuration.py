@@ -402,7 +402,7 @@ def test_as_many_galaxies_as_a_field_may_have_do_fit():
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_deg, interpolation):
     import torch
-    from astromae.sizes import source_size
+    from astromae.settings.training import Augmentation
     from astromae.training.views import random_maps, turn
 
     config = default()
@@ -419,10 +419,10 @@ def test_the_largest_crop_that_the_check_allows_can_be_cut_and_turned(rotation_d
         except InputError:
             continue
         allowed.append(crop)
-    largest = allowed[-1]
-    assert allowed == list(range(2, largest + 1, 2)) and source_size(largest, config["augmentation"]) <= 64
-    assert source_size(largest + 2, config["augmentation"]) > 64
-    size = source_size(largest, config["augmentation"])
+    largest, augmentation = allowed[-1], Augmentation(**config["augmentation"])
+    assert allowed == list(range(2, largest + 1, 2)) and augmentation.source_size(largest) <= 64
+    assert augmentation.source_size(largest + 2) > 64
+    size = augmentation.source_size(largest)
     stamps = torch.ones(50, 5, size, size, dtype=torch.float16)
-    maps = random_maps(50, config["augmentation"], torch.Generator().manual_seed(1))
+    maps = random_maps(50, augmentation, torch.Generator().manual_seed(1))
     assert torch.allclose(turn(stamps, maps, largest, interpolation), torch.tensor(1.0), atol=1e-3)

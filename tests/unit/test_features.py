@@ -1,10 +1,8 @@
 """Files of features: continued after a kill to the same bytes, and all that a model without pixels opens."""
 
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -19,42 +17,46 @@ from training_inputs import model_recipe, run_features, run_train
 
 EPOCHS = 40
 
-RUN = """
-import sys
-sys.path.insert(0, {tests!r})
+#: Forks a process for every attempt, so that torch is imported once, and kills each at a random moment after it
+#: has written an epoch. The last attempt runs to its end.
+KILLED = """
+import os, random, signal, sys, time
 import torch
 torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
 from pathlib import Path
 import training_inputs
 training_inputs.FINETUNING["epochs"] = {epochs}
-training_inputs.run_features(Path({galaxies!r}), Path({encoder!r}), Path({output!r}))
+note, moments = Path({output!r}).with_name(".features.h5.epochs.json"), random.Random({seed})
+def run(output):
+    training_inputs.run_features(Path({galaxies!r}), Path({encoder!r}), Path(output))
+def written():
+    return note.stat().st_mtime_ns if note.exists() else None
+run({whole!r})
+for attempt in range({kills}):
+    before, child = written(), os.fork()
+    if not child:
+        run({output!r})
+        os._exit(0)
+    while written() == before and os.waitpid(child, os.WNOHANG) == (0, 0):
+        time.sleep(0.001)
+    time.sleep(moments.uniform(0, 0.05))
+    os.kill(child, signal.SIGKILL)
+    print("killed", os.WTERMSIG(os.waitpid(child, 0)[1]), Path({output!r}).exists(), flush=True)
+run({output!r})
 """
-
-
-def start(galaxies, encoder, output):
-    given = {"galaxies": str(galaxies), "encoder": str(encoder), "output": str(output)}
-    code = RUN.format(tests=str(Path(__file__).parent), epochs=EPOCHS, **given)
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
 
 
 def test_features_that_are_killed_end_with_the_same_bytes(galaxies, encoder, tmp_path):
     whole, run = tmp_path / "whole" / "features.h5", tmp_path / "run" / "features.h5"
-    assert start(galaxies, encoder, whole).wait(timeout=120) == 0
-    note, seed = run.with_name(".features.h5.epochs.json"), random.randrange(10**6)
-    moments = random.Random(seed)
-    for attempt in range(3):
-        before = note.stat().st_mtime_ns if note.exists() else None
-        killed = start(galaxies, encoder, run)
-        while killed.poll() is None and (note.stat().st_mtime_ns if note.exists() else None) == before:
-            time.sleep(0.001)
-        time.sleep(moments.uniform(0, 0.05))
-        killed.kill()
-        said = killed.communicate()[1]
-        assert killed.returncode == -signal.SIGKILL, f"attempt {attempt} of seed {seed}: {said}"
-        assert not run.exists()
-    last = start(galaxies, encoder, run)
-    said = last.communicate(timeout=120)[1]
-    assert last.returncode == 0 and "continuing after epoch" in said, said
+    seed, kills = random.randrange(10**6), 3
+    paths = {"galaxies": galaxies, "encoder": encoder, "whole": whole, "output": run, "tests": Path(__file__).parent}
+    given = {name: str(path) for name, path in paths.items()}
+    code = KILLED.format(**given, epochs=EPOCHS, seed=seed, kills=kills)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["killed", "9", "False"] * kills, f"moments of seed {seed}"
+    assert "continuing after epoch" in ran.stderr
     assert run.read_bytes() == whole.read_bytes(), f"moments of seed {seed}"
     assert run.with_name("features.h5.sha256").read_text().strip() == sha256(run)
     assert sorted(path.name for path in run.parent.iterdir()) == ["features.h5", "features.h5.sha256"]

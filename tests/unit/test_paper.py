@@ -47,7 +47,7 @@ def assembled(results, folder, survey=None, figures=None):
     if survey:
         named = folder / "named" / "survey.json"
         named.parent.mkdir()
-        named.write_text(json.dumps(json.loads(values[0].read_text()) | {"survey": survey}))
+        named.write_text(json.dumps(json.loads(values[0].read_text()) | {"survey": survey, "is_simulated": False}))
         values[0] = named
     target = folder / "assembled"
     target.mkdir()
@@ -94,7 +94,7 @@ def test_captions_say_what_is_simulated(results, tmp_path):
     assert all("not to be compared with ours directly" in re.sub(r"\s+", " ", text) for text in tables)
 
 
-@pytest.mark.parametrize("survey", ["cube", "sdss"])
+@pytest.mark.parametrize("survey", ["cube", "sdss", "another"])
 def test_real_pixels_are_not_called_simulated(results, tmp_path, survey):
     folder = assembled(results, tmp_path, survey)
     assert not any("simulated" in text for _, text in captions(folder))

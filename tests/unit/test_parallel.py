@@ -14,7 +14,7 @@ from astromae.settings.training import Runtime
 from astromae.training.parallel import Share
 from astromae.training.runtime import make_fabric
 from safetensors.numpy import load_file
-from training_inputs import model_recipe, pretraining_recipe
+from training_inputs import model_recipe, pretraining_recipe, run_pretrain
 
 TWO = ["-m", "astromae.training.launch", "--standalone", "--nproc-per-node", "2", "--no-python", sys.executable]
 
@@ -31,23 +31,24 @@ def test_shares_are_the_whole():
             assert sum(share.weight(n) for share in shares) == pytest.approx(size)
 
 
-@pytest.mark.parametrize("kind", ["pretrain", "train"])
-def test_two_processes_have_the_gradient_of_one(kind, galaxies, tmp_path):
+def test_two_processes_have_the_gradient_of_one(galaxies, tmp_path):
     # Encoders with parallel convolutions, and the Inception branch: both normalise over the batch.
     recipes = {"pretrain": pretraining_recipe(), "train": model_recipe(frozen=False, pretrained=False)}
     for name in ("0000.h5", "scaling.json"):
         (tmp_path / name).symlink_to(galaxies / name)
-    (tmp_path / f"{kind}.json").write_text(json.dumps(recipes[kind].told()))
+    for kind, recipe in recipes.items():
+        (tmp_path / f"{kind}.json").write_text(json.dumps(recipe.told()))
     np.save(tmp_path / "objid.npy", pd.read_parquet(galaxies / "galaxies.parquet").objid.to_numpy()[:31])
     script = str(Path(__file__).with_name("one_gradient.py"))
-    for launcher, output in (([], "one.npz"), (TWO, "two.npz")):
-        ran = run(*launcher, script, str(tmp_path), kind, str(tmp_path / output))
+    for launcher, count in (([], "one"), (TWO, "two")):
+        ran = run(*launcher, script, str(tmp_path), count, *recipes)
         assert ran.returncode == 0, ran.stderr
-    one, two = np.load(tmp_path / "one.npz"), np.load(tmp_path / "two.npz")
-    assert set(one) == set(two) and any("running_var" in name for name in one)
-    largest = max(abs(one[name]).max() for name in one if "running" not in name)
-    for name in one:
-        np.testing.assert_allclose(two[name], one[name], rtol=1e-6, atol=1e-6 * largest, err_msg=name)
+    for kind in recipes:
+        one, two = (np.load(tmp_path / f"{kind}-{count}.npz") for count in ("one", "two"))
+        assert set(one) == set(two) and any("running_var" in name for name in one)
+        largest = max(abs(one[name]).max() for name in one if "running" not in name)
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-6, atol=1e-6 * largest, err_msg=name)
 
 
 def pretraining(folder, output, recipe=None, **execution):
@@ -57,40 +58,33 @@ def pretraining(folder, output, recipe=None, **execution):
     return ["-m", "astromae", "pretrain", "--params", json.dumps(told, default=str)]
 
 
-def test_two_processes_train_stop_and_continue(galaxies, tmp_path):
+def test_two_processes_train_stop_at_a_signal_and_continue(galaxies, tmp_path):
+    """The launcher gets the signal, as from Slurm; both processes save one state, and go on from it."""
     one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"
-    for launcher, output in (([], one), (TWO, two)):
-        ran = run(*launcher, *pretraining(galaxies, output))
-        assert ran.returncode == 0, ran.stderr
-    histories = [pd.read_csv(folder / "history.csv") for folder in (one, two)]
+    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 60}
+    recipe = pretraining_recipe(epochs=60, schedule=schedule)
+    run_pretrain(galaxies, one, recipe)
+    ran = run(*TWO, *pretraining(galaxies, two, recipe))
+    assert ran.returncode == 0, ran.stderr
+    histories = [pd.read_csv(folder / "history.csv").head(3) for folder in (one, two)]
     pd.testing.assert_frame_equal(*histories, rtol=1e-3)
     provenance = json.loads((two / "provenance.json").read_text())
     assert provenance["devices"] == 2
     assert ran.stderr.count("training on 2 processes") == 1
 
-    ran = run(*TWO, *pretraining(galaxies, stopped, minutes=0))
-    assert ran.returncode == 75, ran.stderr
-    ran = run(*TWO, *pretraining(galaxies, stopped))
-    assert ran.returncode == 0 and "continuing in epoch 1 after batch 1" in ran.stderr, ran.stderr
-    weights = [load_file(folder / "weights.safetensors") for folder in (two, stopped)]
-    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert (two / "history.csv").read_bytes() == (stopped / "history.csv").read_bytes()
-
-
-def test_a_signal_to_the_launcher_saves_and_continues(galaxies, tmp_path):
-    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 200}
-    recipe = pretraining_recipe(epochs=200, schedule=schedule)
-    command = [sys.executable, *TWO, *pretraining(galaxies, tmp_path, recipe, events=tmp_path / "events")]
-    stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not list((tmp_path / "events").glob("*")) and stopped.poll() is None:
+    command = [sys.executable, *TWO, *pretraining(galaxies, stopped, recipe, events=stopped / "events")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list((stopped / "events").glob("*")) and process.poll() is None:
         time.sleep(0.01)
-    stopped.send_signal(signal.SIGTERM)
-    said = stopped.communicate(timeout=120)[1]
-    assert stopped.returncode == 75, said
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 75, said
     assert "the state is saved in" in said
     ran = run(*command[1:])
     assert ran.returncode == 0 and "continuing in epoch" in ran.stderr, ran.stderr
-    assert len(pd.read_csv(tmp_path / "history.csv")) == 200
+    weights = [load_file(folder / "weights.safetensors") for folder in (two, stopped)]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert (two / "history.csv").read_bytes() == (stopped / "history.csv").read_bytes()
 
 
 def test_several_gpus_want_as_many_processes():

@@ -1,9 +1,9 @@
-"""The longest chain of a plan."""
+"""The longest chain of a plan, and how long a run will go on."""
 
 from itertools import permutations
 
 import pytest
-from astromae.plan import Job, longest_chain
+from astromae.plan import Job, longest_chain, time_left_s
 
 
 def job(name: str, seconds: float, *after: str) -> Job:
@@ -24,3 +24,17 @@ def test_of_equally_long_chains_it_is_always_the_same(order):
 
 def test_nothing_to_do_has_no_chain():
     assert longest_chain([]) == []
+
+
+def test_time_left_follows_the_chain_or_the_cores():
+    jobs = [job("a", 10), job("b", 20, "a"), *(job(name, 10) for name in "cdef")]
+    assert time_left_s(jobs, 1, {}, {}) == 70
+    assert time_left_s(jobs, 2, {}, {}) == 35
+    assert time_left_s(jobs, 8, {}, {}) == time_left_s(jobs, None, {}, {}) == 30
+    assert time_left_s(jobs, 8, {"a": 10}, {"b": 5}) == 15
+    assert time_left_s(jobs, 8, {name: 1 for name in "abcdef"}, {}) == 0
+
+
+def test_jobs_are_expected_to_take_as_long_as_others_of_their_rule():
+    jobs = [Job("cut", (), (name,), 1, 0, 1000, 10, 10) for name in "ab"]
+    assert time_left_s(jobs, 1, {"a": 30}, {"b": 12}) == 18

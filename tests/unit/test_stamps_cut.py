@@ -17,7 +17,7 @@ from astromae.survey.archive import frame_address
 from astromae.survey.geometry import field_astrometry
 from astropy.io import fits
 from astropy.wcs import WCS
-from strip import CAMCOL, FLUX_NMGY, RUN, SURVEY, Strip, cut, write_catalog
+from strip import CAMCOL, FLUX_NMGY, QUICK, RELEASE, RUN, SURVEY, Strip, cut, write_catalog
 
 
 def centroid(stamp):
@@ -201,3 +201,26 @@ def test_bad_input(strip, tmp_path):
     (tmp_path / "text.parquet").write_text("no Parquet")
     with pytest.raises(InputError, match=r"text\.parquet"):
         cut(Strip(strip.archive, tmp_path / "text.parquet", None), tmp_path)
+
+
+@pytest.mark.parametrize("size", [46, 80])
+def test_other_sizes_have_the_same_pixels_about_the_galaxy(strip, tmp_path, size):
+    """The galaxy stands in the centre of a stamp of any even size, so that a larger stamp holds a smaller one."""
+    found = {}
+    for each in (size, 64):
+        frames = Archive(str(strip.archive), RELEASE, QUICK, tmp_path)
+        cut_chunk(strip.catalog, 0, frames, each, tmp_path / f"{each}.h5", tmp_path / f"{each}.csv")
+        found[each] = StampSet([tmp_path / f"{each}.h5"])
+    both = np.intersect1d(found[size].objid, found[64].objid)
+    assert len(both) and found[size].size == size
+    side = min(size, 64)
+    np.testing.assert_allclose(
+        found[size].read(both, side).astype(float), found[64].read(both, side).astype(float), rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("size", [0, 63])
+def test_odd_sizes_are_refused(strip, tmp_path, size):
+    frames = Archive(str(strip.archive), RELEASE, QUICK, tmp_path)
+    with pytest.raises(InputError, match=rf"stamps\.size: {size}; a stamp has an even number"):
+        cut_chunk(strip.catalog, 0, frames, size, tmp_path / "0.h5", tmp_path / "0.csv")

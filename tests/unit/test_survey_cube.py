@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ from astromae.constants import BANDS
 from astromae.contracts.catalog import catalog_columns
 from astromae.contracts.missing import read_missing
 from astromae.contracts.shards import StampSet
+from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 from astromae.survey.cube_catalog import write_cube_catalog, write_cube_shard
 from astromae.survey.cube_file import open_cube
@@ -314,3 +316,62 @@ def test_memory_stays_bounded(tmp_path):
     stamps = StampSet([tmp_path / "1.h5"])
     assert len(stamps) == count // 2
     assert stamps.read(stamps.objid[-1:])[0, 0, 0, 0] == count - 500
+
+
+def own_cube(path, side=48, **said):
+    """Write a cube of four bands of somebody's own survey, with dereddened magnitudes."""
+    rng = np.random.default_rng(9)
+    labels = {"objid": np.arange(COUNT) + 1, "ra": np.linspace(0, 350, COUNT), "dec": rng.uniform(-9, 60, COUNT)}
+    labels |= {"z": rng.uniform(0.02, 0.4, COUNT), **{f"mag_{band}": rng.uniform(15, 20, COUNT) for band in "griz"}}
+    images = rng.normal(0, 1, (COUNT, side, side, 4)).astype(np.float32)
+    np.savez(path, cube=images, labels=np.rec.fromarrays(list(labels.values()), names=list(labels)), **said)
+    return images
+
+
+@pytest.mark.parametrize(("side", "size", "kept"), [(48, None, 48), (48, 40, 40), (49, None, 48), (90, None, 64)])
+def test_a_cube_of_another_survey_says_its_bands_and_pixels(tmp_path, side, size, kept):
+    images = own_cube(tmp_path / "own.npz", side, bands=np.array(list("griz")), pixel_scale_arcsec=0.2)
+    write_cube_catalog(tmp_path / "own.npz", 1, tmp_path / "g.parquet")
+    catalog = pd.read_parquet(tmp_path / "g.parquet")
+    assert list(catalog)[: len(catalog_columns("griz"))] == list(catalog_columns("griz"))
+    assert (catalog["run"] == 0).all() and catalog["mag_i"].notna().all() and catalog["extinction_i"].isna().all()
+    metadata = json.loads(pq.read_schema(tmp_path / "g.parquet").metadata[b"astromae"])
+    assert metadata["selection"] == "all galaxies of own.npz" and "release" not in metadata
+    write_cube_shard(tmp_path / "own.npz", tmp_path / "g.parquet", 0, tmp_path / "0.h5", tmp_path / "0.csv", size=size)
+    stamps = StampSet([tmp_path / "0.h5"])
+    assert (stamps.bands, stamps.pixel_scale_arcsec, stamps.size) == (tuple("griz"), 0.2, kept)
+    start = (side - kept) // 2
+    expected = np.moveaxis(images[:, start : start + kept, start : start + kept], 3, 1)
+    np.testing.assert_array_equal(stamps.read(stamps.objid), expected.astype(np.float16))
+
+
+def test_a_cubes_bands_and_pixels_can_be_configured(tmp_path):
+    own_cube(tmp_path / "own.npz")
+    cube = open_cube(tmp_path / "own.npz", tuple("griz"))
+    assert cube.format(0.2, None).shape == (4, 48, 48) and not cube.is_published
+    with pytest.raises(InputError, match=r"cube\.bands names other bands"):
+        open_cube(tmp_path / "own.npz")
+    with pytest.raises(InputError, match=r"stamps\.size is 64, but its stamps have 48 px"):
+        cube.format(0.2, 64)
+
+
+def test_what_a_cube_says_must_not_contradict_the_configuration(tmp_path):
+    own_cube(tmp_path / "own.npz", bands=np.array(list("griz")), pixel_scale_arcsec=0.2)
+    with pytest.raises(InputError, match=r"its bands are g, r, i, z, but cube\.bands is u, g, r, i"):
+        open_cube(tmp_path / "own.npz", tuple("ugri"))
+    with pytest.raises(InputError, match=r"its pixels are 0\.2 arcsec, but cube\.pixel_scale_arcsec is 0\.3"):
+        open_cube(tmp_path / "own.npz").format(0.3, None)
+
+
+def test_the_documented_cube_is_read(tmp_path, monkeypatch):
+    """As docs/your-own-galaxies.md has it."""
+    monkeypatch.chdir(tmp_path)
+    own_cube(tmp_path / "own.npz")
+    with np.load(tmp_path / "own.npz") as file:
+        given = {"np": np, "stamps": file["cube"], "table": file["labels"]}
+    text = (Path(__file__).parents[2] / "docs/your-own-galaxies.md").read_text()
+    (program,) = (block for block in re.findall(r"```python\n(.*?)```", text, flags=re.S) if "np.savez" in block)
+    exec(program, given)
+    cube = open_cube(tmp_path / "mine.npz")
+    assert cube.format(None, None) == StampFormat(tuple("griz"), 0.2, 48)
+    write_cube_catalog(tmp_path / "mine.npz", 1, tmp_path / "g.parquet")

@@ -30,6 +30,7 @@ from training_inputs import (
     AUGMENTATION,
     COMMON,
     FINETUNING,
+    PCM,
     STAMPS,
     features_recipe,
     fit_scaling,
@@ -43,13 +44,17 @@ from training_inputs import (
 BOOSTING = BoostingRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
 
 
-def test_compiled_pretraining_learns_the_same(galaxies, encoder, tmp_path):
+def test_compiled_pretraining_learns_the_same(galaxies, tmp_path):
     if not any(shutil.which(name) for name in ("g++", "clang++")):
         pytest.skip("no C++ compiler, which torch compiles with on a CPU")
-    run_pretrain(galaxies, tmp_path, pretraining_recipe(runtime=COMMON["runtime"] | {"compile": True}))
-    histories = [pd.read_csv(folder / "history.csv") for folder in (encoder, tmp_path)]
-    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
-    assert set(load_file(tmp_path / "weights.safetensors")) == set(load_file(encoder / "weights.safetensors"))
+    # A block each: what a second one would compile is the same again.
+    runs = tmp_path / "eager", tmp_path / "compiled"
+    for folder, compiled in zip(runs, (False, True), strict=True):
+        runtime = COMMON["runtime"] | {"compile": compiled}
+        run_pretrain(galaxies, folder, pretraining_recipe(PCM | {"depth": 1}, runtime=runtime, epochs=2))
+    pd.testing.assert_frame_equal(*(pd.read_csv(folder / "history.csv") for folder in runs), rtol=1e-3)
+    eager, compiled = (set(load_file(folder / "weights.safetensors")) for folder in runs)
+    assert eager == compiled
 
 
 # Schedules
@@ -345,9 +350,14 @@ def test_scratch_model_learns_redshifts(galaxies, tmp_path):
     predictions = pd.read_parquet(tmp_path / "predictions.parquet").query("subset == 'test'")
     error = predictions.z_pred - predictions.z_spec
     assert error.std() < 0.5 * predictions.z_spec.std()
-    run_train(galaxies, tmp_path / "again", recipe)
-    again = tmp_path / "again" / "predictions.parquet"
-    assert again.read_bytes() == (tmp_path / "predictions.parquet").read_bytes()
+
+
+def test_same_seed_same_predictions(galaxies, tmp_path):
+    recipe = model_recipe(backbone=None, encoder=None, pretrained=False, frozen=False)
+    for name in ("once", "again"):
+        run_train(galaxies, tmp_path / name, recipe)
+    once, again = (tmp_path / name / "predictions.parquet" for name in ("once", "again"))
+    assert once.read_bytes() == again.read_bytes()
 
 
 def test_boosting_predicts_the_same_galaxies(galaxies, tmp_path):

@@ -187,11 +187,11 @@ def test_a_state_whose_fingerprint_lacks_a_part_is_another_one(tmp_path, capsys)
             {"epoch": 1, "batch": 2} | ({"fingerprint": {"recipe": "0"}} if "old." in state.name else {}), payload
         )
         state.write_bytes(hashlib.sha256(payload.getvalue()).digest() + payload.getvalue())
-    new = Checkpoint(tmp_path, "step", {"recipe": "0", "code": "1", "numba": "2"})
+    new = Checkpoint(tmp_path, "step", {"recipe": "0", "code": "1", "torch": "2"})
     assert new.load() is None
     said = capsys.readouterr().err
-    assert "step.old.checkpoint: it was made with another code and another numba\n" in said
-    assert "step.older.checkpoint: it was made with another recipe and another code and another numba\n" in said
+    assert "step.old.checkpoint: it was made with another code and another torch\n" in said
+    assert "step.older.checkpoint: it was made with another recipe and another code and another torch\n" in said
     assert said.count("starting anew, not continuing") == 3
 
 

@@ -1,11 +1,15 @@
 """The pixel noise of views against that of the stamps that are evaluated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from astromae.training.parallel import Share
 from astromae.training.scaling import Scaling
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import KEYS_SQUARES, Views, lost_variance, pixel_noise, random_maps, turn
+from scipy import stats
 from training_inputs import AUGMENTATION
 
 #: Noise of each band, nanomaggies a pixel, as of real stamps; and a scaling that is linear for it.
@@ -83,3 +87,17 @@ def test_noise_is_found_beside_a_galaxy_and_its_neighbour():
     y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
     stamps += 5 * torch.exp(-torch.hypot(y - 23.5, x - 23.5) / 3) + 3 * torch.exp(-((y - 1) ** 2 + (x - 9) ** 2) / 6)
     torch.testing.assert_close(pixel_noise(stamps).mean(dim=0), torch.tensor(NOISE), atol=0, rtol=0.1)
+
+
+def test_noise_is_that_of_the_whole_batch_whichever_part_a_process_has():
+    stamps, noisy = noise_of("white", 64), {"noise_sigma": 0.3}
+    whole = replace(views_of(stamps), **noisy).view(stamps, 0, 0, 64)
+    parts = [
+        replace(views_of(stamps), share=(share := Share(rank, 2)), **noisy).view(stamps[share.of(64)], 0, 0, 64)
+        for rank in range(2)
+    ]
+    torch.testing.assert_close(torch.cat(parts), whole)
+    noise = (whole - views_of(stamps).view(stamps, 0, 0, 64)).flatten()
+    assert stats.kstest(noise / 0.3, "norm").pvalue > 0.001
+    between = np.corrcoef(noise.view(64, -1))[np.triu_indices(64, 1)]
+    assert abs(between).max() < 5.5 / (5 * 32 * 32) ** 0.5

@@ -1,7 +1,9 @@
 """Copies of the repository, one of them with finished results."""
 
 import resource
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from preset import PRESET
@@ -35,3 +37,13 @@ def finished(project) -> Finished:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert ran.returncode == 0, ran.stdout[-5000:]
     return Finished(project.folder, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A folder that make takes for the environment: the one that runs this test."""
+    folder = tmp_path / "environment"
+    folder.mkdir()
+    (folder / "bin").symlink_to(Path(sys.executable).parent)
+    (folder / ".installed").touch()
+    return folder

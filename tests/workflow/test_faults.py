@@ -25,16 +25,6 @@ def settings(folder, **sections):
     return ("--configfile", PRESET[1], str(file))
 
 
-@pytest.fixture
-def environment(tmp_path):
-    """A folder that make takes for the environment: the one that runs this test."""
-    folder = tmp_path / "environment"
-    folder.mkdir()
-    (folder / "bin").symlink_to(Path(sys.executable).parent)
-    (folder / ".installed").touch()
-    return folder
-
-
 @pytest.mark.parametrize("way", ["snakemake", "make"])
 def test_a_failing_run_ends_with_what_failed_and_why(fresh_project, environment, tmp_path, way):
     file = tmp_path / "fail.yaml"

@@ -111,8 +111,15 @@ def _add_step(name: str) -> None:
         run_step(name, *params)
 
 
-for _name in STEPS:
-    _add_step(_name)
+def _add_steps() -> None:
+    """Add the steps that are no commands yet: the package's at first, and those of plugins."""
+    known = {command.name for command in app.registered_commands}
+    for name in STEPS:
+        if name not in known:
+            _add_step(name)
+
+
+_add_steps()
 
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what a step costs on this machine.")
@@ -183,6 +190,7 @@ def main() -> None:
         log(f"Slurm job {os.environ['SLURM_JOB_ID']} on {platform.node()}")
     try:
         load_plugins_of_run()
+        _add_steps()
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from astromae.constants import BANDS
 from astromae.errors import InputError
 
 #: Scatter below which magnitudes, or a combination of them, count as constant, mag: no survey measures so well.
@@ -16,7 +15,7 @@ LEAST_SCATTER_MAG = 1e-3
 LEAST_NOISE_NMGY = 1e-5
 
 
-def check_magnitudes(magnitudes: NDArray, source: object, bands: Sequence[str] = BANDS) -> None:
+def check_magnitudes(magnitudes: NDArray, source: object, bands: Sequence[str]) -> None:
     """Refuse magnitudes of which one is constant, a copy, or follows from the others.
 
     Parameters
@@ -74,7 +73,7 @@ def border_noise(images: NDArray) -> NDArray[np.float64]:
     return 1.4826 * np.nanmedian(np.abs(centred), axis=1)
 
 
-def check_pixels(images: NDArray, source: object, bands: Sequence[str] = BANDS) -> None:
+def check_pixels(images: NDArray, source: object, bands: Sequence[str]) -> None:
     """Refuse stamps of which a band is empty, or whose pixels are in another unit.
 
     Parameters

@@ -1,20 +1,16 @@
-"""What a run would take, from Snakemake's own plan, before any data exist.
+"""What a run would take, from what Snakemake prints in a dry run, before any data exist.
 
-Snakemake plans the run and does nothing; what it says of each job is added up: how many there are, what each
-asks for, how long its rule expects it to take, and the longest chain of jobs that wait for one another.
+What it says of each job is added up: how many there are, what each asks for, how long its rule expects it to take,
+and the longest chain of jobs that wait for one another.
 """
 
-import logging
 import math
-import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
-from io import StringIO
-
-from snakemake import cli
-from snakemake.logging import logger
-from snakemake_interface_logger_plugins.common import LogEvent
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from astromae.cluster.site_file import read_site
 from astromae.errors import InputError
@@ -53,70 +49,59 @@ class Job:
     kept_mb: float = 0
 
 
-class _Listener(logging.Filter):
-    """Keeps what Snakemake says of each job, and silences all but its errors.
-
-    A filter, since Snakemake removes the handlers that it finds.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.jobs: list[Job] = []
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # A job without a command only collects files.
-        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.shellcmd:
-            self.jobs.append(_job(record))
-        return record.levelno >= logging.ERROR
-
-
-def _job(said: logging.LogRecord) -> Job:
-    """Return a job as Snakemake describes it."""
-    asked = said.resources
-    return Job(
-        said.rule_name,
-        tuple(map(str, said.input)),
-        tuple(map(str, said.output)),
-        said.threads * asked.get("nodes", 1),
-        asked["nodes"] * int(asked["gres"].rpartition(":")[2]) if "nodes" in asked else asked.get("gpu", 0),
-        asked.get("mem_mb", 0),
-        asked.get("runtime", 0),
-        asked.get("expected_s", SMALL_JOB_S),
-        asked.get("kept_mb", 0),
-    )
-
-
-def planned_jobs(arguments: Sequence[str]) -> list[Job]:
-    """Return the jobs that Snakemake plans in the current folder, as if nothing were made yet.
+def dry_run(arguments: Sequence[str], folder: Path | None = None) -> list[Job]:
+    """Return the jobs that Snakemake would run, without those that only collect files.
 
     Parameters
     ----------
     arguments
-        Of Snakemake's command line: target, configuration, profile.
+        Of Snakemake's command line: target, configuration, profile, cores.
+    folder
+        Where Snakemake starts; the current folder if None.
 
     Raises
     ------
     InputError
         If Snakemake makes no plan, with what it says.
     """
-    listener = _Listener()
-    logger.addFilter(listener)
-    said = StringIO()
-    try:
-        with redirect_stdout(said), warnings.catch_warnings():
-            # Of its own default for disks, which it cannot work out before there are files.
-            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-            # No job asks for as many cores as Snakemake may use, or it would plan with fewer.
-            cli.main([*arguments, "--dry-run", "--forceall", "--cores", "10000"])
-    except SystemExit as end:
-        if end.code:
-            words = said.getvalue().strip()
-            # Of a traceback, as of a configuration file that is missing, the last line says what is wrong.
-            reason = words.splitlines()[-1] if words.startswith("Traceback") else words
-            raise InputError(f"Snakemake makes no plan\n{reason}") from None
-    finally:
-        logger.removeFilter(listener)
-    return listener.jobs
+    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run"]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
+    if ran.returncode:
+        said = ran.stdout.strip()
+        # Of a traceback, as of a configuration file that is missing, the last line says what is wrong.
+        reason = said.splitlines()[-1] if "Traceback" in said else said[max(0, said.find("Error")) :]
+        raise InputError(f"Snakemake makes no plan\n{reason}")
+    rules = re.split(r"^(?:local)?rule (\w+):$", ran.stdout, flags=re.M)[1:]
+    said_of = [
+        (rule, dict(re.findall(r"^    (\w+): (.*)$", text, flags=re.M)))
+        for rule, text in zip(rules[::2], rules[1::2], strict=True)
+    ]
+    return [_job(rule, said) for rule, said in said_of if "output" in said]
+
+
+def _job(rule: str, said: Mapping[str, str]) -> Job:
+    """Return a job as Snakemake describes it."""
+    asked = dict(re.findall(r"(\w+)=([\w.:]+)", said["resources"]))
+    nodes = int(asked.get("nodes", 1))
+    # Of several nodes each has as many GPUs as `gres` says.
+    gpus = nodes * int(asked["gres"].rpartition(":")[2]) if "gres" in asked else int(asked.get("gpu", 0))
+    return Job(
+        rule,
+        tuple(said["input"].split(", ")) if "input" in said else (),
+        tuple(said["output"].split(", ")),
+        int(said.get("threads", 1)) * nodes,
+        gpus,
+        int(asked.get("mem_mb", 0)),
+        int(asked.get("runtime", 0)),
+        float(asked.get("expected_s", SMALL_JOB_S)),
+        float(asked.get("kept_mb", 0)),
+    )
+
+
+def planned_jobs(arguments: Sequence[str]) -> list[Job]:
+    """Return the jobs of a run as if nothing were made yet; arguments and errors as of `dry_run`."""
+    # No job asks for as many cores as Snakemake may use, or it would plan with fewer.
+    return dry_run([*arguments, "--forceall", "--cores", "10000"])
 
 
 def longest_chain(jobs: Iterable[Job]) -> list[Job]:
@@ -144,6 +129,36 @@ def longest_chain(jobs: Iterable[Job]) -> list[Job]:
         chain.append(job)
         job = best[job][1]
     return chain[::-1]
+
+
+def time_left_s(
+    jobs: Sequence[Job], cores: int | None, took_s: Mapping[str, float], runs_s: Mapping[str, float]
+) -> float:
+    """Return how long a run will go on, by what its jobs are expected to take and those that ended took.
+
+    The cores are taken to be always busy, unless jobs that wait for one another take longer.
+
+    Parameters
+    ----------
+    jobs
+        Jobs of the run.
+    cores
+        Cores that jobs share; None where it is not known how many run at once, as on a cluster.
+    took_s, runs_s
+        How long the jobs that ended took, and how long those that run have run, by their first output, seconds.
+    """
+    ended = [job for job in jobs if job.outputs[0] in took_s]
+    ratios = {}
+    for rule in {job.rule for job in ended}:
+        alike = [job for job in ended if job.rule == rule]
+        ratios[rule] = sum(took_s[job.outputs[0]] for job in alike) / max(1, sum(job.expected_s for job in alike))
+    left = []
+    for job in jobs:
+        if job.outputs[0] not in took_s:
+            expected_s = job.expected_s * ratios.get(job.rule, 1) - runs_s.get(job.outputs[0], 0)
+            left.append(replace(job, expected_s=max(0, expected_s)))
+    work_s = sum(min(job.threads, cores) * job.expected_s for job in left) / cores if cores else 0
+    return max(work_s, sum(job.expected_s for job in longest_chain(left)))
 
 
 def describe(jobs: Sequence[Job]) -> str:

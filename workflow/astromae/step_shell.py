@@ -25,7 +25,10 @@ def shell_prefix(package_root: Path, plugins: Sequence[str], environments: bool)
     environments
         Whether rules run in environments of their own, each with its Python, rather than with this one.
     """
-    commands = ["set -euo pipefail", "trap : TERM", "tee() { trap '' TERM; command tee \"$@\"; }"]
+    # Where `make paper` shows the run, from their logs, jobs print nothing.
+    silent = '[ -n "${ASTROMAE_JOBS_ARE_SILENT:-}" ]'
+    tee = f"""tee() {{ trap '' TERM; if {silent}; then cat > "$1"; else command tee "$@"; fi; }}"""
+    commands = ["set -euo pipefail", "trap : TERM", tee]
     commands.append(f"export PYTHONPATH={shlex.quote(str(package_root))}${{PYTHONPATH:+:$PYTHONPATH}}")
     if not environments:
         commands.append(f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"')

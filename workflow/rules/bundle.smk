@@ -1,4 +1,5 @@
 # One archive of all that tables, figures and the paper are made from:  make bundle
+import json
 
 
 rule bundle:
@@ -16,9 +17,10 @@ rule bundle:
         runtime=minutes(20),
     params:
         step=step_parameters(),
-        # In the configuration's own order, which is that of rows and panels.
-        configuration=verbatim(
-            json.dumps({"configuration": {key: value for key, value in config.items() if key != "bundle"}})
+        # In the configuration's own order, which is that of rows and panels. In a plain text Snakemake would take braces
+        # for wildcards.
+        configuration=lambda wildcards: json.dumps(
+            {"configuration": {key: value for key, value in config.items() if key != "bundle"}}
         ),
     shell:
         "python -m astromae bundle --params {params.step:q} --params {params.configuration:q} 2>&1 | tee {log}"

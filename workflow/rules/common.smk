@@ -1,6 +1,5 @@
 # Shared by all rules: the checked configuration, the files of a run, and what each step is told.
 import inspect
-import json
 import os
 import re
 import sys
@@ -76,16 +75,6 @@ if survey:
     ESTIMATES = Estimates(RUN, COUNTS, STAMPS, site.gpu_stamps_per_s)
 
 
-def in_clone(path):
-    """Return a file of the clone, as a path from the working directory."""
-    return os.path.relpath(Path(workflow.basedir, path))
-
-
-def clone_files(folder):
-    """Return all files of a folder of the clone."""
-    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
-
-
 def code(command, *modules):
     """Return the source files that a subcommand of astromae runs, to be inputs beside the data.
 
@@ -107,12 +96,6 @@ def by_content(**inputs):
     }
 
 
-def with_checksums(inputs):
-    """Return a sample's inputs, of which stamps and catalogue count by their content."""
-    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps")}
-    return {**inputs, **by_content(**large)}
-
-
 def step_parameters(**settings):
     """Return a parameter that holds all that a step is told, as JSON: its inputs and outputs by name, and settings.
 
@@ -127,11 +110,6 @@ def step_parameters(**settings):
         return as_json(told)
 
     return parameters
-
-
-def verbatim(text):
-    """Return a parameter that is a text as it stands: in a plain one Snakemake takes braces for wildcards."""
-    return lambda wildcards: text
 
 
 def untracked(value):

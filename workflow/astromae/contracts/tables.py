@@ -49,15 +49,14 @@ def read_table(
         If the file is no Parquet file or lacks a column.
     """
     try:
-        table = pq.read_table(
-            path, columns=None if columns is None else list(columns), filters=filters, partitioning=None
-        )
+        absent = set(columns or ()) - set(pq.read_schema(path).names)
+        if absent:
+            raise InputError(
+                f"{path}: has no column {', '.join(sorted(absent))}; here a {kind} needs {', '.join(columns)}"
+            )
+        return pq.read_table(path, columns=columns and list(columns), filters=filters, partitioning=None).to_pandas()
     except (OSError, KeyError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a readable {kind} ({error}); make it again") from error
-    absent = [name for name in columns or () if name not in table.column_names]
-    if absent:
-        raise InputError(f"{path}: has no column {', '.join(absent)}; a {kind} has {', '.join(columns)}")
-    return table.to_pandas()
 
 
 def read_metadata(path: str | Path, kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from astromae.code_state import in_words
+from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
 from astromae.evaluation.predictions import CLASSICAL, read_predictions
@@ -65,7 +66,7 @@ def write_experiment_values(
     """
     task = settings.get("task", "redshift")
     metrics = TASKS[task].metrics
-    subsets = _read_subsets(split)
+    subsets = read_split(split)["subset"].value_counts().to_dict()
     rows = read_table(table, metrics)
     described = {row["name"]: row for row in read_json(models)}
     data = read_predictions(predictions)
@@ -116,13 +117,6 @@ def write_experiment_values(
             "provenance": _provenance(recorded),
         },
     )
-
-
-def _read_subsets(path: Path) -> dict[str, int]:
-    try:
-        return pd.read_parquet(path, columns=["subset"])["subset"].value_counts().to_dict()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable split with a column `subset` ({error})") from error
 
 
 def _is_astromae(model: Mapping) -> bool:

@@ -1,21 +1,17 @@
 """The numbers that the paper quotes of a survey, as text."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
-import numpy as np
-import pandas as pd
-
 from astromae.contracts.catalog import read_catalog, read_provenance
-from astromae.contracts.stamp_format import split_bands
+from astromae.contracts.missing import read_missing
+from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.bands import reference_bands
 from astromae.files import write_json
+from astromae.survey import SURVEYS
 from astromae.tables.formatting import fixed, grouped
-
-#: Small numbers as words.
-COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 #: Quantiles of a range that leaves out the odd galaxy.
 _RANGE = (0.05, 0.95)
@@ -36,10 +32,10 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
     Returns
     -------
     dict
-        ``survey``, ``release``, ``selection``, ``source``, ``real`` and ``simulated`` from the catalogue's
-        metadata (empty where it says nothing), ``counts`` of galaxies, stamps, missing ones and fields,
-        ``reasons`` with the count of each, ranges of ``redshift`` and of ``magnitude`` in one band, and the stamps'
-        ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers are text.
+        ``survey``, ``release``, ``selection``, ``source``, ``real`` and ``simulated`` from the catalogue's metadata
+        (empty where it says nothing), ``title`` and ``is_simulated`` from the table of surveys, ``counts`` of
+        galaxies, stamps, missing ones and fields, ``reasons`` with the count of each, ranges of ``redshift`` and of
+        ``magnitude`` in one band, and the stamps' ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers are text.
 
     Raises
     ------
@@ -47,32 +43,32 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
         If a file cannot be read, or stamps and missing galaxies do not add up to the catalogue.
     """
     about = read_provenance(catalog)
-    cut, attributes, size = _count_stamps(stamps)
-    bands = split_bands(attributes["bands"])
-    _, band = reference_bands(bands)
+    cut = StampSet(stamps)
+    _, band = reference_bands(cut.bands)
     galaxies = read_catalog(catalog, ["objid", "run", "camcol", "field", "z", f"mag_{band}"])
     magnitude = galaxies[f"mag_{band}"]
-    lost = pd.concat([_read_missing(path) for path in missing])
-    if cut + len(lost) != len(galaxies):
+    reasons = [reason for path in missing for reason in read_missing(path)[1]]
+    if len(cut) + len(reasons) != len(galaxies):
         raise InputError(
-            f"{catalog}: {len(galaxies)} galaxies, but {cut} stamps and {len(lost)} missing ones in the given files"
+            f"{catalog}: {len(galaxies)} galaxies, but {len(cut)} stamps and {len(reasons)} missing ones in the given "
+            "files"
         )
+    survey = SURVEYS[about["survey"]]
     z = galaxies["z"].dropna()
     low, high = z.quantile(_RANGE[0]), z.quantile(_RANGE[1])
     return {
         "survey": about["survey"],
+        "title": survey.title,
+        "is_simulated": survey.simulated,
         "release": str(about.get("release", "")),
         **{key: str(about.get(key, "")) for key in ("selection", "source", "real", "simulated")},
         "counts": {
             "galaxies": grouped(len(galaxies)),
-            "stamps": grouped(cut),
-            "missing": grouped(len(lost)),
+            "stamps": grouped(len(cut)),
+            "missing": grouped(len(reasons)),
             "fields": grouped(len(galaxies[["run", "camcol", "field"]].drop_duplicates())),
         },
-        "reasons": [
-            {"reason": reason, "count": grouped(count)}
-            for reason, count in sorted(lost["reason"].value_counts().items())
-        ],
+        "reasons": [{"reason": reason, "count": grouped(count)} for reason, count in sorted(Counter(reasons).items())],
         "redshift": {
             "min": fixed(z.min(), 3),
             "low": fixed(low, 3),
@@ -80,39 +76,17 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
             "high": fixed(high, 3),
             "max": fixed(z.max(), 3),
         },
-        "bands": list(bands),
-        "bands_count": COUNTS[len(bands)] if len(bands) < len(COUNTS) else str(len(bands)),
         "magnitude": {
             "band": band,
             "low": fixed(magnitude.quantile(_RANGE[0]), 1),
             "median": fixed(magnitude.median(), 1),
             "high": fixed(magnitude.quantile(_RANGE[1]), 1),
         },
-        "pixel_scale_arcsec": f"{attributes['pixel_scale_arcsec']:g}",
-        "kernel": str(attributes["kernel"]),
-        "size": str(size),
+        "bands": list(cut.bands),
+        "pixel_scale_arcsec": f"{cut.pixel_scale_arcsec:g}",
+        "kernel": cut.kernel,
+        "size": str(cut.size),
     }
-
-
-def _count_stamps(paths: Sequence[Path]) -> tuple[int, dict, int]:
-    """Return the number of stamps, the attributes of the first shard, and the stamps' side in pixels."""
-    count, attributes, size = 0, {}, 0
-    for path in paths:
-        try:
-            with h5py.File(path) as file:
-                count += len(file["objid"])
-                attributes = attributes or dict(file.attrs)
-                size = file["images"].shape[-1]
-        except (OSError, KeyError) as error:
-            raise InputError(f"{path}: not a readable shard of stamps ({error})") from error
-    return count, attributes, size
-
-
-def _read_missing(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype={"objid": np.int64, "reason": str})[["objid", "reason"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a table of missing galaxies with objid and reason ({error})") from error
 
 
 def write_survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path], output: Path) -> None:

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 def _without_padding(encoder: nn.Module) -> nn.Module:
     """Return a copy in which kernels that are zero but for their centre, as padded ones are, shrink to it.
 
-    Of a whole features step on one core of an AVX512-BF16 CPU this saves a seventh.
+    Of a whole features step on one core this saves a tenth.
     """
-    lean = copy.deepcopy(encoder)
+    lean = copy.deepcopy(encoder).eval()
     for layer in (module for module in lean.modules() if isinstance(module, nn.Conv2d)):
         middle = layer.kernel_size[0] // 2
+        keeps_size = layer.kernel_size == (2 * middle + 1,) * 2 and layer.padding == (middle,) * 2
         centre = layer.weight.detach()[..., middle : middle + 1, middle : middle + 1]
-        if layer.weight.count_nonzero() == centre.count_nonzero():
+        if keeps_size and layer.dilation == (1, 1) and layer.weight.count_nonzero() == centre.count_nonzero():
             layer.weight, layer.padding = nn.Parameter(centre.contiguous(), requires_grad=False), (0, 0)
     return lean
 

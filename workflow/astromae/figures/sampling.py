@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from astromae.contracts.catalog import read_catalog
 from astromae.contracts.shards import StampSet
+from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.bands import reference_bands
 from astromae.evaluation.predictions import read_predictions
@@ -136,10 +137,7 @@ def write_magnitudes(catalog: Path, split: Path, output: Path) -> None:
     InputError
         If a file cannot be read or no test galaxy is in the catalogue.
     """
-    try:
-        subsets = pd.read_parquet(split, columns=["objid", "subset"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{split}: not a readable split with objid and subset ({error})") from error
+    subsets = read_split(split)
     try:
         names = pq.read_schema(catalog).names
     except (OSError, ValueError) as error:

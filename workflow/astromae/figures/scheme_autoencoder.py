@@ -12,7 +12,7 @@ from astromae.errors import InputError
 from astromae.evaluation.records import read_networks
 from astromae.figures.boxes import FILLS, arrow, box, canvas, millions, note, patches, plus
 from astromae.figures.style import BLACK, TWO_COLUMNS, drawing
-from astromae.sizes import visible_patches
+from astromae.masking import visible_patches
 
 #: Height of the pipeline, of a plain block below it, and of one with a convolution module, inches.
 PIPELINE, PLAIN_BLOCK, PCM_BLOCK = 1.18, 0.62, 1.0

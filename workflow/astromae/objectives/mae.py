@@ -7,8 +7,8 @@ from pydantic import Field
 
 from astromae.encoders import Network
 from astromae.encoders.vit import TransformerSettings
+from astromae.masking import visible_patches
 from astromae.objectives import Objective
-from astromae.sizes import visible_patches
 from astromae.typed import Typed
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from astromae.encoders.transformer import Transformer, initialise, patchify, sincos_positions, unpatchify
+from astromae.masking import visible_patches
 from astromae.objectives.learner import Learner
 from astromae.objectives.mae import MAESettings
-from astromae.sizes import visible_patches
 
 
 def random_masks(n: int, length: int, mask_ratio: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Measuring the cutting of stamps: bytes and processor time against what cannot be avoided."""
+"""Benchmark of cutting stamps: bytes and processor time against the least that is possible."""
 
 import bz2
 import contextlib
@@ -183,7 +183,7 @@ def _measure(folder: Path, chunks: Sequence[int], root: str, release: int) -> St
         cut_s += time.process_time() - started
         galaxies += len(StampSet([shard]))
         fetched += archive.fetched
-        # In turn with the cutting, so that both meet the same moods of the machine.
+        # In turn with the cutting, so that other load on the machine slows both alike.
         for path, count in archive.fetched:
             data = path.read_bytes()[:count]
             started = time.process_time()

@@ -16,7 +16,7 @@ from astromae.progress import log
 
 
 class ChunkWriter:
-    """The galaxies of one chunk, until each has a stamp or a reason for having none.
+    """Collects the galaxies of one chunk, each with a stamp or a reason for having none, and writes them.
 
     Stamps wait in a file that has no name and is gone with the process, so memory does not grow with the
     chunk. Use it in a `with` statement.
@@ -42,11 +42,11 @@ class ChunkWriter:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Forget the waiting stamps."""
+        """Discard the waiting stamps."""
         self._spool.close()
 
     def add(self, rows: np.ndarray, stamps: np.ndarray, reasons: Sequence[str] | None = None) -> None:
-        """Take in galaxies.
+        """Add galaxies.
 
         Parameters
         ----------
@@ -87,12 +87,12 @@ class ChunkWriter:
         Raises
         ------
         RuntimeError
-            If a galaxy of the chunk was never taken in.
+            If a galaxy of the chunk was never added.
         """
         forgotten = [row for row, reason in enumerate(self._reasons) if reason is None]
         if forgotten:
             raise RuntimeError(
-                f"{len(forgotten)} galaxies of the chunk, first {self.objid[forgotten[0]]}, were forgotten"
+                f"{len(forgotten)} galaxies of the chunk, first {self.objid[forgotten[0]]}, were never added"
             )
         self._spool.flush()
         have, lost = np.flatnonzero(self._reasons == ""), np.flatnonzero(self._reasons != "")

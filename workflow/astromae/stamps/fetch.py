@@ -1,4 +1,4 @@
-"""Fetching: frames of an archive, local or remote, read as far as a reader wants and tried again when that can help."""
+"""Fetching frames from a local or remote archive: read only as far as needed, with retries where they can help."""
 
 import contextlib
 import threading
@@ -108,7 +108,7 @@ class Archive:
             If the archive as a whole does not deliver: the step should stop rather than count galaxies as missing.
         """
         whole = frame_address(self.root, self.release, frame.run, frame.camcol, frame.field, frame.band)
-        # A remote archive has one kind of file, which the first frame tells: nothing is asked for thrice.
+        # A remote archive compresses all its files alike: once one is found, the other suffixes are not tried.
         known = self._suffix if is_remote(self.root) else None
         *others, last = [known] if known else FRAME_SUFFIXES
         for suffix in others:
@@ -127,14 +127,14 @@ class Archive:
                     reader.finish()
                     return result
                 except FrameError as error:
-                    # What a disk holds stays as it is; what came over a network may come better.
+                    # A damaged file on disk stays damaged; a damaged download may be sound the next time.
                     raise (_Damaged(f"{address}: {error}") if is_remote(address) else error) from error
 
         try:
             result = retrying(once, self.download)
         except FetchError as error:
             if isinstance(error, Refused) and is_remote(address) and error.status is None:
-                # No word of the server's: its certificate is bad or the address is no address.
+                # The server was not reached at all: its certificate is bad, or the address is no address.
                 raise
             self._count(error)
             error.args = (str(error).removeprefix(f"{address}: "),)
@@ -166,11 +166,11 @@ class Archive:
 
 
 class _Damaged(Transient):
-    """What a remote archive sent is not the frame."""
+    """A remote archive sent something else than the frame."""
 
 
 def reason_of(error: Exception, band: str) -> str:
-    """Say in the list of missing galaxies why a frame could not be used.
+    """Return why a frame could not be used, for the list of missing galaxies.
 
     Parameters
     ----------

@@ -173,7 +173,7 @@ class FrameReader:
         return pixels.astype(np.float32)
 
     def finish(self) -> None:
-        """Make sure that the rows were sound, if that has not been done: read gzip data to their checksum.
+        """Check the rows if that has not been done yet: read gzip data up to their checksum.
 
         Raises
         ------

@@ -55,7 +55,7 @@ def _cut(section: CubeSettings, stamps: StampFormat) -> Job:
 
 SURVEY = Survey(
     settings=CubeSettings,
-    title="a published cube of stamps",
+    title="a cube of stamps",
     simulated=False,
     stamps=_stamps,
     catalog=_catalog,

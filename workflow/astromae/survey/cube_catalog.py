@@ -12,25 +12,33 @@ from astromae.photometry_checks import check_magnitudes, check_pixels
 from astromae.progress import Ticker, log
 from astromae.stamps.chunk_writer import ChunkWriter
 from astromae.survey.cube_file import open_cube
-from astromae.survey.left_out import say_missing, write_left_out
+from astromae.survey.duplicates import without_duplicates
+from astromae.survey.left_out import log_missing_values, write_left_out
 from astromae.survey.sentinels import Sentinels
-from astromae.survey.twins import without_twins
 
 #: Stamps in memory at once: 21 MB as float32, of five bands and 64 pixels.
 _BLOCK = 256
 
 _UNITS = {
-    "objid": "SDSS object identifier",
+    "objid": "identifier of the object",
     "ra": "deg, ICRS",
     "dec": "deg, ICRS",
     "run": "imaging run, rerun, camera column and field: 0 where the cube does not say",
     "z": "spectroscopic redshift",
     "z_err": "its error; NaN where there is none",
+    "mag_*": "mag, AB, minus the Galactic extinction",
+    "extinction_*": "mag, Galactic extinction",
+    "petro_r": "mag, AB, Petrosian magnitude in r minus the Galactic extinction",
+    "chunk": "shard of the galaxy: consecutive rows of the cube, dealt to equal shares",
+    "cube_row": "row of the galaxy in the cube, from 0",
+}
+
+# What is known besides of the published cubes.
+_SDSS_UNITS = {
+    "objid": "SDSS object identifier",
     "mag_*": "mag, AB, SDSS asinh model magnitude minus the Galactic extinction",
     "extinction_*": "mag, Galactic extinction, as in SDSS DR12",
     "petro_r": "mag, AB, SDSS asinh Petrosian magnitude in r minus the Galactic extinction",
-    "chunk": "shard of the galaxy: consecutive rows of the cube, dealt to equal shares",
-    "cube_row": "row of the galaxy in the cube, from 0",
 }
 
 
@@ -69,13 +77,12 @@ def write_cube_catalog(path: Path, chunks: int, output: Path, bands: Sequence[st
     check_pixels(next(cube.stamps(0, min(cube.count, _BLOCK), _BLOCK, min(cube.shape))), path, cube.bands)
     rows = np.arange(cube.count)
     catalog = catalog.assign(chunk=rows * chunks // cube.count, cube_row=rows, row=rows + 1)
-    catalog, left_out = without_twins(catalog, "row", path)
+    catalog, left_out = without_duplicates(catalog, "row", path)
     catalog = catalog.drop(columns="row")
     missing = {name: int(count) for name, count in catalog.isna().sum().items() if count}
     metadata = {
         "survey": "cube",
-        "release": cube.release,
-        "selection": cube.selection,
+        **cube.provenance,
         "source": path.name,
         "counts": {
             "rows": cube.count,
@@ -84,12 +91,12 @@ def write_cube_catalog(path: Path, chunks: int, output: Path, bands: Sequence[st
             "sentinels": sentinels.counts,
             "missing": missing,
         },
-        "units": {**_UNITS, **cube.units},
+        "units": {**_UNITS, **({**_SDSS_UNITS, **cube.units} if cube.is_published else {})},
     }
-    sentinels.say(cube.count)
+    sentinels.log_counts(cube.count)
     write_catalog(output, catalog, cube.bands, metadata)
     log(f"{output}: {len(catalog)} galaxies in {min(chunks, cube.count)} chunks")
-    say_missing(output, catalog)
+    log_missing_values(output, catalog)
     write_left_out(output, left_out)
 
 

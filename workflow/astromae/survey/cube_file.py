@@ -46,17 +46,19 @@ class Cube:
         What the file says of it.
     shape : tuple of int
         Rows and columns of a stamp.
+    is_published : bool
+        Whether it is taken for the published file: one that names its bands or pixels, or has others, is not.
     random_access : bool
         Whether a range of stamps is read without reading those before it.
     """
 
     #: Where the published file is.
     published: str
-    #: Who selected the galaxies, from which data release of SDSS.
-    selection: str
-    release = 12
-    #: Kernel that resampled the stamps.
-    kernel: str
+    #: Who selected the galaxies of the published file, from which data release of SDSS.
+    published_selection: str
+    published_release = 12
+    #: Kernel that resampled its stamps.
+    published_kernel: str
     #: What the file calls the labels: identifiers that will do, redshift, its error.
     identifiers: Sequence[str] = ("objID", "specObjID")
     redshift: tuple[str, str] = ("z", "zErr")
@@ -73,6 +75,20 @@ class Cube:
             )
         self.bands: tuple[str, ...] = tuple(bands or said.get("bands", BANDS))
         self._check_shape()
+        # The published ones say nothing of what all SDSS images have in common.
+        self.is_published = self.bands == BANDS and not said
+
+    @property
+    def kernel(self) -> str:
+        """Kernel that resampled the stamps."""
+        return self.published_kernel if self.is_published else "unknown"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the galaxies come from: selection, and data release of SDSS for published cubes."""
+        if not self.is_published:
+            return {"selection": f"all galaxies of {self.path.name}"}
+        return {"release": self.published_release, "selection": self.published_selection}
 
     def format(self, pixel_scale_arcsec: float | None, size: int | None) -> StampFormat:
         """Return the format of the stamps that are taken from it: the central pixels of larger ones.
@@ -206,9 +222,9 @@ class NpzCube(Cube):
     """
 
     published = "https://deepdip.iap.fr/#item/60ef1e05be2b8ebb048d951d (sdss.npz, 54 GB)"
-    selection = "Pasquet et al. 2019, A&A 621, A26, with the galaxies beyond their cuts"
+    published_selection = "Pasquet et al. 2019, A&A 621, A26, with the galaxies beyond their cuts"
     #: SWarp's, with which they resampled the stamps.
-    kernel = "lanczos3"
+    published_kernel = "lanczos3"
     units: ClassVar[Mapping[str, str]] = {"objid": "SDSS objID where the labels have it, else specObjID"}
 
     def _open(self) -> tuple[int, tuple[int, int], bool, dict[str, Any]]:
@@ -261,9 +277,9 @@ class HayatCube(Cube):
     """
 
     published = "https://portal.nersc.gov/project/dasrepo/self-supervised-learning-sdss (sdss_w_specz_valid.h5)"
-    selection = "Hayat et al. 2021, ApJL 911, L33"
+    published_selection = "Hayat et al. 2021, ApJL 911, L33"
     #: Their resampling is not stated.
-    kernel = "unknown"
+    published_kernel = "unknown"
     identifiers = ("ObjID",)
     redshift = ("specz_redshift", "specz_redshift_err")
     units: ClassVar[Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""What a run fetches from the real survey, said before it starts."""
+"""What a run of the real survey will download, estimated before it starts."""
 
 from pathlib import Path
 
@@ -35,12 +35,14 @@ def bytes_fraction(galaxies_per_field: float) -> float:
 
 
 def print_downloads(settings: SdssSettings, stamp_bytes: int, catalog: Path, counted: Path) -> None:
-    """Print what `downloads` says."""
+    """Print the estimate of `downloads`."""
     print(downloads(settings, stamp_bytes, catalog, counted))
 
 
 def downloads(settings: SdssSettings, stamp_bytes: int, catalog: Path, counted: Path) -> str:
-    """Size up the configured sample, asking SkyServer where nobody did, and say what a run of it fetches.
+    """Estimate what a run of the configured sample downloads, after asking SkyServer how large it is.
+
+    SkyServer is asked only if the counts are not known yet.
 
     Parameters
     ----------

@@ -13,11 +13,11 @@ from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARC
 from astromae.contracts.catalog import FIELD, catalog_columns
 from astromae.errors import InputError
 from astromae.survey.archive import RERUN
+from astromae.survey.duplicates import without_duplicates
 from astromae.survey.objid import exact_identifiers
 from astromae.survey.observed_catalog import RANGES
 from astromae.survey.sentinels import QUANTITIES, Sentinels, as_text, numbers, one_a_row
 from astromae.survey.table_file import Column, read_table
-from astromae.survey.twins import without_twins
 
 #: Columns that a list must have.
 POSITION = ("ra", "dec")
@@ -135,7 +135,7 @@ def read_list(path: Path) -> GalaxyList:
             galaxies[name] = sentinels.clean(name, numbers(columns[name].cells, f"{path}: {name}"))
         else:
             galaxies[name] = np.nan
-    galaxies, left_out = without_twins(galaxies, "source_row", path)
+    galaxies, left_out = without_duplicates(galaxies, "source_row", path)
     return GalaxyList(galaxies, left_out, bool(named), sentinels, notes)
 
 

@@ -1,4 +1,4 @@
-"""Reading an address, be it https://, http://, file:// or a path, and trying again when that can help.
+"""Reading an https://, http:// or file:// address or a path, with retries where they can help.
 
 Three kinds of failure are told apart, whatever the scheme: what is asked for does not exist
 (`NotFound`), it may come if asked again (`Transient`), it will not come (`Refused`).
@@ -50,7 +50,7 @@ TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 # What a network file system says while its server is away or restarting.
 _TRANSIENT_ERRNOS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR})
 
-# Enough of an error's body for the words that matter, however long the page.
+# Enough of an error page for its message, however long the page is.
 _ERROR_BODY_BYTES = 1 << 16
 
 
@@ -91,11 +91,11 @@ class NotFound(FetchError):
 
 
 class Transient(FetchError):
-    """A fault that may pass: asking again is worth while."""
+    """A fault that may pass, so that another try is worthwhile."""
 
 
 class Refused(FetchError):
-    """A fault that will not pass by asking again."""
+    """A fault that another try will not cure."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from astromae.files import atomic_path
 from astromae.progress import log
 
 
-def say_missing(output: Path, catalog: pd.DataFrame) -> None:
-    """Print which columns of a catalogue lack values, and in how many rows."""
+def log_missing_values(output: Path, catalog: pd.DataFrame) -> None:
+    """Log which columns of a catalogue lack values, and in how many rows."""
     lacking = catalog.isna().sum()
     if lacking.any():
         words = ", ".join(f"{name} {count}" for name, count in lacking.items() if count)

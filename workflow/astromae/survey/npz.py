@@ -90,7 +90,7 @@ class NpzArray:
                 file = archive.open(self._member)
             _skip(file, self._data)
             return file
-        # zipfile reads everything that is before a position in order to reach it; the file itself need not.
+        # zipfile reaches a position by reading all that comes before it; in the file itself one can seek.
         file = open(self.path, "rb")
         file.seek(self._member.header_offset)
         local = struct.unpack("<4s22x2H", file.read(30))

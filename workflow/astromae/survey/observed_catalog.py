@@ -14,7 +14,7 @@ from astromae.contracts.catalog import FIELD, magnitude_columns, require_range
 from astromae.errors import InputError
 from astromae.photometry_checks import check_magnitudes
 from astromae.progress import log
-from astromae.survey.left_out import say_missing
+from astromae.survey.left_out import log_missing_values
 
 _UNITS = {
     "objid": "SDSS object identifier",
@@ -100,4 +100,4 @@ def write_observed_catalog(
     }
     contract.write_catalog(output, catalog, BANDS, metadata)
     log(f"{output}: {len(catalog)} galaxies on {fields} fields in {min(chunks, fields)} chunks")
-    say_missing(output, catalog)
+    log_missing_values(output, catalog)

@@ -58,7 +58,7 @@ class RateLimit:
             moments = json.loads(self.path.read_text())
         except (FileNotFoundError, ValueError):
             return []
-        # A clock that was set back must not bar requests for longer than the queue can be.
+        # If the clock was set back, requests must not be held up for longer than the queue can be.
         longest = now + self.window_s * (1 + len(moments) // self.requests)
         return sorted(moment for moment in moments if now - self.window_s < moment <= longest)
 

@@ -95,7 +95,7 @@ def render_strip(catalog: Path, run: int, camcol: int, settings: EmbeddedSetting
                 draw_objects(galaxies, settings, run, camcol, int(field)) for field, galaxies in strip.groupby("field")
             ]
             pd.concat(objects, ignore_index=True).to_parquet(partial / OBJECTS)
-        # The folder may stand there from an earlier run by hand; a folder cannot be renamed onto a full one.
+        # The folder may be left from an earlier run by hand, and a folder cannot be renamed onto one that is not empty.
         shutil.rmtree(output, ignore_errors=True)
         partial.rename(output)
         write_checksum(output)

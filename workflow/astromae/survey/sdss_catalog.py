@@ -15,6 +15,7 @@ from astromae.contracts.tables import read_metadata, read_table, write_table
 from astromae.errors import InputError
 from astromae.files import write_checksum, write_text
 from astromae.progress import log
+from astromae.survey.duplicates import without_duplicates
 from astromae.survey.http import HttpSettings
 from astromae.survey.left_out import write_left_out
 from astromae.survey.observed_catalog import write_observed_catalog
@@ -22,7 +23,6 @@ from astromae.survey.ratelimit import RateLimit
 from astromae.survey.selections import PHOTOMETRY, SPECTROSCOPY, count_sql, cuts_of, rows_sql
 from astromae.survey.sentinels import Sentinels
 from astromae.survey.skyserver import ROW_LIMIT, SkyServer
-from astromae.survey.twins import without_twins
 
 #: Of several spectra of one object the catalogue keeps this one.
 DUPLICATES = (
@@ -223,7 +223,7 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path, sql:
     rows["z_err"] = rows["zerr"].where(rows["zerr"] > 0)
     rows = rows.sort_values(["objid", "z_err", "specobjid"], na_position="last", kind="stable")
     sentinels = Sentinels(output)
-    galaxies, left_out = without_twins(
+    galaxies, left_out = without_duplicates(
         rows.drop_duplicates("objid").reset_index(drop=True).assign(row=lambda table: table.index + 1), "row", output
     )
     catalog = pd.DataFrame({name: galaxies[name] for name in catalog_columns(BANDS) if name in galaxies})
@@ -231,7 +231,7 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path, sql:
         catalog[name] = sentinels.clean(name, catalog[name], refuse=False)
     catalog = catalog.assign(**dereddened(galaxies, sentinels))
     catalog["specobjid"] = galaxies["specobjid"]
-    sentinels.say(len(catalog))
+    sentinels.log_counts(len(catalog))
     missing = catalog.isna().sum()
     provenance = {
         **{key: parts[0][key] for key in _COMMON},

@@ -31,7 +31,7 @@ MISSING_WORDS = frozenset(
 
 
 class Quantity(NamedTuple):
-    """First and last value that a quantity can have, and what to give instead of another."""
+    """First and last value that a quantity can have, and what to give instead."""
 
     low: float
     high: float
@@ -115,8 +115,8 @@ class Sentinels:
         values[outside] = np.nan
         return values
 
-    def say(self, rows: int) -> None:
-        """Print what was taken for missing in a table of so many rows, one line a column."""
+    def log_counts(self, rows: int) -> None:
+        """Log what was taken for a missing value in a table of so many rows, one line a column."""
         for column, found in self.counts.items():
             held = ", ".join(f"{value} in {count}" for value, count in found.items())
             log(f"{self.source}: {column} is missing where it holds a sentinel: {held} of {rows} rows")

@@ -1,4 +1,4 @@
-"""SQL over HTTP: asking SkyServer one query and making sure of its answer.
+"""SQL over HTTP: sending SkyServer one query and checking the answer.
 
 SkyServer reports errors in four shapes: a status with JSON, a page for people with status 200, an ordinary
 table whose only column is ``error_message``, and the page of the proxy before it. None of them may pass for
@@ -26,10 +26,10 @@ ROW_LIMIT = 500_000
 #: Longest address that every server of its kind takes: the default of its query strings is 2,048 characters.
 LONGEST_ADDRESS = 2_000
 
-# Statuses at which it is the load of the server that speaks, whatever the body says.
+# Statuses that mean that the server is busy, whatever the body says.
 _BUSY_STATUSES = frozenset({408, 429, 502, 503, 504})
 
-# What SkyServer and the database behind it say when the query is not at fault.
+# Messages of SkyServer and its database when the query is not at fault.
 _PASSING = re.compile(
     r"queries allowed per minute|too many (requests|queries)|time-?out|timed out|deadlock|network-related|"
     r"transport-level|connection (was|is|has been|could not|forcibly)|failed to connect|login failed|"
@@ -38,7 +38,7 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 
-# What they say when it is.
+# Their messages when it is.
 _REJECTION = re.compile(
     r"incorrect syntax|syntax error|invalid (object|column) name|could not be bound|ambiguous column|cannot find|"
     r"must be a select|error: limit is|unclosed quotation|conversion failed|error converting|non-boolean|overflow|"

@@ -1,4 +1,4 @@
-"""Reading the columns of a table that somebody brings, in whichever usual format it is."""
+"""Reading the columns of a person's table in any of the usual formats."""
 
 import bz2
 import gzip
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _UNPACK = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
 
-# What is no table that is read here, by its first bytes, and what to do with it.
+# First bytes of files that are not read here, and what to do with them.
 _FOREIGN = {
     b"PK\x03\x04": "is a spreadsheet or another zip archive; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "is a spreadsheet; save it as CSV",

@@ -59,14 +59,14 @@ def write_user_catalog(table: Path, server: str, release: int, chunks: int, outp
     listed = read_list(table)
     for note in listed.notes:
         log(f"{table}: {note}")
-    listed.sentinels.say(listed.rows)
+    listed.sentinels.log_counts(listed.rows)
     galaxies, left_out, queries = listed.galaxies, listed.left_out.drop(columns="objid"), []
     sentinels = listed.sentinels.counts
     if not listed.has_fields:
         sky = connect(server, release, pace, output.parent)
         answered = Sentinels(sky.name)
         galaxies, unmatched, queries = _match(sky, galaxies, answered)
-        answered.say(len(galaxies))
+        answered.log_counts(len(galaxies))
         sentinels = sentinels | answered.counts
         left_out = pd.concat([left_out, unmatched]).sort_values("source_row")
     left_out = left_out.rename(columns={"source_row": "row"})

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
@@ -55,7 +54,6 @@ def fingerprint(
         "data": read.hexdigest(),
         "code": code.hexdigest(),
         "torch": str(torch.__version__),
-        "numba": numba.__version__,
     }
 
 

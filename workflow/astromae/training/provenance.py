@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from astromae.code_state import code_state
 
 #: Packages that decide a network's numbers.
-TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numba", "numpy")
+TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy")
 
 
 def processor() -> str:

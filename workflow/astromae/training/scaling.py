@@ -18,7 +18,6 @@ from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
 from astromae.settings.training import Scaling as Settings
-from astromae.training.compiled import scale
 
 #: Scaled magnitudes are clipped here: a u magnitude without signal must not dwarf everything else.
 MAGNITUDE_LIMIT = 5.0
@@ -69,13 +68,14 @@ class Scaling:
 
     def pixels(self, images: Tensor) -> Tensor:
         """Scale fluxes (n, bands, h, w) in nanomaggies a pixel."""
-        if images.device.type == "cpu":
-            return scale(images.float(), self.softening, self.pixel_mean, self.pixel_std)
         shape = (1, -1, 1, 1)
         softening, mean, std = (
             torch.tensor(v, device=images.device).view(shape) for v in (self.softening, self.pixel_mean, self.pixel_std)
         )
-        return (images.float() / softening).arcsinh().sub(mean).div(std)
+        fluxes = images.float() / softening
+        # On a CPU numpy's takes a ninth of the time of torch's.
+        scaled = torch.from_numpy(np.arcsinh(fluxes.numpy())) if fluxes.device.type == "cpu" else fluxes.arcsinh()
+        return scaled.sub_(mean).div_(std)
 
     def unscale_pixels(self, scaled: Tensor) -> Tensor:
         """Turn scaled pixels (n, bands, h, w) back into nanomaggies."""

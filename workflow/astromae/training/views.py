@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from astromae.settings.training import Augmentation
-from astromae.training.bicubic import resample
-from astromae.training.compiled import add_noise
 from astromae.training.parallel import WHOLE, Share
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
@@ -72,8 +70,6 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str) -> Tensor:
         Shape (n, bands, crop, crop), float32.
     """
     n, _, size, _ = images.shape
-    if interpolation == "bicubic" and images.device.type == "cpu" and images.dtype == torch.float16:
-        return resample(images, maps, crop)
     theta = F.pad(maps * (crop / size), (0, 1))  # (n, 2, 3): no translation
     grid = F.affine_grid(theta, [n, 1, crop, crop], align_corners=False)
     return F.grid_sample(images.float(), grid, interpolation, "zeros", align_corners=False)
@@ -190,19 +186,14 @@ class Views:
         maps = random_maps(n, self.augmentation, random)[self.share.of(n)]
         view = turn(stamps, maps, self.crop, interpolation)
         lost = lost_variance(maps, self.crop, stamps.shape[-1], interpolation).sqrt_()
-        noise = self._add_noise(torch.zeros_like(view), 1.0, n, random).mul_(lost[:, None])
+        noise = self._noise(view, n, random) * lost[:, None]
         view.addcmul_(noise, pixel_noise(stamps)[:, :, None, None])
         scaled = self.scaling.pixels(view)
-        return self._add_noise(scaled, self.noise_sigma, n, random) if self.noise_sigma else scaled
+        return scaled.add_(self._noise(view, n, random), alpha=self.noise_sigma) if self.noise_sigma else scaled
 
-    def _add_noise(self, images: Tensor, sigma: float, n: int, random: torch.Generator) -> Tensor:
-        """Add Gaussian noise to this process's images of a batch of `n`, in place."""
-        part = self.share.of(n)
-        if images.device.type == "cpu":
-            add_noise(images, sigma, torch.randint(2**32, (n, 2), generator=random)[part])
-            return images
-        noise = torch.randn((n, *images.shape[1:]), generator=random, device=images.device)
-        return images.add_(noise[part], alpha=sigma)
+    def _noise(self, view: Tensor, n: int, random: torch.Generator) -> Tensor:
+        """Draw normal noise for a batch of `n`, and return this process's part of it, as large as `view`."""
+        return torch.randn((n, *view.shape[1:]), generator=random, device=view.device)[self.share.of(n)]
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         """Yield number, positions (on the CPU) and this process's view of every batch of an epoch from `first` on."""

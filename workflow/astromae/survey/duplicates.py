@@ -1,4 +1,4 @@
-"""Galaxies that stand in a catalogue twice: one place on the sky is one galaxy, whatever its identifiers."""
+"""Galaxies that a catalogue lists more than once: one place on the sky is one galaxy, whatever its identifiers."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from astromae.errors import InputError
 
 #: Positions closer than this are those of one galaxy, arcsec: SDSS resolves nothing closer.
-TWIN_RADIUS_ARCSEC = 1.0
+DUPLICATE_RADIUS_ARCSEC = 1.0
 
 
 def first_of_group(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.intp]:
@@ -24,14 +24,14 @@ def first_of_group(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.intp]:
     Returns
     -------
     ndarray
-        For each position the first row that is linked to it by steps of at most `TWIN_RADIUS_ARCSEC`, shape (n,):
+        For each position the first row that is linked to it by steps of at most `DUPLICATE_RADIUS_ARCSEC`, shape (n,):
         its own row where there is none before it.
     """
     ra, dec = np.radians(np.asarray(ra, np.float64)), np.radians(np.asarray(dec, np.float64))
     vectors = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
     # Equal positions count once: the pairs among n of them would be n squared.
     places, place = np.unique(vectors, axis=0, return_inverse=True)
-    chord = 2 * np.sin(np.radians(TWIN_RADIUS_ARCSEC / 3600) / 2)
+    chord = 2 * np.sin(np.radians(DUPLICATE_RADIUS_ARCSEC / 3600) / 2)
     pairs = cKDTree(places).query_pairs(chord, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(places), len(places)))
     count, group = connected_components(links, directed=False)
@@ -41,7 +41,7 @@ def first_of_group(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.intp]:
     return first[group]
 
 
-def without_twins(galaxies: pd.DataFrame, row: str, source: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+def without_duplicates(galaxies: pd.DataFrame, row: str, source: object) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep the first of the rows that are one galaxy.
 
     Parameters
@@ -78,5 +78,5 @@ def without_twins(galaxies: pd.DataFrame, row: str, source: object) -> tuple[pd.
     again = first != np.arange(len(galaxies))
     left_out = galaxies.loc[again, [row, "objid", "ra", "dec"]]
     kept = galaxies[row].to_numpy()[first[again]]
-    reasons = [f"within {TWIN_RADIUS_ARCSEC:g} arcsec of row {number}: the same galaxy" for number in kept]
+    reasons = [f"within {DUPLICATE_RADIUS_ARCSEC:g} arcsec of row {number}: the same galaxy" for number in kept]
     return galaxies[~again].reset_index(drop=True), left_out.assign(reason=reasons)
