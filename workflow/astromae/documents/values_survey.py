@@ -35,7 +35,8 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
         ``survey``, ``release``, ``selection``, ``source``, ``real`` and ``simulated`` from the catalogue's metadata
         (empty where it says nothing), ``title`` and ``is_simulated`` from the table of surveys, ``counts`` of
         galaxies, stamps, missing ones and fields, ``reasons`` with the count of each, ranges of ``redshift`` and of
-        ``magnitude`` in one band, and the stamps' ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers are text.
+        ``magnitude`` in one band, and the stamps' ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers
+        are text.
 
     Raises
     ------
