@@ -13,9 +13,6 @@ from astromae.files import write_json
 from astromae.survey import SURVEYS
 from astromae.tables.formatting import fixed, grouped
 
-#: Small numbers as words.
-COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
 #: Quantiles of a range that leaves out the odd galaxy.
 _RANGE = (0.05, 0.95)
 
@@ -80,7 +77,6 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
             "high": fixed(high, 3),
             "max": fixed(z.max(), 3),
         },
-        "bands_count": COUNTS[len(cut.bands)] if len(cut.bands) < len(COUNTS) else str(len(cut.bands)),
         "magnitude": {
             "band": band,
             "low": fixed(magnitude.quantile(_RANGE[0]), 1),

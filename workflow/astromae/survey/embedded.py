@@ -63,7 +63,7 @@ class EmbeddedSettings(Typed):
     @property
     def drawn(self) -> dict[str, object]:
         """What decides the frames, without what is only shown beside them."""
-        return self.model_dump(exclude={"real_stamps"})
+        return self.model_dump(mode="json", exclude={"real_stamps"})
 
 
 def frames_folder(section: EmbeddedSettings, run: int | str, camcol: int | str) -> str:
