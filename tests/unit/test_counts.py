@@ -211,3 +211,14 @@ def test_the_whole_survey_is_to_be_announced(server, tmp_path):
 
 def test_other_surveys_download_nothing():
     assert SURVEYS["cube"].downloads is None and SURVEYS["embedded"].downloads is None
+
+
+def test_what_was_counted_of_a_part_of_the_sky_is_known_again(tmp_path):
+    """The identity of a sample is compared with one that was read from JSON, which has lists."""
+    section = SdssSettings.model_validate({"cuts": {"ra": [180.0, 189.0], "z_max": None}})
+    sample = Sample(**section.sample)
+    assert json.loads(json.dumps(sample.identity)) == sample.identity
+    counted = tmp_path / "counts.json"
+    counts = {"galaxies": 3, "fields": 2, "source": "a count"}
+    counted.write_text(json.dumps({"selection": sample.identity, "counts": counts}))
+    assert known_counts(sample, tmp_path / "none.parquet", counted) == Counts(**counts)

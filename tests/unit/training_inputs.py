@@ -45,6 +45,7 @@ PRETRAINING = {
     "mask_ratio": 0.75,
     "normalise_targets": False,
 }
+DECODER = {"decoder": {"width": 24, "depth": 1, "heads": 3}}
 #: Format of the stamps.
 STAMPS = StampFormat(BANDS, 0.396, 64)
 SUBSETS = {"pretrain": 48, "pretrain_val": 8, "train": 40, "val": 8, "test": 16}
@@ -71,17 +72,17 @@ def model_of(branches, backbone=None, side=32):
     return Model(chosen, backbone and backbone_of(backbone), len(BANDS), side, 1)
 
 
-def pretraining_recipe(backbone=PCM, **changes):
+def pretraining_recipe(backbone=PCM, own_pretraining=None, sections=DECODER, **changes):
     common = {name: changes.pop(name) for name in ("runtime", "pretrain_on") if name in changes}
     return EncoderRecipe(
         **{
             "experiment": "experiment1",
             "name": "pcm",
             "backbone": backbone,
-            "decoder": {"width": 24, "depth": 1, "heads": 3},
             "pretrain_on": ["pretrain"],
             "validate_on": ["pretrain_val"],
-            "pretraining": {**PRETRAINING, **changes},
+            "pretraining": own_pretraining or {**PRETRAINING, **changes},
+            **sections,
             **COMMON,
             **common,
         }

@@ -14,6 +14,7 @@ import yaml
 from astromae.survey.archive import frame_address
 from astromae.survey.counts import ask_counts
 from astromae.survey.observed_catalog import deal_fields
+from astromae.survey.sdss_catalog import Pace, Sample
 from servers.sdss import Server
 from servers.sky import small_sky
 
@@ -195,11 +196,11 @@ def test_a_plan_follows_from_skyservers_counts(project):
 
     assert limits() == {"880"}
     counted = project.folder / "results/catalog/counts.json"
-    http = {"queries_per_minute": 60, "timeout_s": 5, "tries": 1, "backoff_s": 1}
+    pace = Pace(queries_per_minute=60, timeout_s=5, tries=1, backoff_s=1)
     try:
         with Server(tables=small_sky()) as server:
-            selection = {"server": server.skyserver, "release": 17, "selection": "spectroscopic", "cuts": {}}
-            assert ask_counts(selection, http, counted).fields < 1000
+            sample = Sample(server.skyserver, 17, "spectroscopic", {})
+            assert ask_counts(sample, pace, counted).fields < 1000
         assert limits() == {"20"}
     finally:
         shutil.rmtree(counted.parent)

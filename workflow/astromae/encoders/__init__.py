@@ -40,7 +40,7 @@ class Network:
     title: str
     settings: type[Typed]
     build: "Callable[[Any, int, int, str], nn.Module]"
-    problems: Callable[[Any, int], Iterator[tuple[str, str]]]
+    problems: Callable[[Any, int], Iterator[tuple[str, str]]] = lambda settings, side: iter(())
     masked: bool = False
     load_pretrained: "Callable[[nn.Module, dict[str, Tensor]], None] | None" = None
 

@@ -44,7 +44,7 @@ class Objective:
     settings: type[Typed]
     views: int
     build: "Callable[[nn.Module, Any, int], Learner]"
-    problems: Callable[[Any, Network, Any, int], Iterator[tuple[str, str]]]
+    problems: Callable[[Any, Network, Any, int], Iterator[tuple[str, str]]] = lambda *given: iter(())
     sections: tuple[str, ...] = ()
     reconstructs: bool = False
 

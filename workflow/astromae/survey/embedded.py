@@ -59,7 +59,7 @@ class EmbeddedSettings(Typed):
     @property
     def simulation(self) -> Simulation:
         """What decides the frames, without what is only shown beside them."""
-        return Simulation(**self.model_dump(exclude={"real_stamps"}))
+        return Simulation(**self.model_dump(mode="json", exclude={"real_stamps"}))
 
 
 def frames_folder(section: EmbeddedSettings, run: int | str, camcol: int | str) -> str:

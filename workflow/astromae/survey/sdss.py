@@ -70,7 +70,7 @@ class SdssSettings(Typed):
     def _check(self) -> "SdssSettings":
         """Check what is asked of SkyServer, and where it is."""
         try:
-            cuts_of(self.selection, self.cuts.model_dump(exclude_unset=True))
+            cuts_of(self.selection, self.cuts.model_dump(mode="json", exclude_unset=True))
         except InputError as error:
             raise problem(str(error)) from None
         if not re.match(r"https?://[^\s/]", self.server):
@@ -82,7 +82,7 @@ class SdssSettings(Typed):
     @property
     def sample(self) -> dict[str, Any]:
         """What decides the galaxies."""
-        cuts = self.cuts.model_dump(exclude_unset=True)
+        cuts = self.cuts.model_dump(mode="json", exclude_unset=True)
         return {**self.model_dump(include={"server", "release", "selection"}), "cuts": cuts}
 
     @property

@@ -124,7 +124,8 @@ def boost(catalog: Path, split: Path, recipe: BoostingRecipe, seed: int, output:
     cost, task, bands = Cost(), TASKS[recipe.task], catalog_bands(catalog)
     labels, magnitudes = list(task.targets), magnitude_columns(bands)
     subsets = read_split(split).sort_values("objid")
-    table = subsets.merge(read_catalog(catalog, ["objid", *labels, *magnitudes]), on="objid", validate="one_to_one")
+    galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
+    table = subsets.merge(galaxies, on="objid", validate="one_to_one")
     train, evaluated = table[table.subset == "train"], table[table.subset.isin(EVALUATED)]
     require_finite(pd.concat([train, evaluated]).set_index("objid"), [*labels, *magnitudes], catalog)
     inputs, known = (tree_inputs(part[magnitudes].to_numpy(np.float64), bands) for part in (train, evaluated))

@@ -161,6 +161,9 @@ class _GrowingFile:
     def __init__(self, output: Path, fingerprint: dict[str, str]):
         self.output, self.fingerprint, self.epochs = output, fingerprint, 0
         self.path, self.note = (output.with_name(f".{output.name}.{part}") for part in ("partial", "epochs.json"))
+        for unfinished in output.parent.glob(f".{self.note.name}.*"):
+            # A process was killed while it wrote this.
+            unfinished.unlink()
         if self.path.exists() and self.note.exists():
             said = json.loads(self.note.read_text())
             if said["fingerprint"] != fingerprint:

@@ -105,7 +105,7 @@ def train(
     branches, phase, task = recipe.branches, recipe.finetuning, TASKS[recipe.task]
     labels = list(task.targets)
     magnitudes = magnitude_columns(session.scaling.bands) if branches.magnitude else []
-    table = read_catalog(catalog, ["objid", *labels, *magnitudes]).set_index("objid")
+    table = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes]))).set_index("objid")
     bank = FeatureBank(features) if features else None
     reads_pixels = branches.inception or (branches.encoder and not bank)
 
