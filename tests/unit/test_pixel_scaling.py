@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from astromae.training.scaling import Scaling
+from training_inputs import STAMPS
 
 
 def scaling(softening, mean, std):
-    return Scaling(softening, mean, std, [18.0] * 5, torch.eye(5).tolist(), 0.1)
+    return Scaling(softening, mean, std, [18.0] * 5, torch.eye(5).tolist(), STAMPS)
 
 
 def test_scaling_is_numpys():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from astromae.settings.configuration import check_configuration
 from astromae.training.bench import MODEL, bench_training
 from astromae.training.bench_eager import EagerInception
 from training_inputs import model_of
@@ -33,7 +34,8 @@ def test_benchmark_reports_rates_and_ratios(capsys):
     small = {name: {**backbone, "width": 48, "depth": 1} for name, backbone in CONFIGURATION["backbones"].items()}
     small["pcm"]["pcm"] = {**small["pcm"]["pcm"], "groups": 12}
     decoder = {**CONFIGURATION["decoder"], "width": 48, "depth": 1}
-    result = bench_training({**CONFIGURATION, "backbones": small, "decoder": decoder}, 16, 0.05)
+    configuration = check_configuration({**CONFIGURATION, "backbones": small, "decoder": decoder})
+    result = bench_training(configuration, 16, 0.05)
     with capsys.disabled():
         print(json.dumps({key: value for key, value in result.items() if "over" in key or "pipeline" in key}))
     assert {"pipeline_stamps_per_s", "loop_over_step", "finetune_over_eager", "inference_over_eager"} < set(result)

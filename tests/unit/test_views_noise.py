@@ -10,11 +10,11 @@ from astromae.training.scaling import Scaling
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import KEYS_SQUARES, Views, lost_variance, pixel_noise, random_maps, turn
 from scipy import stats
-from training_inputs import AUGMENTATION
+from training_inputs import AUGMENTATION, STAMPS
 
 #: Noise of each band, nanomaggies a pixel, as of real stamps; and a scaling that is linear for it.
 NOISE = [0.043, 0.017, 0.028, 0.044, 0.173]
-LINEAR = Scaling([1e3] * 5, [0.0] * 5, [1.0] * 5, [0.0] * 5, np.eye(5).tolist(), 0.1)
+LINEAR = Scaling([1e3] * 5, [0.0] * 5, [1.0] * 5, [0.0] * 5, np.eye(5).tolist(), STAMPS)
 
 
 def noise_of(kind, n=1200):
@@ -32,7 +32,7 @@ def noise_of(kind, n=1200):
 
 
 def views_of(stamps, **changes):
-    return Views(ResidentStamps(stamps), LINEAR, AUGMENTATION | changes, 32, 0.0, 256, 7)
+    return Views(ResidentStamps(stamps), LINEAR, AUGMENTATION.model_copy(update=changes), 32, 0.0, 256, 7)
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
