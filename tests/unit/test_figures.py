@@ -39,7 +39,6 @@ from astromae.figures.scheme_inception import draw_inception
 from astromae.figures.scheme_models import draw_models
 from astromae.figures.stamps import draw_stamps
 from astromae.figures.worst import draw_worst
-from astromae.settings.training import Schedule
 from astromae.tables import TABLES
 from astromae.tables.metrics import write_table
 from astromae.training.schedule import learning_rate
@@ -191,7 +190,7 @@ def test_density_counts_galaxies():
 def test_published_schedules_are_those_of_the_figures():
     def rates(key):
         _, base, schedule, epochs = PUBLISHED[key]
-        return np.array([learning_rate(base, Schedule(**schedule), epoch) for epoch in range(epochs)])
+        return np.array([learning_rate(base, schedule, epoch) for epoch in range(epochs)])
 
     figure4 = rates(("pretraining", "experiment1"))
     assert len(figure4) == 2000 and figure4.argmax() == 195 and figure4.max() == pytest.approx(1.172e-3, abs=5e-7)
@@ -235,7 +234,7 @@ def test_a_stretch_keeps_the_order_of_pixels():
 
 def test_examples_span_the_redshifts(inputs):
     catalog = pd.read_parquet(inputs["catalog"])
-    examples = choose_examples(catalog)
+    examples = choose_examples(catalog, "mag_r")
     assert len(examples) == sampling.EXAMPLES and examples["z"].is_monotonic_increasing
     parts = np.array_split(np.sort(catalog["z"]), sampling.EXAMPLES)
     for z, part in zip(examples["z"], parts, strict=True):

@@ -269,6 +269,6 @@ def test_report_says_what_is_simulated_and_how_long_each_step_took(browser, repo
     charts = browser.find_elements("css selector", "#runtimes canvas, #timeline canvas")
     assert all(chart.size["width"] > 100 and chart.size["height"] > 100 for chart in charts)
     steps = browser.execute_script("return runtimes_spec.data.values")
-    assert {"pretrain", "redshift", "table", "results_page"} <= {step["rule"] for step in steps}
+    assert {"pretrain", "train", "table", "results_page"} <= {step["rule"] for step in steps}
     assert all(step["runtime"] >= 0 for step in steps)
     assert_quiet(browser)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from astromae.plugins import VARIABLE
 
+#: Environment variable that keeps jobs from printing what goes to their logs, from which `make paper` shows the run.
+SILENT = "ASTROMAE_JOBS_ARE_SILENT"
+
 
 def shell_prefix(package_root: Path, plugins: Sequence[str], environments: bool) -> str:
     """Return the commands that stand before those of a rule.
@@ -25,10 +28,8 @@ def shell_prefix(package_root: Path, plugins: Sequence[str], environments: bool)
     environments
         Whether rules run in environments of their own, each with its Python, rather than with this one.
     """
-    # Where `make paper` shows the run, from their logs, jobs print nothing.
-    silent = '[ -n "${ASTROMAE_JOBS_ARE_SILENT:-}" ]'
-    tee = f"""tee() {{ trap '' TERM; if {silent}; then cat > "$1"; else command tee "$@"; fi; }}"""
-    commands = ["set -euo pipefail", "trap : TERM", tee]
+    tee = f"""if [ -n "${{{SILENT}:-}}" ]; then cat > "$1"; else command tee "$@"; fi"""
+    commands = ["set -euo pipefail", "trap : TERM", f"tee() {{ trap '' TERM; {tee}; }}"]
     commands.append(f"export PYTHONPATH={shlex.quote(str(package_root))}${{PYTHONPATH:+:$PYTHONPATH}}")
     if not environments:
         commands.append(f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"')

@@ -8,6 +8,7 @@ from astromae.contracts.catalog import read_catalog, read_provenance
 from astromae.contracts.missing import read_missing
 from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
+from astromae.evaluation.bands import reference_bands
 from astromae.files import write_json
 from astromae.survey import SURVEYS
 from astromae.tables.formatting import fixed, grouped
@@ -33,8 +34,9 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
     dict
         ``survey``, ``release``, ``selection``, ``source``, ``real`` and ``simulated`` from the catalogue's metadata
         (empty where it says nothing), ``title`` and ``is_simulated`` from the table of surveys, ``counts`` of
-        galaxies, stamps, missing ones and fields, ``reasons`` with the count of each, ranges of ``redshift`` and r
-        ``magnitude``, and the stamps' ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers are text.
+        galaxies, stamps, missing ones and fields, ``reasons`` with the count of each, ranges of ``redshift`` and of
+        ``magnitude`` in one band, and the stamps' ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers
+        are text.
 
     Raises
     ------
@@ -42,8 +44,10 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
         If a file cannot be read, or stamps and missing galaxies do not add up to the catalogue.
     """
     about = read_provenance(catalog)
-    galaxies = read_catalog(catalog, ["objid", "run", "camcol", "field", "z", "mag_r"])
     cut = StampSet(stamps)
+    _, band = reference_bands(cut.bands)
+    galaxies = read_catalog(catalog, ["objid", "run", "camcol", "field", "z", f"mag_{band}"])
+    magnitude = galaxies[f"mag_{band}"]
     reasons = [reason for path in missing for reason in read_missing(path)[1]]
     if len(cut) + len(reasons) != len(galaxies):
         raise InputError(
@@ -74,9 +78,10 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
             "max": fixed(z.max(), 3),
         },
         "magnitude": {
-            "low": fixed(galaxies["mag_r"].quantile(_RANGE[0]), 1),
-            "median": fixed(galaxies["mag_r"].median(), 1),
-            "high": fixed(galaxies["mag_r"].quantile(_RANGE[1]), 1),
+            "band": band,
+            "low": fixed(magnitude.quantile(_RANGE[0]), 1),
+            "median": fixed(magnitude.median(), 1),
+            "high": fixed(magnitude.quantile(_RANGE[1]), 1),
         },
         "bands": list(cut.bands),
         "pixel_scale_arcsec": f"{cut.pixel_scale_arcsec:g}",

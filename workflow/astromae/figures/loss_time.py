@@ -18,6 +18,7 @@ from astromae.tables.names import encoder_name, model_name
 #: What is trained decides how long it takes.
 _KINDS = {
     "autoencoder": (BLACK, "masked autoencoder"),
+    "pretraining": (BLACK, "pretraining"),
     "scratch": (ORANGE, "encoder from scratch"),
     "frozen": (BLUE, "frozen encoder"),
     "none": (GREEN, "no encoder"),
@@ -47,7 +48,8 @@ def read_run(provenance: Path, history: Path) -> Run:
     losses = read_history(history)["val_loss"].to_numpy()
     seconds = said["wall_s"] * np.arange(1, len(losses) + 1) / len(losses)
     if "pretraining" in about:
-        return Run(encoder_name(about["name"]), "autoencoder", seconds, losses)
+        masked = about["pretraining"].get("objective", "mae") == "mae"
+        return Run(encoder_name(about["name"]), "autoencoder" if masked else "pretraining", seconds, losses)
     branches = about["branches"]
     kind = "none" if branches["encoder"] is None else "frozen" if branches["frozen"] else "scratch"
     return Run(model_name(about["model"]), kind, seconds, losses)
@@ -73,12 +75,14 @@ def draw_loss_time(provenance: Sequence[Path], histories: Sequence[Path], predic
     if len(provenance) != len(histories):
         raise InputError(f"{len(provenance)} provenances for {len(histories)} histories; give both of every training")
     runs = [read_run(*files) for files in zip(provenance, histories, strict=True)]
+    pretraining = ("autoencoder", "pretraining")
     parts = [
         ([run for run in runs if run.kind == "autoencoder"], "validation loss, hidden patches"),
-        ([run for run in runs if run.kind != "autoencoder"], f"validation loss, {predicted}"),
+        ([run for run in runs if run.kind == "pretraining"], "validation loss, pretraining"),
+        ([run for run in runs if run.kind not in pretraining], f"validation loss, {predicted}"),
     ]
     parts = [(some, label) for some, label in parts if some]
-    ratios = [0.8 if some[0].kind == "autoencoder" else 1.2 for some, _ in parts]
+    ratios = [0.8 if some[0].kind in pretraining else 1.2 for some, _ in parts]
     longest = max(len({run.name for run in some}) for some, _ in parts)
     with drawing(pdf, png, TWO_COLUMNS, max(2.0, 0.6 + 0.145 * longest)) as figure:
         for axes, (some, label) in zip(

@@ -24,11 +24,9 @@ _MARKERS = "osD^v"
 #: Models stand beside each other by this fraction of the axis.
 _APART = 0.012
 
-_MAGNITUDES = ("objid", "mag_g", "mag_r")
-
 
 def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
-    """Return the magnitudes of galaxies, in their order; NaN where one was not measured.
+    """Return two magnitudes of galaxies, in their order; NaN where one was not measured.
 
     Raises
     ------
@@ -36,9 +34,11 @@ def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
         If the file cannot be read or lacks a galaxy.
     """
     try:
-        table = pd.read_parquet(path, columns=list(_MAGNITUDES)).set_index("objid")
+        table = pd.read_parquet(path).set_index("objid").filter(like="mag_")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable table of {', '.join(_MAGNITUDES)} ({error})") from error
+        raise InputError(f"{path}: not a readable table of objid and magnitudes ({error})") from error
+    if table.shape[1] != 2:
+        raise InputError(f"{path}: has {table.shape[1]} magnitudes; two are needed, whose difference is the colour")
     absent = np.setdiff1d(objid, table.index)
     if len(absent):
         raise InputError(f"{path}: lacks {len(absent)} of {len(objid)} test galaxies, first {absent[0]}")
@@ -46,7 +46,7 @@ def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
 
 
 def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Evaluation, pdf: Path, png: Path) -> None:
-    """Draw bias, NMAD and number of test galaxies in bins of z_spec, r and g - r.
+    """Draw bias, NMAD and number of test galaxies in bins of redshift, magnitude and colour.
 
     Of each group of models the one is drawn that scatters least on the validation galaxies.
 
@@ -71,10 +71,11 @@ def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Eval
     models = tuple(next(model for model in test.models if model.model == name) for name in chosen)
     shown = replace(test, models=models)
     table = read_magnitudes(magnitudes, test.objid)
+    shorter, reference = (name.removeprefix("mag_") for name in table.columns)
     quantities = {
         "spectroscopic redshift": test.targets["z_spec"],
-        r"$r$ (mag)": table["mag_r"].to_numpy(),
-        r"$g-r$ (mag)": (table["mag_g"] - table["mag_r"]).to_numpy(),
+        f"${reference}$ (mag)": table[f"mag_{reference}"].to_numpy(),
+        f"${shorter}-{reference}$ (mag)": (table[f"mag_{shorter}"] - table[f"mag_{reference}"]).to_numpy(),
     }
     with drawing(pdf, png, TWO_COLUMNS, 3.9) as figure:
         grid = figure.subplots(

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from astromae.contracts.catalog import read_catalog
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
+from astromae.evaluation.bands import reference_bands
 from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
 from astromae.figures.samples import write_sample
@@ -22,26 +24,34 @@ from astromae.tasks.redshift import normalised_error
 #: Galaxies that are shown, one of each of as many equal parts of the catalogue by redshift.
 EXAMPLES = 6
 
-#: Of each part the galaxy at this quantile of r magnitude is shown: brighter than usual, not the brightest.
+#: Of each part the galaxy at this quantile of magnitude is shown: brighter than usual, not the brightest.
 BRIGHTNESS_QUANTILE = 0.15
 
 #: Test galaxies that are taken, the worst predicted ones.
 WORST = 12
 
 
-def choose_examples(catalog: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the galaxies to show, by ascending redshift; see `EXAMPLES` and `BRIGHTNESS_QUANTILE`."""
+def choose_examples(catalog: pd.DataFrame, magnitude: str) -> pd.DataFrame:
+    """Return the rows of the galaxies to show, by ascending redshift; see `EXAMPLES` and `BRIGHTNESS_QUANTILE`.
+
+    Parameters
+    ----------
+    catalog
+        Galaxies with objid, z and magnitudes.
+    magnitude
+        Column of the magnitude that decides.
+    """
     ordered = catalog.sort_values(["z", "objid"], ignore_index=True)
     parts = np.array_split(np.arange(len(ordered)), min(EXAMPLES, len(ordered)))
     chosen = []
     for part in parts:
-        by_magnitude = ordered.iloc[part].sort_values(["mag_r", "objid"])
+        by_magnitude = ordered.iloc[part].sort_values([magnitude, "objid"])
         chosen.append(by_magnitude.index[int(BRIGHTNESS_QUANTILE * len(part))])
     return ordered.loc[chosen]
 
 
 def sample_examples(catalog: Path, stamps: Sequence[Path], output: Path) -> None:
-    """Write the sample of example galaxies: objid, z, mag_r and stamps.
+    """Write the sample of example galaxies: objid, z, the magnitude in the band that it is about, and stamps.
 
     Parameters
     ----------
@@ -57,11 +67,13 @@ def sample_examples(catalog: Path, stamps: Sequence[Path], output: Path) -> None
     InputError
         If a file cannot be read or no galaxy has a stamp.
     """
-    table = read_catalog(catalog, ["objid", "z", "mag_r"]).dropna()
-    table = table[table["objid"].isin(StampSet(stamps).objid)]
+    survey = StampSet(stamps)
+    _, band = reference_bands(survey.format.bands)
+    table = read_catalog(catalog, ["objid", "z", f"mag_{band}"]).dropna()
+    table = table[table["objid"].isin(survey.objid)]
     if table.empty:
         raise InputError(f"{catalog}: none of its galaxies has a stamp in the {len(stamps)} shards")
-    write_sample(output, choose_examples(table), stamps)
+    write_sample(output, choose_examples(table, f"mag_{band}"), stamps, {"magnitude": band})
 
 
 def choose_worst(predictions: Sequence[Path]) -> tuple[str, pd.DataFrame]:
@@ -109,7 +121,7 @@ def sample_worst(predictions: Sequence[Path], stamps: Sequence[Path], output: Pa
 
 
 def write_magnitudes(catalog: Path, split: Path, output: Path) -> None:
-    """Write objid and the dereddened g and r magnitudes of an experiment's test galaxies.
+    """Write objid and two dereddened magnitudes of an experiment's test galaxies; see `reference_bands`.
 
     Parameters
     ----------
@@ -126,10 +138,16 @@ def write_magnitudes(catalog: Path, split: Path, output: Path) -> None:
         If a file cannot be read or no test galaxy is in the catalogue.
     """
     subsets = read_split(split)
-    table = read_catalog(catalog, ["objid", "mag_g", "mag_r"])
+    try:
+        names = pq.read_schema(catalog).names
+    except (OSError, ValueError) as error:
+        raise InputError(f"{catalog}: not a readable catalogue ({error})") from error
+    bands = reference_bands([name.removeprefix("mag_") for name in names if name.startswith("mag_")])
+    columns = [f"mag_{band}" for band in bands]
+    table = read_catalog(catalog, ["objid", *columns])
     table = table[table["objid"].isin(subsets["objid"][subsets["subset"] == "test"])]
     if table.empty:
         raise InputError(f"{catalog}: holds no test galaxy of {split}")
-    table = table.sort_values("objid", ignore_index=True).astype({"mag_g": np.float32, "mag_r": np.float32})
+    table = table.sort_values("objid", ignore_index=True).astype(dict.fromkeys(columns, np.float32))
     with atomic_path(output) as temporary:
         table.to_parquet(temporary, index=False)
