@@ -8,6 +8,7 @@ from astromae.survey.archive import strip_folder
 from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.embedded_catalog import write_embedded_catalog
 from astromae.survey.render import render_strip
+from astromae.survey.simulation import Simulation
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class SmallSurvey:
 
     catalog: Path
     archive: Path
-    settings: EmbeddedSettings
+    settings: Simulation
     release: int
 
 
@@ -32,7 +33,7 @@ def small_survey(tmp_path_factory) -> SmallSurvey:
         galaxies_per_field=48,
         # Tests measure isolated galaxies in apertures, against the catalogue.
         populated=False,
-    )
+    ).simulation
     catalog = folder / "galaxies.parquet"
     write_embedded_catalog(settings, catalog)
     for run in settings.runs:

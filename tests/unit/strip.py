@@ -18,7 +18,7 @@ from astromae.survey.frames import Frame, write_frame
 from astromae.survey.geometry import field_astrometry
 
 RUN, CAMCOL, RELEASE = 9001, 2, 17
-SURVEY = EmbeddedSettings(runs=[RUN], seed=3)
+SURVEY = EmbeddedSettings(runs=[RUN], seed=3).simulation
 # Patience of milliseconds where the configuration has seconds.
 QUICK = Download(connections=8, requests_per_second=1000, timeout_s=20, tries=3, backoff_s=0.01)
 SIGMA_PX, FLUX_NMGY = 1.8, {"u": 20.0, "g": 50.0, "r": 100.0, "i": 130.0, "z": 160.0}

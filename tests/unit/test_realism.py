@@ -109,7 +109,9 @@ def test_the_measurements_that_are_kept_are_those_of_the_real_stamps(tmp_path):
 def sample(tmp_path_factory):
     """Stamps of two populated fields of 150 galaxies, cut as the workflow does."""
     folder = tmp_path_factory.mktemp("populated")
-    settings = EmbeddedSettings(galaxies=300, seed=42, release=17, runs=[9001], camcols=[3], galaxies_per_field=150)
+    settings = EmbeddedSettings(
+        galaxies=300, seed=42, release=17, runs=[9001], camcols=[3], galaxies_per_field=150
+    ).simulation
     write_embedded_catalog(settings, folder / "galaxies.parquet")
     render_strip(folder / "galaxies.parquet", 9001, 3, settings, folder / strip_folder(17, 9001, 3))
     told = {name: str(folder / file) for name, file in FILES.items()} | {"chunk": 0, "release": 17, "size": 64}

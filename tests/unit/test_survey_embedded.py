@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ SETTINGS = EmbeddedSettings(
     camcols=[2, 5],
     galaxies_per_field=120,
     populated=True,
-)
+).simulation
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_galaxies_are_real(catalog):
 
 
 def test_negative_u_fluxes_survive():
-    flux = observed_flux(build_catalog(SETTINGS.model_copy(update={"galaxies": 10000, "galaxies_per_field": 210})))
+    flux = observed_flux(build_catalog(replace(SETTINGS, **{"galaxies": 10000, "galaxies_per_field": 210})))
     assert (flux[:, 0] < 0).sum() == 12
     assert np.all(flux[:, 1:] > 0)
 
@@ -111,7 +112,7 @@ def test_fields_are_dealt_evenly(catalog):
     chunks = [order.index(strip) for strip in zip(catalog["run"], catalog["camcol"], strict=True)]
     assert np.array_equal(catalog["chunk"], chunks)
     assert sorted(catalog["chunk"].unique()) == [0, 1, 2, 3]
-    few = fields_of(SETTINGS.model_copy(update={"galaxies": 10}))
+    few = fields_of(replace(SETTINGS, **{"galaxies": 10}))
     assert len({field[:2] for field in few}) == 4
 
 
@@ -127,7 +128,9 @@ def test_galaxies_stand_apart_and_inside(catalog):
 
 def test_few_galaxies_fall_off_a_band(tmp_path):
     """Of the default survey, under 1 % of the stamps, turned and with their kernel, leave a band's frame."""
-    settings = EmbeddedSettings(**yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["embedded"])
+    settings = EmbeddedSettings(
+        **yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())["embedded"]
+    ).simulation
     write_embedded_catalog(settings, tmp_path / "galaxies.parquet")
     catalog = pd.read_parquet(tmp_path / "galaxies.parquet")
     off = 0
@@ -145,7 +148,7 @@ def test_few_galaxies_fall_off_a_band(tmp_path):
 
 
 def test_a_galaxy_looks_the_same_however_many_are_drawn(catalog):
-    fewer = build_catalog(SETTINGS.model_copy(update={"galaxies": 300})).set_index("source_row")
+    fewer = build_catalog(replace(SETTINGS, **{"galaxies": 300})).set_index("source_row")
     more = catalog.set_index("source_row").loc[fewer.index]
     assert np.array_equal(fewer["half_light_arcsec"], more["half_light_arcsec"])
 
@@ -153,7 +156,7 @@ def test_a_galaxy_looks_the_same_however_many_are_drawn(catalog):
 def test_same_seed_same_bytes(small_survey, tmp_path):
     write_embedded_catalog(small_survey.settings, tmp_path / "again.parquet")
     assert (tmp_path / "again.parquet").read_bytes() == small_survey.catalog.read_bytes()
-    write_embedded_catalog(small_survey.settings.model_copy(update={"seed": 8}), tmp_path / "other.parquet")
+    write_embedded_catalog(replace(small_survey.settings, **{"seed": 8}), tmp_path / "other.parquet")
     assert (tmp_path / "other.parquet").read_bytes() != small_survey.catalog.read_bytes()
 
 
@@ -167,4 +170,4 @@ def test_same_seed_same_bytes(small_survey, tmp_path):
 )
 def test_impossible_surveys_are_refused(change, message):
     with pytest.raises(InputError, match=message):
-        build_catalog(SETTINGS.model_copy(update=change))
+        build_catalog(replace(SETTINGS, **change))

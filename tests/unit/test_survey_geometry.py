@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.wcs import FITSFixedWarning
 
 REAL = Path(__file__).parents[3] / "shared/data/sdss-real/frame-r-001000-1-0100.fits.bz2"
-SETTINGS = EmbeddedSettings(runs=[9001, 9002], seed=42)
+SETTINGS = EmbeddedSettings(runs=[9001, 9002], seed=42).simulation
 
 
 def corners(astrometry):

@@ -1,5 +1,6 @@
 """The populated sky: stars, background galaxies and spiral arms, held against GalSim and against genuine frames."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import galsim
@@ -26,7 +27,7 @@ PSF = point_spread_function(1.43)
 
 @pytest.fixture(scope="module")
 def settings(small_survey):
-    return small_survey.settings.model_copy(update={"populated": True})
+    return replace(small_survey.settings, **{"populated": True})
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_a_bare_sky_has_neither_arms_nor_neighbours(small_survey):
 def test_objects_are_the_same_in_every_band_and_again(catalog, settings):
     objects = draw_objects(catalog, settings, RUN, CAMCOL, FIRST_FIELD)
     pd.testing.assert_frame_equal(objects, draw_objects(catalog, settings, RUN, CAMCOL, FIRST_FIELD))
-    assert len(draw_objects(catalog, settings.model_copy(update={"seed": 8}), RUN, CAMCOL, FIRST_FIELD)) != len(objects)
+    assert len(draw_objects(catalog, replace(settings, **{"seed": 8}), RUN, CAMCOL, FIRST_FIELD)) != len(objects)
     bright = objects[(objects["kind"] == "star") & objects["mag_r"].between(15, 19)]
     for band in BANDS:
         astrometry = field_astrometry(settings, RUN, CAMCOL, FIRST_FIELD, band)

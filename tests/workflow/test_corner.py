@@ -29,7 +29,7 @@ GENUINE = ROOT.parent / "shared/data/sdss-real"
 RELEASE, CHUNKS = 17, 3
 SIMULATED = EmbeddedSettings(
     galaxies=120, seed=7, release=RELEASE, runs=[9001], camcols=[3], galaxies_per_field=40, populated=True
-)
+).simulation
 
 # Laid over the preset: the servers' addresses are added, and the corner's cuts lifted, since the galaxies here lie
 # elsewhere. The rest makes it small.

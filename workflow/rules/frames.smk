@@ -1,4 +1,6 @@
 # The embedded survey's frames, which stand in for the archive.
+from dataclasses import asdict
+
 from astromae.survey.embedded import frames_folder
 
 
@@ -17,12 +19,12 @@ rule frames:
     resources:
         mem_mb=memory_mb(2000),
         runtime=minutes(60),
-        expected_s=ESTIMATES.drawing_s(len(section.strips)),
+        expected_s=ESTIMATES.drawing_s(len(section.simulation.strips)),
     params:
         step=step_parameters(
             run=lambda wildcards: int(wildcards.run),
             camcol=lambda wildcards: int(wildcards.camcol),
-            settings=section.drawn,
+            settings=asdict(section.simulation),
         ),
     shell:
         "python -m astromae frames --params {params.step:q} 2>&1 | tee {log}"

@@ -127,7 +127,7 @@ def _draw_frames(folder: Path, fields: int, seed: int) -> None:
     """Draw the frames of fields with a galaxy each."""
     settings = EmbeddedSettings(
         galaxies=fields, seed=seed, release=_RELEASE, runs=[_RUN], camcols=[_CAMCOL], galaxies_per_field=1
-    )
+    ).simulation
     catalog, strip = folder / "drawn.parquet", folder / strip_folder(_RELEASE, _RUN, _CAMCOL)
     write_embedded_catalog(settings, catalog)
     render_strip(catalog, _RUN, _CAMCOL, settings, strip)
@@ -143,7 +143,7 @@ def _place_galaxies(path: Path, fields: int, rounds: int, seed: int) -> None:
     rows = _MARGIN + (rng.permutation(count) + rng.random(count)) / count * (FRAME_ROWS - 2 * _MARGIN)
     columns = rng.uniform(_MARGIN, FRAME_COLUMNS - _MARGIN, count)
     field, chunk = FIRST_FIELD + np.arange(count) % fields, np.arange(count) // fields
-    sky = EmbeddedSettings(runs=[_RUN], seed=seed)
+    sky = EmbeddedSettings(runs=[_RUN], seed=seed).simulation
     wcs = {number: field_astrometry(sky, _RUN, _CAMCOL, number, "r").wcs() for number in set(field.tolist())}
     places = zip(field, columns, rows, strict=True)
     ra, dec = np.array([wcs[number].all_pix2world(*pixel, 0) for number, *pixel in places]).T

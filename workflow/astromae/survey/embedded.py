@@ -1,7 +1,7 @@
 """The embedded survey, an entry of `SURVEYS`: real galaxies drawn as simulated frames."""
 
-import itertools
 import math
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from astromae.contracts.stamp_format import StampFormat
 from astromae.settings.base import HERE, Seed, SomeOf, Text, problem, setting, wrong
 from astromae.survey.archive import strip_folder
 from astromae.survey.entry import RULES, Counts, Job, Survey
+from astromae.survey.simulation import Simulation
 from astromae.typed import Typed
 
 #: Folder below which the frames are drawn, in the archive's layout.
@@ -41,7 +42,7 @@ class EmbeddedSettings(Typed):
     @model_validator(mode="after")
     def _check(self) -> "EmbeddedSettings":
         """Check that the galaxies can be dealt to fields."""
-        strips = len(self.strips)
+        strips = len(self.simulation.strips)
         most = min(self.galaxies, _MOST_STRIPS)
         if strips > most:
             raise problem(
@@ -56,14 +57,9 @@ class EmbeddedSettings(Typed):
         return self
 
     @property
-    def strips(self) -> list[tuple[int, int]]:
-        """Runs and camera columns: chunk k of the catalogue is the k-th of them."""
-        return list(itertools.product(self.runs, self.camcols))
-
-    @property
-    def drawn(self) -> dict[str, object]:
+    def simulation(self) -> Simulation:
         """What decides the frames, without what is only shown beside them."""
-        return self.model_dump(mode="json", exclude={"real_stamps"})
+        return Simulation(**self.model_dump(mode="json", exclude={"real_stamps"}))
 
 
 def frames_folder(section: EmbeddedSettings, run: int | str, camcol: int | str) -> str:
@@ -72,7 +68,7 @@ def frames_folder(section: EmbeddedSettings, run: int | str, camcol: int | str) 
 
 
 def _catalog(section: EmbeddedSettings) -> Job:
-    return Job("catalog", {"settings": section.drawn}, minutes=10, memory_mb=2000)
+    return Job("catalog", {"settings": asdict(section.simulation)}, minutes=10, memory_mb=2000)
 
 
 def _cut(section: EmbeddedSettings, stamps: StampFormat) -> Job:
@@ -80,7 +76,7 @@ def _cut(section: EmbeddedSettings, stamps: StampFormat) -> Job:
         "cut",
         {"release": section.release, "size": stamps.size},
         untracked={"archive": ARCHIVE},
-        inputs={"frames": lambda chunk: frames_folder(section, *section.strips[chunk])},
+        inputs={"frames": lambda chunk: frames_folder(section, *section.simulation.strips[chunk])},
         threads=True,
         minutes=None,
         memory_mb=1500,
@@ -99,7 +95,7 @@ SURVEY = Survey(
     stamps=lambda section, size: StampFormat(BANDS, PIXEL_SCALE_ARCSEC, size or STAMP_SIZE),
     catalog=_catalog,
     cut=_cut,
-    chunks=lambda section: len(section.strips),
+    chunks=lambda section: len(section.simulation.strips),
     expected=_expected,
     frames=lambda section: ARCHIVE,
     rules=RULES / "frames.smk",

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ from astromae.progress import log
 from astromae.seeds import generator
 from astromae.survey.archive import RERUN
 from astromae.survey.arms import arm_fractions
-from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import draw_morphology
 from astromae.survey.objid import encode_objid
+from astromae.survey.simulation import Simulation
 
 #: The sample inside the package kcorrect (Blanton & Roweis 2007, AJ 133, 734).
 SAMPLE_PACKAGE, SAMPLE_FILE = "kcorrect", "data/test/gst_tests_small.fits"
@@ -118,7 +119,7 @@ def observed_flux(catalog: pd.DataFrame) -> NDArray[np.float64]:
     return asinh_flux(magnitude + extinction)
 
 
-def fields_of(settings: EmbeddedSettings) -> list[tuple[int, int, int]]:
+def fields_of(settings: Simulation) -> list[tuple[int, int, int]]:
     """Return (run, camcol, field) of every field, strip after strip.
 
     As many fields as hold `galaxies` at `galaxies_per_field`, dealt evenly to the strips of `runs` times
@@ -168,13 +169,13 @@ def place_galaxies(count: int, capacity: int, random: np.random.Generator) -> ND
     return EDGE_MARGIN + spacing * (grid + JITTER + random.uniform(-JITTER, JITTER, (count, 2)))
 
 
-def build_catalog(settings: EmbeddedSettings) -> pd.DataFrame:
+def build_catalog(settings: Simulation) -> pd.DataFrame:
     """Build the catalogue of the embedded survey.
 
     Parameters
     ----------
     settings
-        The configuration's section `embedded`.
+        What is simulated.
 
     Returns
     -------
@@ -234,13 +235,13 @@ def build_catalog(settings: EmbeddedSettings) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def write_embedded_catalog(settings: EmbeddedSettings, output: Path) -> None:
+def write_embedded_catalog(settings: Simulation, output: Path) -> None:
     """Write the embedded survey's catalogue as Parquet, with units and provenance in its metadata.
 
     Parameters
     ----------
     settings
-        The configuration's section `embedded`.
+        What is simulated.
     output
         File to write.
 
@@ -258,7 +259,7 @@ def write_embedded_catalog(settings: EmbeddedSettings, output: Path) -> None:
         "source": f"{SAMPLE_PACKAGE} {importlib.metadata.version(SAMPLE_PACKAGE)}, {SAMPLE_FILE}",
         "real": "fluxes, Galactic extinctions, redshifts",
         "simulated": "positions in the drawn fields, morphologies, and the pixels that are drawn from them",
-        "settings": settings.drawn,
+        "settings": asdict(settings),
         "units": _UNITS,
     }
     write_catalog(output, catalog, BANDS, metadata)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.seeds import generator
-from astromae.survey.embedded import EmbeddedSettings
+from astromae.survey.simulation import Simulation
 
 #: Right ascension of the ascending node of every survey stripe's great circle, degrees.
 NODE_DEG = 95.0
@@ -119,7 +119,7 @@ def great_circle_to_sky(
     return (np.degrees(ra) + node_deg) % 360, np.degrees(dec), np.degrees(direction)
 
 
-def field_astrometry(settings: EmbeddedSettings, run: int, camcol: int, field: int, band: str) -> Astrometry:
+def field_astrometry(settings: Simulation, run: int, camcol: int, field: int, band: str) -> Astrometry:
     """Return the astrometry of one frame of the embedded survey.
 
     Every run scans its own stripe; fields follow one another without overlap, and camera columns leave
@@ -128,7 +128,7 @@ def field_astrometry(settings: EmbeddedSettings, run: int, camcol: int, field: i
     Parameters
     ----------
     settings
-        The configuration's section `embedded`: `runs` and `seed`.
+        What is simulated.
     run, camcol, field, band
         Which frame.
     """

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from astromae.constants import BANDS, FRAME_COLUMNS, FRAME_ROWS, PIXEL_SCALE_ARCSEC
 from astromae.photometry import pogson_flux
 from astromae.seeds import generator
-from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.gaussians import add_galaxies, add_round, psf_components
 from astromae.survey.geometry import Astrometry, field_astrometry
+from astromae.survey.simulation import Simulation
 
 # All numbers of this module were measured on three genuine fields at high Galactic latitude, 2820-3-122, 3918-3-213
 # and 4510-4-30: peaks of the smoothed r frame, and apertures of 7 px in r for magnitudes and of 5 px for colours.
@@ -59,7 +59,7 @@ COMPANIONS, COMPANION_ARCSEC, COMPANION_MAGNITUDES = 0.35, (4.0, 18.0), (18.0, 2
 MARGIN = 40
 
 
-def draw_objects(galaxies: pd.DataFrame, settings: EmbeddedSettings, run: int, camcol: int, field: int) -> pd.DataFrame:
+def draw_objects(galaxies: pd.DataFrame, settings: Simulation, run: int, camcol: int, field: int) -> pd.DataFrame:
     """Draw what stands around the galaxies of a field: stars and background galaxies at random, and companions.
 
     Parameters
@@ -67,7 +67,7 @@ def draw_objects(galaxies: pd.DataFrame, settings: EmbeddedSettings, run: int, c
     galaxies
         The catalogue's rows of this field, of which ra and dec are read.
     settings
-        The configuration's section `embedded`: `runs` and `seed`.
+        What is simulated.
     run, camcol, field
         Which field.
 

@@ -18,13 +18,13 @@ from astromae.seeds import generator
 from astromae.survey.archive import frame_name
 from astromae.survey.arms import add_arms
 from astromae.survey.camera import SKY_SPREAD_MAG, count_variance, detector
-from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.embedded_catalog import observed_flux
 from astromae.survey.frames import SKY_SHAPE, Frame, interpolate_sky, write_frame
 from astromae.survey.geometry import Astrometry, field_astrometry
 from astromae.survey.morphology import TRUNCATION
 from astromae.survey.neighbours import add_objects, draw_objects
 from astromae.survey.psf import PSF_WIDE, narrow_sigma_arcsec, point_spread_function, psf_width_arcsec
+from astromae.survey.simulation import Simulation
 
 # A stamp reaches this many sigmas of the wider Gaussian beyond the end of a galaxy's profile: less than 1e-4 of a
 # point source's flux lies farther out.
@@ -47,7 +47,7 @@ _COLUMNS = [
 ]
 
 
-def render_strip(catalog: Path, run: int, camcol: int, settings: EmbeddedSettings, output: Path) -> None:
+def render_strip(catalog: Path, run: int, camcol: int, settings: Simulation, output: Path) -> None:
     """Draw every field of one run and camera column, five bands each, as frame files.
 
     The folder appears when all its frames are written; a killed job leaves only a hidden folder beside it, which the
@@ -60,7 +60,7 @@ def render_strip(catalog: Path, run: int, camcol: int, settings: EmbeddedSetting
     run, camcol
         Which strip.
     settings
-        The configuration's section `embedded`.
+        What is simulated.
     output
         Folder to make, with files ``frame-{band}-{run:06d}-{camcol}-{field:04d}.fits.bz2``, and on a
         populated sky `OBJECTS`, the stars and background galaxies that were drawn.
@@ -104,9 +104,7 @@ def render_strip(catalog: Path, run: int, camcol: int, settings: EmbeddedSetting
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def draw_frame(
-    galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: str, settings: EmbeddedSettings
-) -> Frame:
+def draw_frame(galaxies: pd.DataFrame, run: int, camcol: int, field: int, band: str, settings: Simulation) -> Frame:
     """Draw one frame: galaxies, what stands around them, sky and noise, digitised, calibrated and sky-subtracted.
 
     Parameters
@@ -116,7 +114,7 @@ def draw_frame(
     run, camcol, field, band
         Which frame.
     settings
-        The configuration's section `embedded`.
+        What is simulated.
 
     Returns
     -------
