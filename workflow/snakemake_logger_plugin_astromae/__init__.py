@@ -71,7 +71,7 @@ class RunningJob:
 
     def last_line(self) -> str:
         """Return what its log says last."""
-        with contextlib.suppress(OSError, AttributeError), open(self.log, "rb") as file:
+        with contextlib.suppress(OSError), open(self.log or os.devnull, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 1000))
             lines = file.read().decode(errors="replace").split("\n")
             return next((line.strip() for line in reversed(lines) if line.strip()), "")
