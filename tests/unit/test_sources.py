@@ -53,7 +53,12 @@ def test_nothing_that_python_imports_is_missing(command):
         "print('\\n'.join(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'astromae'))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert {Path(line) for line in ran.stdout.split()} <= set(command_sources(command))
+    assert {Path(line) for line in ran.stdout.split()} <= {*command_sources(command), PACKAGE / "entries.py"}
+
+
+def test_a_new_line_in_a_list_of_entries_is_no_change_of_any_step():
+    for command in ("pretrain", "train", "figure", "cut"):
+        assert "entries.py" not in names(command)
 
 
 def test_an_unknown_command_is_named():

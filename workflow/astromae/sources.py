@@ -15,6 +15,9 @@ from astromae.steps import STEPS
 #: Folder of the package.
 PACKAGE = Path(__file__).resolve().parent
 
+# The lists of entries: of those that a job uses, its rule names the modules.
+_ENTRIES = PACKAGE / "entries.py"
+
 
 @functools.cache
 def command_sources(command: str) -> tuple[Path, ...]:
@@ -74,7 +77,8 @@ def _closure(pending: list[str]) -> tuple[Path, ...]:
         if module not in found:
             found.add(module)
             pending += _imported_modules(module)
-    return tuple(sorted({file for module in found for file in _with_data(_file(module))}))
+    files = {file for module in found for file in _with_data(_file(module))}
+    return tuple(sorted(files - {_ENTRIES}))
 
 
 def _file(module: str) -> Path | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from astromae import entries
 from astromae.registry import Registry
 from astromae.typed import Typed
 
@@ -46,14 +47,7 @@ class Network:
 
 
 #: Encoders by name.
-ENCODERS: Registry[Network] = Registry(
-    "encoder",
-    {
-        "vit": "astromae.encoders.vit:ENCODER",
-        "pcm-vit": "astromae.encoders.pcm_vit:ENCODER",
-        "inception": "astromae.encoders.inception:ENCODER",
-    },
-)
+ENCODERS: Registry[Network] = Registry("encoder", entries.ENCODERS)
 
 
 def network_of(backbone: Mapping[str, Any]) -> str:

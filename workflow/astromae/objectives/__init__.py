@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from astromae import entries
 from astromae.encoders import Network
 from astromae.registry import Registry
 from astromae.typed import Typed
@@ -50,4 +51,4 @@ class Objective:
 
 
 #: Objectives by name.
-OBJECTIVES: Registry[Objective] = Registry("objective", {"mae": "astromae.objectives.mae:OBJECTIVE"})
+OBJECTIVES: Registry[Objective] = Registry("objective", entries.OBJECTIVES)

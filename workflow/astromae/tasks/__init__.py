@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from astromae import entries
 from astromae.registry import Registry
 
 if TYPE_CHECKING:
@@ -82,4 +83,4 @@ class Task:
 
 
 #: Tasks by name.
-TASKS: Registry[Task] = Registry("task", {"redshift": "astromae.tasks.redshift:TASK"})
+TASKS: Registry[Task] = Registry("task", entries.TASKS)

@@ -1,0 +1,58 @@
+"""What can be chosen by name, and where it stands: one line an entry, its module and attribute.
+
+This file is no source of any step: a new line changes nothing of what was there before.
+"""
+
+#: Surveys: where galaxies and pixels come from (`astromae.survey`).
+SURVEYS = {
+    "embedded": "astromae.survey.embedded:SURVEY",
+    "sdss": "astromae.survey.sdss:SURVEY",
+    "cube": "astromae.survey.cube:SURVEY",
+}
+
+#: Encoders: networks that turn stamps into features (`astromae.encoders`).
+ENCODERS = {
+    "vit": "astromae.encoders.vit:ENCODER",
+    "pcm-vit": "astromae.encoders.pcm_vit:ENCODER",
+    "inception": "astromae.encoders.inception:ENCODER",
+}
+
+#: Objectives: what encoders learn by without labels (`astromae.objectives`).
+OBJECTIVES = {"mae": "astromae.objectives.mae:OBJECTIVE"}
+
+#: Tasks: what models learn from labels and predict (`astromae.tasks`).
+TASKS = {"redshift": "astromae.tasks.redshift:TASK"}
+
+#: Families of figures, in the order of the results page (`astromae.figures`).
+FIGURES = {
+    "stamps": "astromae.figures.families:STAMPS",
+    "realism": "astromae.figures.families:REALISM",
+    "scheme-autoencoder": "astromae.figures.families:SCHEME_AUTOENCODER",
+    "scheme-inception": "astromae.figures.families:SCHEME_INCEPTION",
+    "scheme-models": "astromae.figures.families:SCHEME_MODELS",
+    "labels": "astromae.figures.families:LABELS",
+    "density": "astromae.figures.families:DENSITY",
+    "published": "astromae.figures.families:PUBLISHED",
+    "residuals": "astromae.figures.families:RESIDUALS",
+    "worst": "astromae.figures.families:WORST",
+    "reconstructions": "astromae.figures.families:RECONSTRUCTIONS",
+    "finetuning": "astromae.figures.families:FINETUNING",
+    "loss-time": "astromae.figures.families:LOSS_TIME",
+    "pretraining": "astromae.figures.families:PRETRAINING",
+    "learning-rate": "astromae.figures.families:LEARNING_RATE",
+}
+
+#: Families of samples: small files from stamps and catalogue that figures and tables read instead.
+SAMPLES = {
+    "stamps": "astromae.figures.families:STAMPS_SAMPLE",
+    "realism": "astromae.figures.families:REALISM_SAMPLE",
+    "magnitudes": "astromae.figures.families:MAGNITUDES_SAMPLE",
+    "worst": "astromae.figures.families:WORST_SAMPLE",
+}
+
+#: Families of tables (`astromae.tables`).
+TABLES = {
+    "metrics": "astromae.tables.families:METRICS",
+    "cost": "astromae.tables.families:COST",
+    "realism": "astromae.tables.families:REALISM",
+}
