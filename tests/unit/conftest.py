@@ -1,7 +1,31 @@
 """What several unit tests share."""
 
+import sys
+
 import pytest
 from strip import Strip, draw_strip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_entries():
+    """Take entries that a module's tests added out of the tables."""
+    from astromae.encoders import ENCODERS
+    from astromae.figures import FIGURES, SAMPLES
+    from astromae.objectives import OBJECTIVES
+    from astromae.steps import STEPS
+    from astromae.survey import SURVEYS
+    from astromae.tables import TABLES
+    from astromae.tasks import TASKS
+
+    tables = (ENCODERS, FIGURES, OBJECTIVES, SAMPLES, STEPS, SURVEYS, TABLES, TASKS)
+    before, modules = [set(table) for table in tables], set(sys.modules)
+    yield
+    for table, names in zip(tables, before, strict=True):
+        for name in set(table) - names:
+            table.unregister(name)
+    for module in set(sys.modules) - modules:
+        if module.startswith("astromae_plugin_"):
+            del sys.modules[module]
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ BLOCKS = dict(re.findall(r"^## An? (\w+)\n(?:(?!^## ).)*?^```python\n(.*?)^```",
 
 
 @pytest.fixture(scope="module", autouse=True)
-def loaded(tmp_path_factory):
+def loaded(forget_entries, tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     for name, block in BLOCKS.items():
         (folder / f"example_{name}.py").write_text(block)
@@ -32,7 +32,7 @@ def test_each_table_has_an_example():
 
 
 def test_the_encoder_and_the_objective_learn():
-    network = ENCODERS["convolutional"]
+    network = ENCODERS["small-cnn"]
     encoder = network.build(network.settings(width=6), 5, 32, "pretrain")
     objective = OBJECTIVES["follow"]
     learner = objective.build(encoder, objective.settings(momentum=0.9), 5)
@@ -56,4 +56,4 @@ def test_the_task_measures():
 
 def test_the_figure_has_a_member_for_each_experiment():
     run = Run(read_configuration())
-    assert {"histogram-experiment1", "histogram-experiment2"} <= set(members(FIGURES, run))
+    assert {"redshifts-experiment1", "redshifts-experiment2"} <= set(members(FIGURES, run))

@@ -54,7 +54,7 @@ def task():
     )
     TASKS.register("morphology", entry)
     yield entry
-    del TASKS._added["morphology"]
+    TASKS.unregister("morphology")
 
 
 def morphologies(folder, model, sharpness, seed=42, n=300):

@@ -33,7 +33,12 @@ PLUGINS = [
     Path(__file__).parents[1] / f"plugins/{name}.py"
     for name in ("encoder_convolutional", "objective_two_views", "task_two_outputs")
 ]
-load_plugins(PLUGINS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded(forget_entries):
+    load_plugins(PLUGINS)
+
 
 BACKBONE = {"network": "convolutional", "width": 12}
 
@@ -46,7 +51,7 @@ def recipe(**changes):
 
 
 @pytest.fixture(scope="module")
-def own_encoder(galaxies, tmp_path_factory):
+def own_encoder(loaded, galaxies, tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     run_pretrain(galaxies, folder, recipe())
     return folder

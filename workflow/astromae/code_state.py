@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from astromae import __version__
-from astromae.sources import PACKAGE
+
+_PACKAGE = Path(__file__).resolve().parent
 
 
 def code_state() -> dict[str, Any]:
@@ -16,7 +17,7 @@ def code_state() -> dict[str, Any]:
 
     def git(*arguments: str) -> str | None:
         # Without optional locks, many jobs can ask at once while a person commits.
-        command = ["git", "-C", str(PACKAGE), "--no-optional-locks", *arguments]
+        command = ["git", "-C", str(_PACKAGE), "--no-optional-locks", *arguments]
         try:
             return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
         except (OSError, subprocess.SubprocessError):
@@ -25,7 +26,7 @@ def code_state() -> dict[str, Any]:
     commit = uncommitted = None
     top = git("rev-parse", "--show-toplevel")
     # An installed package may lie in the clone of something else.
-    if top and Path(top).resolve() == PACKAGE.parents[1]:
+    if top and Path(top).resolve() == _PACKAGE.parents[1]:
         commit = git("rev-parse", "HEAD")
         changes = git("status", "--porcelain", "--untracked-files=no")
         uncommitted = None if changes is None else bool(changes)

@@ -45,6 +45,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             raise InputError(f"{file}: there is already {self._called(name)}; choose another name")
         self._added[name] = entry, file
 
+    def unregister(self, name: str) -> None:
+        """Remove an entry that `register` added."""
+        del self._added[name]
+
     def _called(self, name: str) -> str:
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind} {name!r}"
 
