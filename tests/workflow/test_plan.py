@@ -59,7 +59,7 @@ def test_figures_that_the_readme_shows_are_made(project):
 def test_a_target_needs_no_more_than_it_is_made_of(project):
     assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
     assert not {"train", "features", "table"} & set(project.plan("encoders"))
-    assert "boost" in project.plan("predictions")
+    assert "boost" in project.plan("models")
 
 
 def test_each_seed_is_trained(project, tmp_path):

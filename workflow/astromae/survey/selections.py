@@ -138,14 +138,15 @@ def cuts_of(selection: str, cuts: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if name in ("ra", "dec"):
             whole = isinstance(value, list | tuple) and len(value) == 2
+            shown = f"[{', '.join(f'{end:g}' for end in value)}]" if whole else value
             if name == "ra" and not (whole and 0 <= value[0] < 360 and 0 <= value[1] <= 360 and value[0] != value[1]):
                 raise InputError(
-                    f"sdss.cuts.ra: {value} is no range; use [from, to] in degrees with 0 <= from < 360 and "
+                    f"sdss.cuts.ra: {shown} is no range; use [from, to] in degrees with 0 <= from < 360 and "
                     "0 <= to <= 360, to above from, or below it for a range that leads through 0"
                 )
             if name == "dec" and not (whole and -90 <= value[0] < value[1] <= 90):
                 raise InputError(
-                    f"sdss.cuts.dec: {value} is no range; use [from, to] with -90 <= from < to <= 90 degrees"
+                    f"sdss.cuts.dec: {shown} is no range; use [from, to] with -90 <= from < to <= 90 degrees"
                 )
         elif not isinstance(value, int | float):
             raise InputError(f"sdss.cuts.{name}: {value!r} is no number; use a number, or null to lift the cut")
