@@ -96,27 +96,25 @@ def by_content(**inputs):
     }
 
 
-def step_parameters(**settings):
-    """Return a parameter that holds all that a step is told, as JSON: its inputs and outputs by name, and settings.
+def step_files(wildcards, input, output):
+    """Return a parameter that holds the inputs and outputs of a step by name, as JSON, without what is not for it."""
+    files = {**dict(input.items()), **dict(output.items())}
+    return as_json({name: file for name, file in files.items() if name not in ("code", "checksums", "checksum")})
 
-    Settings may be functions of the wildcards. Sources and checksums are only there for Snakemake.
+
+def step_settings(**settings):
+    """Return a parameter that holds the settings of a step by name, as JSON; some may be functions of the wildcards.
+
+    They stand apart from the files, since another setting has to rerun the step: Snakemake does not compare parameters
+    that a function derives from inputs, outputs, threads or resources.
     """
-
-    def parameters(wildcards, input, output, threads):
-        files = {**dict(input.items()), **dict(output.items())}
-        told = {name: file for name, file in files.items() if name not in ("code", "checksums", "checksum")}
-        for name, value in settings.items():
-            told[name] = value(wildcards) if callable(value) else value
-        return as_json(told)
-
-    return parameters
+    return lambda wildcards: as_json(
+        {name: value(wildcards) if callable(value) else value for name, value in settings.items()}
+    )
 
 
 def untracked(value):
-    """Return a parameter whose change reruns nothing: it says how a step runs, not what it makes.
-
-    Snakemake does not compare parameters that a function derives from resources.
-    """
+    """Return a parameter whose change reruns nothing: it says how a step runs, not what it makes."""
     return lambda wildcards, resources: value
 
 

@@ -9,10 +9,12 @@ rule downloads:
     conda:
         "../../envs/survey.yaml"
     params:
-        step=step_parameters(**(DOWNLOADS_JOB.settings if DOWNLOADS_JOB else {})),
+        files=step_files,
+        step=step_settings(**(DOWNLOADS_JOB.settings if DOWNLOADS_JOB else {})),
     shell:
         (
-            f"python -m astromae {DOWNLOADS_JOB.step} --params {{params.step:q}} 2>&1 | tee {{log}}"
+            f"python -m astromae {DOWNLOADS_JOB.step} --params {{params.files:q}} "
+            f"--params {{params.step:q}} 2>&1 | tee {{log}}"
             if DOWNLOADS_JOB
             else f"echo 'survey: {SURVEY} downloads nothing.' | tee {{log}}"
         )

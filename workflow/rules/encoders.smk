@@ -30,12 +30,13 @@ rule scaling:
         mem_mb=memory_mb(2000),
         runtime=minutes(30),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             pretrain_on=lambda wildcards: EXPERIMENTS[wildcards.experiment]["pretrain_on"],
             settings=config["scaling"],
         ),
     shell:
-        "python -m astromae scaling --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae scaling --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule pretrain:
@@ -60,14 +61,16 @@ rule pretrain:
         **training_job(runtime=TRAINING_MINUTES, expected_s=of_wildcards(ESTIMATES.pretraining_s)),
     params:
         launch=launcher(SETTINGS.training),
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             recipe=told(encoder_recipe),
             seed=seed_of,
             output=lambda wildcards: ENCODER.format(**dict(wildcards.items())),
         ),
         execution=execution("pretrain", "{experiment}-{encoder}-seed{seed}"),
     shell:
-        "{params.launch}python -m astromae pretrain --params {params.step:q} --params {params.execution:q} "
+        "{params.launch}python -m astromae pretrain --params {params.files:q} --params {params.step:q} "
+        "--params {params.execution:q} "
         "2>&1 | tee {log}"
 
 
@@ -86,9 +89,10 @@ rule reconstruct:
         mem_mb=memory_mb(3000),
         runtime=minutes(30),
     params:
-        step=step_parameters(seed=seed_of),
+        files=step_files,
+        step=step_settings(seed=seed_of),
     shell:
-        "python -m astromae reconstruct --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae reconstruct --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule features:
@@ -115,6 +119,7 @@ rule features:
             kept_mb=of_wildcards(ESTIMATES.features_mb),
         ),
     params:
-        step=step_parameters(recipe=told(features_recipe), seed=seed_of),
+        files=step_files,
+        step=step_settings(recipe=told(features_recipe), seed=seed_of),
     shell:
-        "python -m astromae features --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae features --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

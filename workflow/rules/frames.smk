@@ -21,10 +21,11 @@ rule frames:
         runtime=minutes(60),
         expected_s=ESTIMATES.drawing_s(len(section.simulation.strips)),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             run=lambda wildcards: int(wildcards.run),
             camcol=lambda wildcards: int(wildcards.camcol),
             settings=asdict(section.simulation),
         ),
     shell:
-        "python -m astromae frames --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae frames --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

@@ -33,12 +33,14 @@ rule train:
         **training_job(runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.model_s)),
     params:
         launch=launcher(SETTINGS.training),
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             recipe=told(model_recipe), seed=seed_of, output=lambda wildcards: MODEL.format(**dict(wildcards.items()))
         ),
         execution=execution("train", "{experiment}-{model}-seed{seed}"),
     shell:
-        "{params.launch}python -m astromae train --params {params.step:q} --params {params.execution:q} "
+        "{params.launch}python -m astromae train --params {params.files:q} --params {params.step:q} "
+        "--params {params.execution:q} "
         "2>&1 | tee {log}"
 
 
@@ -61,10 +63,11 @@ rule boost:
         mem_mb=memory_mb(2000),
         runtime=minutes(30),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             recipe=told(boosting_recipe),
             seed=seed_of,
             output=lambda wildcards: CLASSICAL.format(**dict(wildcards.items())),
         ),
     shell:
-        "python -m astromae boost --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae boost --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

@@ -29,9 +29,10 @@ rule paper:
         mem_mb=memory_mb(2000),
         runtime=minutes(10),
     params:
-        step=step_parameters(source=in_clone("workflow/paper")),
+        files=step_files,
+        step=step_settings(source=in_clone("workflow/paper")),
     shell:
-        "python -m astromae paper --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae paper --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule results_page:
@@ -52,9 +53,10 @@ rule results_page:
         mem_mb=memory_mb(1000),
         runtime=minutes(10),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             source=in_clone("workflow/report"),
             about=lambda wildcards: {name: asdict(shown_product(FIGURES, name)) for name in FIGURES},
         ),
     shell:
-        "python -m astromae results-page --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae results-page --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

@@ -16,11 +16,13 @@ rule sdss_partition:
         mem_mb=memory_mb(1000),
         runtime=minutes(120),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             partition=lambda wildcards: int(wildcards.partition),
             partitions=section.partitions,
             sample=section.sample,
         ),
         conduct=untracked(as_json({"pace": section.pace})),
     shell:
-        "python -m astromae sdss-partition --params {params.step:q} --params {params.conduct:q} 2>&1 | tee {log}"
+        "python -m astromae sdss-partition --params {params.files:q} --params {params.step:q} "
+        "--params {params.conduct:q} 2>&1 | tee {log}"

@@ -8,7 +8,8 @@ rule preflight:
     conda:
         "../../envs/preflight.yaml"
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             demands=lambda wildcards: {
                 "gpus": GPUS,
                 "minutes": TRAINING_MINUTES,
@@ -22,4 +23,4 @@ rule preflight:
             }
         ),
     shell:
-        "python -m astromae preflight --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae preflight --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

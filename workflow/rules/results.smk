@@ -29,11 +29,13 @@ rule table:
         mem_mb=memory_mb(2000),
         runtime=minutes(30),
     params:
-        step=step_parameters(family=lambda wildcards: TABLES[wildcards.table].family),
+        files=step_files,
+        step=step_settings(family=lambda wildcards: TABLES[wildcards.table].family),
         settings=lambda wildcards: as_json(TABLES[wildcards.table].settings),
         caption=caption_of(TABLES, "table"),
     shell:
-        "python -m astromae table --params {params.step:q} --params {params.settings:q} 2>&1 | tee {log}"
+        "python -m astromae table --params {params.files:q} --params {params.step:q} "
+        "--params {params.settings:q} 2>&1 | tee {log}"
 
 
 rule figure:
@@ -51,11 +53,13 @@ rule figure:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        step=step_parameters(family=lambda wildcards: FIGURES[wildcards.figure].family),
+        files=step_files,
+        step=step_settings(family=lambda wildcards: FIGURES[wildcards.figure].family),
         settings=lambda wildcards: as_json(FIGURES[wildcards.figure].settings),
         caption=caption_of(FIGURES, "figure"),
     shell:
-        "python -m astromae figure --params {params.step:q} --params {params.settings:q} 2>&1 | tee {log}"
+        "python -m astromae figure --params {params.files:q} --params {params.step:q} "
+        "--params {params.settings:q} 2>&1 | tee {log}"
 
 
 rule values_experiment:
@@ -72,10 +76,11 @@ rule values_experiment:
         mem_mb=memory_mb(2000),
         runtime=minutes(30),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             experiment=lambda wildcards: wildcards.experiment,
             settings=lambda wildcards: EXPERIMENTS[wildcards.experiment],
             evaluation=SETTINGS.evaluation,
         ),
     shell:
-        "python -m astromae values-experiment --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae values-experiment --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

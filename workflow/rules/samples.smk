@@ -23,9 +23,9 @@ rule values_survey:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        step=step_parameters(),
+        files=step_files,
     shell:
-        "python -m astromae values-survey --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae values-survey --params {params.files:q} 2>&1 | tee {log}"
 
 
 rule networks:
@@ -42,9 +42,10 @@ rule networks:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        step=step_parameters(configuration=configured_recipes.networks_of(SETTINGS), bands=len(STAMPS.bands)),
+        files=step_files,
+        step=step_settings(configuration=configured_recipes.networks_of(SETTINGS), bands=len(STAMPS.bands)),
     shell:
-        "python -m astromae networks --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae networks --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule sample:
@@ -61,7 +62,9 @@ rule sample:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        step=step_parameters(family=lambda wildcards: SAMPLES[wildcards.sample].family),
+        files=step_files,
+        step=step_settings(family=lambda wildcards: SAMPLES[wildcards.sample].family),
         settings=lambda wildcards: as_json(SAMPLES[wildcards.sample].settings),
     shell:
-        "python -m astromae sample --params {params.step:q} --params {params.settings:q} 2>&1 | tee {log}"
+        "python -m astromae sample --params {params.files:q} --params {params.step:q} "
+        "--params {params.settings:q} 2>&1 | tee {log}"

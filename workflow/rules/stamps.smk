@@ -56,13 +56,15 @@ rule cut:
         expected_s=cutting_s,
         downloads=downloads,
     params:
-        step=step_parameters(chunk=lambda wildcards: int(wildcards.chunk), **CUT_JOB.settings),
+        files=step_files,
+        step=step_settings(chunk=lambda wildcards: int(wildcards.chunk), **CUT_JOB.settings),
         # Depends on the resources, and so is not compared (see `untracked`).
         conduct=lambda wildcards, threads, resources: as_json(
             {**CUT_JOB.untracked, **({"threads": threads} if CUT_JOB.threads else {})}
         ),
     shell:
-        f"python -m astromae {CUT_JOB.step} --params {{params.step:q}} --params {{params.conduct:q}} "
+        f"python -m astromae {CUT_JOB.step} --params {{params.files:q}} --params {{params.step:q}} "
+        f"--params {{params.conduct:q}} "
         "2>&1 | tee {log}"
 
 
@@ -82,10 +84,11 @@ rule split:
         mem_mb=memory_mb(2000),
         runtime=minutes(20),
     params:
-        step=step_parameters(
+        files=step_files,
+        step=step_settings(
             fractions=lambda wildcards: EXPERIMENTS[wildcards.experiment]["fractions"],
             seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
             max_missing_fraction=config["stamps"]["max_missing_fraction"],
         ),
     shell:
-        "python -m astromae split --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae split --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

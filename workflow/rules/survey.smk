@@ -19,10 +19,12 @@ rule catalog:
         mem_mb=memory_mb(CATALOG_JOB.memory_mb),
         runtime=minutes(CATALOG_JOB.minutes),
     params:
-        step=step_parameters(**CATALOG_JOB.settings),
+        files=step_files,
+        step=step_settings(**CATALOG_JOB.settings),
         conduct=untracked(as_json(CATALOG_JOB.untracked)),
     shell:
-        f"python -m astromae {CATALOG_JOB.step} --params {{params.step:q}} --params {{params.conduct:q}} "
+        f"python -m astromae {CATALOG_JOB.step} --params {{params.files:q}} --params {{params.step:q}} "
+        f"--params {{params.conduct:q}} "
         "2>&1 | tee {log}"
 
 
