@@ -307,4 +307,5 @@ def test_a_bundle_does_not_say_which_code_is_run(tmp_path):
     manifest = Manifest(FORMAT, {"version": "1"}, CONFIG | {"plugins": ["mine.py"]}, {})
     with pytest.raises(InputError, match=r'made with the plugins \["mine.py"\], which it does not hold'):
         adopt_configuration(Path("b.tar"), manifest, {})
-    assert adopt_configuration(Path("b.tar"), manifest, {"plugins": ["mine.py"]})["plugins"] == ["mine.py"]
+    own = {"plugins": ["elsewhere/mine.py"]}
+    assert adopt_configuration(Path("b.tar"), manifest, own)["plugins"] == own["plugins"]

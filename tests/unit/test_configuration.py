@@ -196,6 +196,7 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.fractions.pretrain_val", 1e-5, ["0, or at least 0.0001"]),
         ("experiments.experiment1.models", ["henghes", "henghes"], ["different"]),
         ("experiments.experiment1.table", "cost", ["cost names no table", "rename it"]),
+        ("experiments.experiment1.table", "realism", ["realism names no table", "rename it"]),
         ("experiments.experiment1.seed", -1, ["at least 0"]),
         ("scaling.crop", 0, ["at least 1"]),
         ("experiments.experiment1.pretraining.mask_ratio", 0.02, ["at least one of the 16 patches"]),

@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 @pytest.fixture
 def handler(monkeypatch):
     monkeypatch.setattr(display.Run, "plan", lambda self, cores: None)
-    monkeypatch.setenv(display.JOBS_ARE_SILENT, "")
+    monkeypatch.setenv(display.SILENT, "")
     made = display.LogHandler(SimpleNamespace(stdout=False, dryrun=False), None)
     made.stream = io.StringIO()
     yield made

@@ -254,7 +254,7 @@ def test_reconstructions_keep_visible_patches(galaxies, encoder, tmp_path):
 
     output = tmp_path / "reconstructions.h5"
     weights = encoder / "weights.safetensors"
-    reconstruct(weights, [galaxies / "0000.h5"], galaxies / "split.parquet", 42, output)
+    reconstruct(weights, [galaxies / "0000.h5"], galaxies / "split.parquet", ["pretrain_val"], 42, output)
     with h5py.File(output) as file:
         original, masked, reconstructed = file["original"][:], file["masked"][:], file["reconstructed"][:]
     assert original.shape == reconstructed.shape == (8, 5, 32, 32)

@@ -1,4 +1,4 @@
-"""The command line: one subcommand a step of the workflow, and a few for people.
+"""The command line: a subcommand for each step of the workflow, and a few for people.
 
 Modules are imported inside the commands, so that `astromae --help` is quick and a plotting
 environment needs no torch.
@@ -25,14 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="AstroMAE, step by step. Each command is one step of the workflow and can be run by hand.",
 )
-
-
-def _json(text: str) -> Any:
-    """Parse a command-line value that holds JSON."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not valid JSON ({error}): {text!r}") from error
 
 
 @app.command()

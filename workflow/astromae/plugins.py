@@ -28,6 +28,8 @@ def load_plugins(paths: Sequence[str | Path]) -> None:
     """
     for path in paths:
         path = Path(path).resolve()
+        if os.pathsep in str(path):
+            raise InputError(f"{path}: a plugin's path may not contain {os.pathsep!r}; rename it")
         name = f"astromae_plugin_{path.stem}"
         loaded = sys.modules.get(name)
         if loaded is not None and loaded.__file__ == str(path):

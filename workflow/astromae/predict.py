@@ -177,7 +177,10 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
         kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
         session = Session("predict", kind.model_validate(recipe), told["seed"], Scaling.from_json(told["scaling"]))
     except (KeyError, TypeError, ValidationError) as error:
-        missing = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        missing = f"no {error}" if isinstance(error, KeyError) else str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            missing = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise InputError(f"{folder / RECIPE}: not the recipe of a model of this version ({missing})") from error
     bands = len(session.scaling.bands)
     if kind is EncoderRecipe:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from astromae.errors import InputError
 from astromae.registry import Registry
 from astromae.run import Run
 from astromae.tasks import TASKS
@@ -89,12 +90,20 @@ class Member:
 
 
 def members(table: Registry[Product], run: Run) -> dict[str, Member]:
-    """Return all products of a table that a run has, by name, family by family in the table's order."""
+    """Return all products of a table that a run has, by name, family by family in the table's order.
+
+    Raises
+    ------
+    InputError
+        If two families make a product of the same name.
+    """
     found = {}
     for family, product in table.items():
         source = product.make.partition(":")[0] if isinstance(product.make, str) else table.source(family)
         for wildcards in product.members(run):
             name = product.name.format(**wildcards)
+            if name in found:
+                raise InputError(f"{table.kind} {name}: both {found[name].family} and {family} make it; rename one")
             inputs, settings = product.inputs(run, **wildcards), product.settings(run, **wildcards)
             task = [TASKS.source(run.task(wildcards["experiment"]))] if "experiment" in wildcards else []
             found[name] = Member(name, family, wildcards, inputs, settings, [source, *task])

@@ -21,10 +21,7 @@ _ENTRIES = PACKAGE / "entries.py"
 
 @functools.cache
 def command_sources(command: str) -> tuple[Path, ...]:
-    """Return the package's files that a command imports, directly or through others, and their data.
-
-    The command line itself (cli.py) is left out: its functions only hand options on, and a step would
-    otherwise depend on every other command.
+    """Return the package's files that a step imports, directly or through others, and their data.
 
     Parameters
     ----------
@@ -41,12 +38,9 @@ def command_sources(command: str) -> tuple[Path, ...]:
     ValueError
         If the command line has no such command.
     """
-    if command in STEPS:
-        return sources_of(STEPS.source(command))
-    commands = _commands()
-    if command not in commands:
-        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted({*commands, *STEPS}))}")
-    return _closure(list(_imports(commands[command], "astromae")))
+    if command not in STEPS:
+        raise ValueError(f"astromae has no command {command!r}; it has {', '.join(sorted(STEPS))}")
+    return sources_of(STEPS.source(command))
 
 
 def sources_of(*modules: str | Path) -> tuple[Path, ...]:
@@ -91,18 +85,6 @@ def _file(module: str) -> Path | None:
 def _with_data(file: Path) -> list[Path]:
     """Return a module's file and its data: published.csv stands beside published.py, which reads it."""
     return [path for path in file.parent.glob(f"{file.stem}.*") if path.is_file()]
-
-
-@functools.cache
-def _commands() -> dict[str, ast.FunctionDef]:
-    """Return the functions of cli.py that are commands, by the name that a person types."""
-    commands = {}
-    for node in ast.parse((PACKAGE / "cli.py").read_text(encoding="utf-8")).body:
-        for decorator in getattr(node, "decorator_list", []):
-            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "app.command":
-                name = decorator.args[0].value if decorator.args else node.name.replace("_", "-")
-                commands[name] = node
-    return commands
 
 
 @functools.cache

@@ -132,7 +132,7 @@ def adopt_configuration(bundle: Path, manifest: Manifest, given: Mapping[str, An
     InputError
         If a given setting has another value, or this version does not know the bundle's configuration.
     """
-    for path, value in _leaves({key: value for key, value in given.items() if key != "bundle"}):
+    for path, value in _leaves({key: value for key, value in given.items() if key not in ("bundle", "plugins")}):
         made_with: Any = manifest.configuration
         for key in path:
             made_with = made_with.get(key) if isinstance(made_with, Mapping) else None

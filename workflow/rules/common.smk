@@ -68,7 +68,10 @@ SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
 MISSING = [f"results/stamps/{chunk:04d}.missing.csv" for chunk in CHUNKS]
 
 RUN = Run(SETTINGS, SHARDS, MISSING, CATALOG)
-SAMPLES, TABLES, FIGURES = (members(table, RUN) for table in (figures.SAMPLES, tables.TABLES, figures.FIGURES))
+try:
+    SAMPLES, TABLES, FIGURES = (members(table, RUN) for table in (figures.SAMPLES, tables.TABLES, figures.FIGURES))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 # All that tables, figures and the paper are made from, and no rule of theirs makes.
 BUNDLED = bundled_files(RUN, TABLES.values(), FIGURES.values())
 if survey:
@@ -125,7 +128,7 @@ def of_wildcards(function):
 
 
 def memory_mb(base):
-    """Return memory that grows to twice with the attempts."""
+    """Return a job's memory in MB, which has doubled by the third attempt."""
     return lambda wildcards, attempt: grown(base, attempt)
 
 

@@ -60,7 +60,7 @@ rule pretrain:
     resources:
         **training_job(runtime=TRAINING_MINUTES, expected_s=of_wildcards(ESTIMATES.pretraining_s)),
     params:
-        launch=launcher(SETTINGS.training),
+        launch=untracked(launcher(SETTINGS.training)),
         files=step_files,
         step=step_settings(
             recipe=told(encoder_recipe),
@@ -90,7 +90,10 @@ rule reconstruct:
         runtime=minutes(30),
     params:
         files=step_files,
-        step=step_settings(seed=seed_of),
+        step=step_settings(
+            validate_on=lambda wildcards: EXPERIMENTS[wildcards.experiment]["validate_on"],
+            seed=seed_of,
+        ),
     shell:
         "python -m astromae reconstruct --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 

@@ -32,7 +32,7 @@ rule train:
     resources:
         **training_job(runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.model_s)),
     params:
-        launch=launcher(SETTINGS.training),
+        launch=untracked(launcher(SETTINGS.training)),
         files=step_files,
         step=step_settings(
             recipe=told(model_recipe), seed=seed_of, output=lambda wildcards: MODEL.format(**dict(wildcards.items()))

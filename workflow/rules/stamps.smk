@@ -58,7 +58,7 @@ rule cut:
     params:
         files=step_files,
         step=step_settings(chunk=lambda wildcards: int(wildcards.chunk), **CUT_JOB.settings),
-        # Depends on the resources, and so is not compared (see `untracked`).
+        # Depends on the resources, and so is not compared (see `step_settings`).
         conduct=lambda wildcards, threads, resources: as_json(
             {**CUT_JOB.untracked, **({"threads": threads} if CUT_JOB.threads else {})}
         ),

@@ -20,19 +20,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from astromae.step_shell import SILENT
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 #: Seconds between two lines about the running jobs where there is no terminal.
 INTERVAL_S = 60
 
-#: Seconds after which the end of the run is reckoned anew.
+#: Seconds between two estimates of when the run will end.
 RECKON_S = 5
 
-#: Variable that tells jobs to print into their logs only (common.smk).
-JOBS_ARE_SILENT = "ASTROMAE_JOBS_ARE_SILENT"
-
-#: What Snakemake says of its own ways, which is in its log.
+#: Beginnings of Snakemake's routine messages, which its log file keeps.
 CHATTER = (
     "Assuming unrestricted",
     "Building DAG",
@@ -168,7 +166,7 @@ class LogHandler(LogHandlerBase):
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.on_terminal = self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self.run, self.live, self.cores, self.ended = Run(), None, None, threading.Event()
-        os.environ[JOBS_ARE_SILENT] = "yes"
+        os.environ[SILENT] = "yes"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""

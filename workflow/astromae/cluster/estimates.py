@@ -95,8 +95,8 @@ class Estimates:
         if self.frames is None:
             return math.ceil(CUBE_STAMP_S * self.counts.galaxies / len(self.run.stamps))
         field_s = CUT_FIELD_S / threads
-        if is_remote(self.frames):
-            download = self.run.configuration.section(self.run.survey).download
+        download = getattr(self.run.configuration.section(self.run.survey), "download", None)
+        if download is not None and is_remote(self.frames):
             field_s += 5 * 2 * download.connections / (download.requests_per_second * threads)
         return math.ceil(self.fields(chunk) * field_s)
 

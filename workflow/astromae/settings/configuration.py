@@ -41,7 +41,10 @@ _INCEPTION_SIDE = 32
 # Names of files beside those that carry the name of an experiment, a table or a model.
 _TAKEN = {
     "experiment": {"survey": "results/values/survey.json holds the survey's numbers"},
-    "table": {"cost": "results/tables/cost.csv is the table of cost"},
+    "table": {
+        "cost": "results/tables/cost.csv is the table of cost",
+        "realism": "results/tables/realism.csv holds simulated stamps against real ones",
+    },
     "model": {"hgb-magnitudes": "it is the classical method"},
 }
 
@@ -148,7 +151,7 @@ class Configuration(Typed):
             self._check_objective(experiment, encoders)
         galaxies = getattr(self.section(self.survey), "galaxies", None)
         for subset, fraction in experiment.fractions.model_dump().items():
-            if galaxies and 0 < fraction * galaxies < 1:
+            if isinstance(galaxies, int) and 0 < fraction * galaxies < 1:
                 least = f"at least {1 / galaxies:.2g}: one of {self.survey}.galaxies ({galaxies})"
                 allowed = f"0, or {least}" if subset.startswith("pretrain") else least
                 raise wrong(f"fractions.{subset}", fraction, allowed)
@@ -234,6 +237,8 @@ def _configuration_model(surveys: tuple[str, ...], objectives: tuple[str, ...]) 
         for name in entry.sections:
             field = entry.settings.model_fields[name]
             sections[name] = (field.annotation | None, setting(field.description, None))
+    for name in sections.keys() & Configuration.model_fields.keys():
+        raise InputError(f"{name}: a survey or an objective may not have the name of a section of the configuration")
     return create_model("Configuration", __base__=Configuration, **sections)
 
 

@@ -14,7 +14,7 @@ RULES = Path(__file__).parents[2] / "rules"
 
 @dataclass(frozen=True)
 class Job:
-    """One of a survey's two steps, as a rule runs it.
+    """A step of a survey, as a rule runs it.
 
     Attributes
     ----------

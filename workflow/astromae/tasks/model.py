@@ -120,12 +120,6 @@ class Model(nn.Module):
             return self.output(joined.to(self.output.weight.dtype))
 
 
-def count_parameters(module: nn.Module) -> tuple[int, int]:
-    """Return the number of all parameters and of the trainable ones."""
-    parameters = list(module.parameters())
-    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
-
-
 def build_model(recipe: ModelRecipe, bands: int) -> Model:
     """Build the model of a recipe."""
     return Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)

@@ -148,4 +148,4 @@ def boost(catalog: Path, split: Path, recipe: BoostingRecipe, seed: int, output:
     record = provenance(told["recipe"], seed, about, len(train), cost, packages)
     write_predictions(output / "predictions.parquet", predictions, told["recipe"], seed, len(train))
     tensors = {key: tensor for name, part in trees.items() for key, tensor in part.tensors(name).items()}
-    write_folder(output, tensors, {**told, "bands": bands}, record)
+    write_folder(output, tensors, told, record)

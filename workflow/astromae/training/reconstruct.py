@@ -21,7 +21,9 @@ CANDIDATES, SHOWN = 200, 8
 
 
 @torch.no_grad()
-def reconstruct(weights: Path, stamps: Sequence[Path], split: Path, seed: int, output: Path) -> None:
+def reconstruct(
+    weights: Path, stamps: Sequence[Path], split: Path, validate_on: Sequence[str], seed: int, output: Path
+) -> None:
     """Hide parts of some validation stamps, reconstruct and store them.
 
     Parameters
@@ -30,6 +32,8 @@ def reconstruct(weights: Path, stamps: Sequence[Path], split: Path, seed: int, o
         Weights in the folder of a pretrained encoder, whose objective reconstructs.
     stamps, split
         Shards and split of its experiment.
+    validate_on
+        Subsets whose stamps are taken.
     seed
         Seed of what is hidden.
     output
@@ -40,7 +44,7 @@ def reconstruct(weights: Path, stamps: Sequence[Path], split: Path, seed: int, o
     recipe, scaling = EncoderRecipe.model_validate(told["recipe"]), Scaling.from_json(told["scaling"])
     learner = recipe.build(len(scaling.bands)).eval()
     load_weights(weights.parent, learner, recipe.name)
-    objid = members(split, recipe.validate_on)[:CANDIDATES]
+    objid = members(split, validate_on)[:CANDIDATES]
     images = torch.from_numpy(StampSet(stamps).read(objid, recipe.crop))
     brightest = np.sort(images.float().sum(dim=(1, 2, 3)).argsort(descending=True, stable=True)[:SHOWN].numpy())
     objid, images = objid[brightest], images[brightest]
