@@ -28,6 +28,7 @@ else:
     include: "workflow/rules/trainings.smk"
     include: "workflow/rules/survey.smk"
     include: "workflow/rules/downloads.smk"
+    include: "workflow/rules/cutting.smk"
     include: "workflow/rules/stamps.smk"
     include: "workflow/rules/encoders.smk"
     include: "workflow/rules/models.smk"

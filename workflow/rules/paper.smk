@@ -2,16 +2,6 @@
 from dataclasses import asdict
 
 
-def in_clone(path):
-    """Return a file of the clone, as a path from the working directory."""
-    return os.path.relpath(Path(workflow.basedir, path))
-
-
-def clone_files(folder):
-    """Return all files of a folder of the clone."""
-    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
-
-
 rule paper:
     input:
         source=clone_files("workflow/paper"),

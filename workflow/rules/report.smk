@@ -1,5 +1,15 @@
-# What Snakemake's report says of results.
+# What reports and the paper are made of, and what Snakemake's report says of results.
 from astromae.documents.captions import GENERAL, Shown, caption_title, shown
+
+
+def in_clone(path):
+    """Return a file of the clone, as a path from the working directory."""
+    return os.path.relpath(Path(workflow.basedir, path))
+
+
+def clone_files(folder):
+    """Return all files of a folder of the clone."""
+    return [in_clone(file) for file in sorted(Path(workflow.basedir, folder).rglob("*")) if file.is_file()]
 
 
 def shown_product(products, name):

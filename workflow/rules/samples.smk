@@ -2,12 +2,6 @@
 # they can be made again where there are neither pixels nor torch.
 
 
-def with_checksums(inputs):
-    """Return a sample's inputs, of which stamps and catalogue count by their content."""
-    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps")}
-    return {**inputs, **by_content(**large)}
-
-
 rule values_survey:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),

@@ -1,5 +1,4 @@
 # Stamps of every galaxy in shards, and the subsets that each experiment deals them to.
-from astromae.survey.address import is_remote
 
 
 rule stamps:
@@ -7,31 +6,6 @@ rule stamps:
         SHARDS,
         MISSING,
     localrule: True
-
-
-CUT_JOB = survey.cut(section, STAMPS)
-
-
-def cut_inputs(wildcards):
-    """Return the catalogue, and what else a chunk's stamps are made of."""
-    chunk = int(wildcards.chunk)
-    inputs = {name: value(chunk) if callable(value) else value for name, value in CUT_JOB.inputs.items()}
-    return by_content(catalog=CATALOG, **inputs)
-
-
-def cutting_s(wildcards, threads):
-    """Return how long a chunk's stamps are expected to take, in seconds."""
-    return ESTIMATES.cutting_s(int(wildcards.chunk), threads)
-
-
-def cutting_minutes(wildcards, threads, attempt):
-    """Return a chunk's time limit."""
-    return ESTIMATES.cutting_minutes(int(wildcards.chunk), threads, attempt)
-
-
-def downloads(wildcards, threads):
-    """Return how many frames a stamps job downloads at once, so that `--resources downloads=N` can bound jobs."""
-    return threads if is_remote(survey.frames(section) or "") else 0
 
 
 rule cut:
