@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import snakemake_logger_plugin_astromae as display
+from astromae.step_shell import SILENT
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
 @pytest.fixture
 def handler(monkeypatch):
     monkeypatch.setattr(display.Run, "plan", lambda self, cores: None)
-    monkeypatch.setenv(display.SILENT, "")
+    monkeypatch.setenv(SILENT, "")
     made = display.LogHandler(SimpleNamespace(stdout=False, dryrun=False), None)
     made.stream = io.StringIO()
     yield made

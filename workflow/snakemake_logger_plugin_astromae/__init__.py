@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astromae.step_shell import SILENT
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -166,6 +165,9 @@ class LogHandler(LogHandlerBase):
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.on_terminal = self.stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self.run, self.live, self.cores, self.ended = Run(), None, None, threading.Event()
+        # Not at the top: Snakemake imports this package before it knows in which clone the rules' own one lies.
+        from astromae.step_shell import SILENT
+
         os.environ[SILENT] = "yes"
 
     def emit(self, record: logging.LogRecord) -> None:
