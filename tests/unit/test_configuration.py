@@ -188,7 +188,7 @@ def test_every_key_of_config_yaml_is_explained():
         ("embedded.galaxies_per_field", 0, ["at least 1"]),
         ("embedded.galaxies", 5, ["12 strips", "at most 5"]),
         ("embedded.camcols", [1, 1], ["different"]),
-        ("embedded.runs", list(range(1, 1700)), ["10194 strips", "at most 9999"]),
+        ("embedded.runs", list(range(1, 1700)), ["10194 strips", "at most 2000"]),
         ("sdss.cuts", {"z_min": 0.4, "z_max": 0.1}, ["z_min = 0.4"]),
         ("sdss.cuts", {"dec": [10, -10]}, ["sdss.cuts.dec"]),
         ("sdss.server", "skyserver.sdss.org", ["https://"]),

@@ -13,7 +13,7 @@ from preset import PRESET
 pytestmark = pytest.mark.workflow
 
 #: Galaxies that are drawn in some seconds, in two jobs.
-SMALL = {"embedded": {"galaxies": 40, "runs": [9001], "camcols": [1, 2], "galaxies_per_field": 40}}
+SMALL = {"embedded": {"galaxies": 40, "runs": [9001], "camcols": [1, 2], "galaxies_per_field": 10}}
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_terminal_shows_what_is_done_what_runs_and_when_it_ends(make, fresh_pr
     texts = states(shown)
     assert any(re.search(r"^running  frames run 9001, camcol 1 \(0 of 2 done\) *$", text, re.M) for text in texts)
     # What a job's log says last, in place of what it prints.
-    assert any(re.search(r"^ +\d+ s  \[frames 9001-1\] \d/5 frames", text, re.M) for text in texts)
+    assert any(re.search(r"^ +\d+ s  \[frames 9001-1\] \d+/10 frames", text, re.M) for text in texts)
     assert any(re.search(r"^to come  cut\s2, stamps", text, re.M) for text in texts)
     summary = r"^\d of 6 jobs, \d+ (s|min), about \d+ (s|min) left, until \d\d:\d\d"
     assert any(re.search(summary, text, re.M) for text in texts)

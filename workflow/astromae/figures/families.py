@@ -38,7 +38,10 @@ REALISM = Product(
     "realism",
     "astromae.figures.realism:draw_realism",
     inputs=lambda run: {"sample": "results/samples/realism.h5"},
-    settings=lambda run: {"real_stamps": run.configuration.embedded.real_stamps},
+    # A bundle holds the measurements of real stamps, not the person's folder with their pixels.
+    settings=lambda run: {
+        "real_stamps": None if run.configuration.bundle else run.configuration.embedded.real_stamps,
+    },
     members=_if_embedded,
 )
 

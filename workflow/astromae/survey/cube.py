@@ -8,7 +8,7 @@ from pydantic import Field
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.settings.base import SomeOf, Text, setting
-from astromae.survey.entry import Counts, Job, Survey
+from astromae.survey.entry import MOST_CHUNKS, Counts, Job, Survey
 from astromae.typed import Typed
 
 #: Stamps of the published cube (Pasquet et al. 2019), which plans reckon with.
@@ -19,7 +19,7 @@ class CubeSettings(Typed):
     """A published cube of stamps on disk, or one of your own."""
 
     path: Text = setting("The cube's file, .npz or HDF5.", "data/sdss.npz")
-    chunks: int = setting("Shards that the cube is streamed into.", 64, ge=1, le=9999)
+    chunks: int = setting("Shards that the cube is streamed into.", 64, ge=1, le=MOST_CHUNKS)
     bands: SomeOf[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]] | None = setting(
         "Names of the cube's bands, in their order; null where it says them or has SDSS's.", None
     )

@@ -10,7 +10,7 @@ from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.settings.base import HERE, Seed, SomeOf, Text, problem, setting, wrong
 from astromae.survey.archive import strip_folder
-from astromae.survey.entry import RULES, Counts, Job, Survey
+from astromae.survey.entry import MOST_CHUNKS, RULES, Counts, Job, Survey
 from astromae.survey.simulation import Simulation
 from astromae.typed import Typed
 
@@ -18,9 +18,8 @@ from astromae.typed import Typed
 ARCHIVE = "results/survey"
 
 
-# Bits of an object identifier: fields of a strip are numbered from 11 and stay below 2^12. Files of chunks are
-# numbered with four digits.
-_MOST_FIELDS, _MOST_STRIPS = 2**12 - 11, 9999
+# Bits of an object identifier: fields of a strip are numbered from 11 and stay below 2^12.
+_MOST_FIELDS = 2**12 - 11
 
 
 class EmbeddedSettings(Typed):
@@ -43,11 +42,11 @@ class EmbeddedSettings(Typed):
     def _check(self) -> "EmbeddedSettings":
         """Check that the galaxies can be dealt to fields."""
         strips = len(self.simulation.strips)
-        most = min(self.galaxies, _MOST_STRIPS)
+        most = min(self.galaxies, MOST_CHUNKS)
         if strips > most:
             raise problem(
                 f"{HERE}runs times {HERE}camcols are {strips} strips; allowed: at most {most}, so that each has a "
-                f"galaxy ({HERE}galaxies) and a number of four digits"
+                f"galaxy ({HERE}galaxies) and a command can name all shards"
             )
         fields = math.ceil(self.galaxies / self.galaxies_per_field / strips)
         if fields > _MOST_FIELDS:

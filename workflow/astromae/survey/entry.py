@@ -11,6 +11,9 @@ from astromae.typed import Typed
 #: Folder of the workflow's own rule files.
 RULES = Path(__file__).parents[2] / "rules"
 
+#: Chunks that a survey can have: Linux allows a command 128 KiB, and some name every shard and missing list.
+MOST_CHUNKS = 2000
+
 
 @dataclass(frozen=True)
 class Job:

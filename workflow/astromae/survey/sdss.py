@@ -11,7 +11,7 @@ from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 from astromae.settings.base import Count, Pair, Text, problem, setting, wrong
-from astromae.survey.entry import RULES, Counts, Job, Survey
+from astromae.survey.entry import MOST_CHUNKS, RULES, Counts, Job, Survey
 from astromae.survey.selections import cuts_of
 from astromae.typed import Typed
 
@@ -59,7 +59,7 @@ class SdssSettings(Typed):
     server: Text = setting("Address of SkyServer.", "https://skyserver.sdss.org")
     archive: Text = setting("Address or folder of the archive or of a mirror.", "https://data.sdss.org/sas")
     partitions: Count = setting("Ranges of right ascension, each its own query, job and file.", 72)
-    chunks: int = setting("Stamps jobs that the fields are dealt to, at most.", 1000, ge=1, le=9999)
+    chunks: int = setting("Stamps jobs that the fields are dealt to, at most.", 1000, ge=1, le=MOST_CHUNKS)
     queries_per_minute: float = setting("Queries to SkyServer over all running jobs.", 60, unit="1/min", gt=0, le=60)
     timeout_s: float = setting("Silence after which a query is given up.", 660, unit="s", gt=0)
     tries: Count = setting("Tries of a query that meets a passing fault.", 8)

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, model_validator
 
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.objectives import OBJECTIVES
-from astromae.settings.base import AnyOf, Count
+from astromae.settings.base import AnyOf, Count, name_in
 from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.training import Augmentation, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
@@ -109,7 +109,7 @@ class ModelRecipe(Recipe):
     experiment: str
     model: str
     group: str
-    task: str
+    task: name_in(TASKS)
     branches: Branches
     backbone: Backbone | None
     finetuning: Finetuning
@@ -127,7 +127,7 @@ class BoostingRecipe(Typed):
     experiment: str
     model: str
     group: str
-    task: str
+    task: name_in(TASKS)
 
     def sources(self) -> list[str | Path]:
         """Return the source of its task."""
