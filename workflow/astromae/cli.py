@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="AstroMAE, step by step. Each command is one step of the workflow and can be run by hand.",
+    help="AstroMAE: what people ask of it. The steps of the workflow are commands too, listed in docs/development.md.",
 )
 
 
