@@ -125,4 +125,4 @@ def test_documents_hold_what_there_is(task, results, tmp_path):
         write_results_page(
             WORKFLOW / "report", every, [], {}, [json_file(tmp_path / "a.csv", 1)], tmp_path / "p.pdf", page
         )
-        assert "reaches Hits of <b>" in page.read_text()
+        assert "with Hits of <b>" in page.read_text()
