@@ -131,6 +131,15 @@ class Run:
         classical = [f"{folder}/provenance.json" for folder in self._classical_folders(experiment)]
         return self.trained(experiment, "provenance.json") + classical
 
+    def label_curves(self, study: str) -> list[str]:
+        """Return the predictions of all lines of a study, line by line."""
+        settings = self.configuration.studies[study]
+        return [
+            f"results/{study}/curves/{curve}/seed{seed}/predictions.parquet"
+            for curve in [*settings.curves(), *settings.classical]
+            for seed in settings.seeds
+        ]
+
     @property
     def values(self) -> list[str]:
         """Return the named values of the survey and of every experiment."""
@@ -138,10 +147,13 @@ class Run:
 
     def wildcards(self) -> dict[str, str]:
         """Return the pattern of each wildcard: a name stands for nothing that the run does not have."""
+        studies = self.configuration.studies
         names = {
-            "experiment": self.experiments,
-            "encoder": self.configuration.backbones,
+            "experiment": [*self.experiments, *studies],
+            "encoder": [*self.configuration.backbones, *(name for study in studies.values() for name in study.encoders())],
             "model": self.configuration.models,
+            "study": studies,
+            "curve": [name for study in studies.values() for name in [*study.curves(), *study.classical]],
         }
         return {
             "chunk": r"\d{4}",

@@ -23,6 +23,7 @@ def training_job(gpus=GPUS, nodes=NODES, **resources):
 encoder_recipe = of_wildcards(partial(configured_recipes.encoder_recipe, SETTINGS))
 features_recipe = of_wildcards(partial(configured_recipes.features_recipe, SETTINGS))
 model_recipe = of_wildcards(partial(configured_recipes.model_recipe, SETTINGS))
+curve_recipe = of_wildcards(partial(configured_recipes.curve_recipe, SETTINGS))
 boosting_recipe = of_wildcards(partial(configured_recipes.boosting_recipe, SETTINGS))
 
 
@@ -62,4 +63,13 @@ def training_inputs(wildcards):
         large["encoder"] = f"{folder}/weights.safetensors"
         if RUN.shares_features(wildcards.model):
             large["features"] = f"{folder}/features.h5"
+    return by_content(**large)
+
+
+def curve_inputs(wildcards):
+    """Return the catalogue and the stamps that a line of a study reads, and its pretrained encoder."""
+    large = {"catalog": CATALOG, "stamps": SHARDS}
+    encoder = SETTINGS.studies[wildcards.study].curves()[wildcards.curve].encoder
+    if encoder:
+        large["encoder"] = f"results/encoders/{encoder}/{wildcards.study}/seed{wildcards.seed}/weights.safetensors"
     return by_content(**large)

@@ -64,16 +64,33 @@ class Fractions(Typed):
         return self
 
 
-class Experiment(Typed):
-    """An experiment."""
+class Sample(Typed):
+    """Galaxies, dealt to subsets, and what is predicted of them."""
 
-    title: Text = setting("Title in tables and figures.")
-    table: Name = setting("Name of the experiment's table.")
     seed: Seed = setting("Seed of the split.")
     task: name_in(TASKS) = setting("What the models predict.", "redshift")
     fractions: Fractions = setting("Fraction of the galaxies with a stamp that each subset gets.")
     pretrain_on: SomeOf[Subset] = setting("Subsets whose images encoders are pretrained on.")
     validate_on: SomeOf[Subset] = setting("Subsets whose images validate the pretraining.")
+
+    def check_subsets(self) -> None:
+        """Check that encoders are pretrained on some images, and validated on others."""
+        fractions: dict[str, Any] = self.fractions.model_dump()
+        for role in ("pretrain_on", "validate_on"):
+            for subset in getattr(self, role):
+                if fractions[subset] == 0:
+                    filled = [name for name, fraction in fractions.items() if fraction > 0]
+                    raise wrong(role, subset, f"subsets with a fraction above 0: {', '.join(filled)}")
+        both = sorted(set(self.pretrain_on) & set(self.validate_on))
+        if both:
+            raise wrong("validate_on", both[0], "subsets that are not in {here}pretrain_on")
+
+
+class Experiment(Sample):
+    """An experiment."""
+
+    title: Text = setting("Title in tables and figures.")
+    table: Name = setting("Name of the experiment's table.")
     classical: AnyOf[Literal["hgb-magnitudes"]] = setting("Methods without a network.")
     models: SomeOf[str] = setting("Names of section `models`.")
     pretraining: Pretraining = setting("Pretraining of every encoder that the models want.")
@@ -88,15 +105,3 @@ class Experiment(Typed):
     def phase(self, name: str) -> Phase:
         """Return the phase ``pretraining`` or ``finetuning``."""
         return getattr(self, name)
-
-    def check_subsets(self) -> None:
-        """Check that encoders are pretrained on some images, and validated on others."""
-        fractions: dict[str, Any] = self.fractions.model_dump()
-        for role in ("pretrain_on", "validate_on"):
-            for subset in getattr(self, role):
-                if fractions[subset] == 0:
-                    filled = [name for name, fraction in fractions.items() if fraction > 0]
-                    raise wrong(role, subset, f"subsets with a fraction above 0: {', '.join(filled)}")
-        both = sorted(set(self.pretrain_on) & set(self.validate_on))
-        if both:
-            raise wrong("validate_on", both[0], "subsets that are not in {here}pretrain_on")

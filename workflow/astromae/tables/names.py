@@ -6,6 +6,16 @@ _WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
 #: Models that go by another name.
 _NAMES = {"henghes": "Henghes et al. 2022", "hgb-magnitudes": "boosted trees on magnitudes"}
 
+#: Ways to learn that go by another name.
+_OBJECTIVES = {
+    "mae": "masked autoencoder",
+    "moco": "MoCo v2",
+    "barlow_twins": "Barlow Twins",
+    "supervised": "labels only",
+    "random": "random, frozen",
+    "local-linear": "local linear fit of colours",
+}
+
 #: Groups of a table's rows, in its order.
 GROUPS = {
     "scratch": "From scratch",
@@ -22,6 +32,11 @@ def model_name(model: str) -> str:
     scratch = words[0] == "scratch"
     name = "-".join(_WORDS.get(word, word) for word in words[scratch:])
     return f"{name} (scratch)" if scratch else name
+
+
+def objective_name(objective: str) -> str:
+    """Return how a way to learn is called, for example ``MoCo``."""
+    return _OBJECTIVES.get(objective, objective.replace("_", " ").replace("-", " "))
 
 
 def encoder_name(encoder: str) -> str:

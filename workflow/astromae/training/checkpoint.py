@@ -98,7 +98,8 @@ class Checkpoint:
             if state is None:
                 log(f"{path} is torn: its checksum does not fit; looking for the state before it")
                 continue
-            log(f"continuing in epoch {state['epoch'] + 1} after batch {state['batch']} from {path}")
+            where = f"in epoch {state['epoch'] + 1} after batch {state['batch']} " if "epoch" in state else ""
+            log(f"continuing {where}from {path}")
             return state
         self._name_others()
         return None

@@ -8,30 +8,30 @@ from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
-from astromae.training.recipes import BoostingRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
+from astromae.training.recipes import BoostingRecipe, CurveRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
 
 
-def _common(configuration: Configuration) -> dict[str, Any]:
-    return {
-        "scaling": configuration.scaling,
-        "augmentation": configuration.augmentation,
-        "runtime": configuration.training.runtime(),
-    }
+def _common(configuration: Configuration, gpus: int | None = None) -> dict[str, Any]:
+    """Return what all recipes have in common; with `gpus` at most so many."""
+    runtime = configuration.training.runtime()
+    if gpus is not None:
+        runtime = runtime.model_copy(update={"gpus": min(runtime.gpus, gpus)})
+    return {"scaling": configuration.scaling, "augmentation": configuration.augmentation, "runtime": runtime}
 
 
 def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) -> EncoderRecipe:
-    """Return the recipe of an encoder of an experiment."""
-    settings = configuration.experiments[experiment]
-    sections = OBJECTIVES[settings.pretraining.objective].sections
+    """Return the recipe of an encoder of an experiment or of a study."""
+    sample, pretraining = configuration.sample(experiment), configuration.pretraining(experiment, encoder)
+    own = configuration.of_sample(experiment)
     return EncoderRecipe(
-        **_common(configuration),
-        **{name: configuration.section(name) for name in sections},
+        **_common(own),
+        **{name: own.section(name) for name in OBJECTIVES[pretraining.objective].sections},
         experiment=experiment,
         name=encoder,
-        backbone=configuration.backbones[encoder],
-        pretrain_on=settings.pretrain_on,
-        validate_on=settings.validate_on,
-        pretraining=settings.pretraining,
+        backbone=own.backbones[encoder],
+        pretrain_on=sample.pretrain_on,
+        validate_on=sample.validate_on,
+        pretraining=pretraining,
     )
 
 
@@ -39,10 +39,8 @@ def features_recipe(configuration: Configuration, experiment: str, encoder: str)
     """Return the recipe of the features of an experiment's frozen encoder."""
     finetuning = configuration.experiments[experiment].finetuning
     # Features need no gradient, and one GPU is enough.
-    runtime = configuration.training.runtime()
-    runtime = runtime.model_copy(update={"gpus": min(runtime.gpus, 1)})
     return FeaturesRecipe(
-        **{**_common(configuration), "runtime": runtime},
+        **_common(configuration, gpus=1),
         name=encoder,
         backbone=configuration.backbones[encoder],
         finetuning=Passes(**finetuning.model_dump(include=set(Passes.model_fields))),
@@ -61,6 +59,26 @@ def model_recipe(configuration: Configuration, experiment: str, model: str) -> M
         branches=Branches(**chosen.model_dump(include=set(Branches.model_fields))),
         backbone=configuration.backbones.get(chosen.encoder),
         finetuning=settings.finetuning,
+    )
+
+
+def curve_recipe(configuration: Configuration, study: str, curve: str) -> CurveRecipe:
+    """Return the recipe of a line of a study."""
+    settings = configuration.studies[study]
+    line = settings.curves()[curve]
+    # One GPU is enough for the few updates of a number of labels.
+    return CurveRecipe(
+        **_common(configuration.of_sample(study), gpus=1),
+        study=study,
+        objective=line.objective,
+        network=line.network,
+        task=settings.task,
+        branches=Branches(
+            encoder=line.network, pretrained=line.encoder is not None, frozen=line.frozen, inception=False, magnitude=False
+        ),
+        backbone=settings.networks[line.network],
+        labels=settings.labels,
+        finetuning=settings.finetuning.frozen if line.frozen else settings.finetuning.unfrozen,
     )
 
 

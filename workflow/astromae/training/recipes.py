@@ -9,6 +9,7 @@ from astromae.encoders import ENCODERS, build_encoder
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import AnyOf, Count, name_in
 from astromae.settings.entries import Backbone, Pretraining
+from astromae.settings.studies import HeadTraining
 from astromae.settings.training import Augmentation, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
@@ -119,6 +120,23 @@ class ModelRecipe(Recipe):
         encoders = [self.backbone.network] if self.branches.encoder else []
         encoders += ["inception"] * self.branches.inception
         return [TASKS.source(self.task), *map(ENCODERS.source, encoders)]
+
+
+class CurveRecipe(Recipe):
+    """Recipe of one line of a study: an encoder and a task, over numbers of labels."""
+
+    study: str
+    objective: str
+    network: str
+    task: name_in(TASKS)
+    branches: Branches
+    backbone: Backbone
+    labels: AnyOf[float]
+    finetuning: HeadTraining | Finetuning
+
+    def sources(self) -> list[str | Path]:
+        """Return the sources of its task and its encoder."""
+        return [TASKS.source(self.task), ENCODERS.source(self.backbone.network)]
 
 
 class BoostingRecipe(Typed):
