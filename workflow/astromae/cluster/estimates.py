@@ -131,18 +131,20 @@ class Estimates:
         cores_of_gpu = self.gpu_stamps_per_s * PRETRAIN_S["vit"]
         return math.ceil(core_s / (gpus * cores_of_gpu or training.threads))
 
-    def _galaxies(self, experiment: str, subsets: Iterable[str]) -> float:
+    def _galaxies(self, experiment: str, subsets: Iterable[str]) -> int:
         """Return how many galaxies an experiment is expected to have in some subsets."""
         fractions = self.run.experiments[experiment].fractions
-        return self.counts.galaxies * sum(getattr(fractions, subset) for subset in subsets)
+        return round(self.counts.galaxies * sum(getattr(fractions, subset) for subset in subsets))
 
-    def _finetuning_stamps(self, experiment: str) -> float:
+    def _finetuning_stamps(self, experiment: str) -> int:
         """Return how many stamps the gradient steps of a fine-tuning see."""
-        return self._galaxies(experiment, ["train"]) * self.run.experiments[experiment].finetuning.epochs
+        return self.run.experiments[experiment].finetuning.stamps(self._galaxies(experiment, ["train"]))
 
-    def _views(self, experiment: str) -> float:
+    def _views(self, experiment: str) -> int:
         """Return how many views of stamps have a stored feature."""
-        return self._finetuning_stamps(experiment) + self._galaxies(experiment, ["val", "test"])
+        labelled = self._galaxies(experiment, ["train"])
+        passes = self.run.experiments[experiment].finetuning.passes(labelled)
+        return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
     def _backbone(self, encoder: str) -> Any:
         return self.run.configuration.backbones[encoder]
@@ -153,7 +155,7 @@ class Estimates:
     def pretraining_s(self, experiment: str, encoder: str) -> int:
         """Return how long a pretraining takes, in seconds."""
         settings = self.run.experiments[experiment]
-        stamps = self._galaxies(experiment, settings.pretrain_on) * settings.pretraining.epochs
+        stamps = settings.pretraining.stamps(self._galaxies(experiment, settings.pretrain_on))
         return self._training_s(stamps * self._rate(PRETRAIN_S, encoder))
 
     def features_s(self, experiment: str, encoder: str) -> int:

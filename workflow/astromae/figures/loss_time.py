@@ -11,9 +11,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from astromae.errors import InputError
 from astromae.evaluation.records import read_provenance
-from astromae.figures.histories import read_history
 from astromae.figures.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
 from astromae.tables.names import encoder_name, model_name
+from astromae.training.history import read_history
 
 #: What is trained decides how long it takes.
 _KINDS = {
@@ -27,7 +27,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its name, what is trained, wall time (s) at the end of each epoch, and validation loss."""
+    """One training: its name, what is trained, wall time (s) at each validation, and validation loss."""
 
     name: str
     kind: str
@@ -36,7 +36,7 @@ class Run:
 
 
 def read_run(provenance: Path, history: Path) -> Run:
-    """Read a training; its wall time is spread evenly over its epochs.
+    """Read a training; its wall time is spread evenly over its updates.
 
     Raises
     ------
@@ -45,8 +45,9 @@ def read_run(provenance: Path, history: Path) -> Run:
     """
     record = read_provenance(provenance)
     about = record["recipe"]
-    losses = read_history(history)["val_loss"].to_numpy()
-    seconds = record["wall_s"] * np.arange(1, len(losses) + 1) / len(losses)
+    measured = read_history(history)
+    losses = measured["val_loss"].to_numpy()
+    seconds = record["wall_s"] * measured["update"].to_numpy() / measured["update"].iloc[-1]
     if "pretraining" in about:
         masked = about["pretraining"].get("objective", "mae") == "mae"
         return Run(encoder_name(about["name"]), "autoencoder" if masked else "pretraining", seconds, losses)

@@ -83,15 +83,13 @@ def pretrain(
                 if batch == own.start == 0:
                     features = learner.encoder.features(images[0])
                     require_no_collapse(features, "pretraining")
-                    reported = {f"encoder/{name}": value for name, value in learner.diagnose(features).items()}
+                    reported = learner.diagnose(features)
                 total += learner(*images, *(values[own] for values in drawn)) * len(images[0])
         return session.fabric.all_reduce(total, reduce_op="sum").item() / len(validation.stamps), reported
 
-    training = Training(
-        f"pretrain {recipe.name}", learner, phase, objid, len(views), losses, validate, learner.after_step
-    )
+    training = Training(f"pretrain {recipe.name}", learner, phase, objid, losses, validate, learner.after_step)
     rows = session.train(f"{recipe.experiment}-{recipe.name}", training)
-    provenance = session.provenance(len(objid) * phase.epochs)
+    provenance = session.provenance(phase.stamps(len(objid)))
     if not session.fabric.is_global_zero:
         return
     about = {"recipe": recipe.as_json(), "seed": seed, "stamps": len(objid), "scaling": session.scaling.as_json()}

@@ -97,7 +97,7 @@ class Session:
         self.fingerprint = fingerprint(self.step, self.recipe, self.seed, self.scaling.as_json(), *data)
         return self.fingerprint
 
-    def train(self, name: str, training: Training, part: str = "") -> list[list[float]]:
+    def train(self, name: str, training: Training, part: str = "") -> list[dict[str, float]]:
         """Train a model, from the saved state of an earlier run of the same step if there is one; return its history.
 
         Parameters

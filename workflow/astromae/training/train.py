@@ -153,10 +153,10 @@ def train(
         return task.loss(predict(fabric, model, part, known["val"]), labelled).item(), {}
 
     label = f"{recipe.experiment} {recipe.model}"
-    training = Training(label, network, phase, galaxies.objid, len(galaxies.views), losses, validate)
+    training = Training(label, network, phase, galaxies.objid, losses, validate)
     rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
     count = len(galaxies.objid)
-    provenance = session.provenance(count * phase.epochs)
+    provenance = session.provenance(phase.stamps(count))
     if not fabric.is_global_zero:
         return
     model = network.eval()
