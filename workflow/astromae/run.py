@@ -148,9 +148,10 @@ class Run:
     def wildcards(self) -> dict[str, str]:
         """Return the pattern of each wildcard: a name stands for nothing that the run does not have."""
         studies = self.configuration.studies
+        of_studies = [name for study in studies.values() for name in study.encoders()]
         names = {
             "experiment": [*self.experiments, *studies],
-            "encoder": [*self.configuration.backbones, *(name for study in studies.values() for name in study.encoders())],
+            "encoder": [*self.configuration.backbones, *of_studies],
             "model": self.configuration.models,
             "study": studies,
             "curve": [name for study in studies.values() for name in [*study.curves(), *study.classical]],

@@ -122,7 +122,9 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
         table = read_table(path, curve_columns(about["task"]), "label curve").sort_values(["n_labels", "objid"])
         labels, objid = np.unique(table.n_labels), np.unique(table.objid)
         if len(table) != len(labels) * len(objid) or table.duplicated(["n_labels", "objid"]).any():
-            raise InputError(f"{path}: not one row for each of {len(objid)} galaxies and {len(labels)} numbers of labels")
+            raise InputError(
+                f"{path}: not one row for each of {len(objid)} galaxies and {len(labels)} numbers of labels"
+            )
         flat = {name: column_values(table, name) for name in (*task.targets.values(), *task.columns)}
         values = {name: of.reshape(len(labels), len(objid), *of.shape[1:]) for name, of in flat.items()}
         targets = {name: values.pop(name)[0] for name in task.targets.values()}
@@ -134,13 +136,17 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
         if not np.array_equal(labels, first[1]):
             raise InputError(f"{path}: after {labels.tolist()} labels, but {paths[0]} after {first[1].tolist()}")
         if not np.array_equal(objid, first[2]):
-            raise InputError(f"{path}: other galaxies than {paths[0]}; ways to learn are compared on the same ones only")
+            raise InputError(
+                f"{path}: other galaxies than {paths[0]}; ways to learn are compared on the same ones only"
+            )
         for name, truth in targets.items():
             if not np.allclose(truth, first[3][name], rtol=0, atol=1e-6):
                 raise InputError(f"{path}: other {name} than {paths[0]} for the same galaxies")
         of_curve = found.setdefault((about["objective"], about["network"], about["frozen"]), {})
         if about["seed"] in of_curve:
-            raise InputError(f"{path}: {about['objective']} {about['network']} with seed {about['seed']} was given before")
+            raise InputError(
+                f"{path}: {about['objective']} {about['network']} with seed {about['seed']} was given before"
+            )
         of_curve[about["seed"]] = values
     seeds = tuple(dict.fromkeys(seed for of_curve in found.values() for seed in of_curve))
     for (objective, network, _), of_curve in found.items():
@@ -150,11 +156,9 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
                 f"no label curve of {objective} {network} with seed {', '.join(lacking)}, which others have; ways to "
                 "learn are compared over the same seeds only"
             )
+    columns = TASKS[first[0]["task"]].columns
     curves = tuple(
-        LabelCurve(
-            *key,
-            {name: np.stack([of_curve[seed][name] for seed in seeds], axis=1) for name in TASKS[first[0]["task"]].columns},
-        )
+        LabelCurve(*key, {name: np.stack([of_curve[seed][name] for seed in seeds], axis=1) for name in columns})
         for key, of_curve in found.items()
     )
     return LabelCurves(first[0]["study"], first[0]["task"], first[1], seeds, first[3], curves)

@@ -149,8 +149,9 @@ def labels_saved(
     settings
         The configuration's section ``evaluation``.
     """
-    curves = np.stack([np.log(scores.by_seed[metric]) for scores in (way, reference)])  # (2, labels, seeds)
-    resampled = np.stack([np.log(scores.resampled[metric]) for scores in (way, reference)])  # (2, labels, seeds, samples)
+    both = (way, reference)
+    curves = np.log([scores.by_seed[metric] for scores in both])  # (2, labels, seeds)
+    resampled = np.log([scores.resampled[metric] for scores in both])  # (2, labels, seeds, samples)
     count, samples = curves.shape[-1], resampled.shape[-1]
     drawn = resampled.mean(axis=2)  # (2, labels, samples)
     if count > 1:
@@ -165,4 +166,5 @@ def labels_saved(
     sampled, _ = labels_needed(error.T, labels, np.broadcast_to(of_reference, (samples, len(labels), len(labels))))
     tail = (1 - settings.interval) / 2
     low, high = np.quantile(sampled, [tail, 1 - tail], axis=0)
-    return LabelsSaved(needed, needed / labels, np.minimum(low, needed) / labels, np.maximum(high, needed) / labels, bound)
+    low, high = np.minimum(low, needed), np.maximum(high, needed)
+    return LabelsSaved(needed, needed / labels, low / labels, high / labels, bound)

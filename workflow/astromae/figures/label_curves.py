@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from astromae.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, TWO_COLUMNS, drawing
-from astromae.settings.studies import RANDOM, SUPERVISED
+from astromae.studies import RANDOM, SUPERVISED
 from astromae.tables.label_curves import NO_NETWORK, headline_of, read_error_table
 from astromae.tables.names import objective_name
 from astromae.tasks import TASKS

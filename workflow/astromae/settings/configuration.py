@@ -256,8 +256,8 @@ class Configuration(Typed):
                     raise problem(f"{key}: {name} names no {kind}, since {_TAKEN[kind][name]}; rename it")
         for name in self.studies:
             if name in self.experiments or name in _FOLDERS:
-                taken = f"experiments.{name} has it" if name in self.experiments else f"results/{name} holds other files"
-                raise problem(f"studies.{name}: {name} names no study, since {taken}; rename it")
+                taken = f"experiments.{name}" if name in self.experiments else f"the folder results/{name}"
+                raise problem(f"studies.{name}: {name} names no study, since it names {taken}; rename it")
         for name in self.experiments:
             # The figures of a large experiment are divided by group.
             stem, _, group = name.rpartition("-")

@@ -22,12 +22,9 @@ from astromae.settings.base import (
 from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.experiments import Sample
 from astromae.settings.training import Augmentation, Finetuning, Scaling
+from astromae.studies import RANDOM, SUPERVISED
 from astromae.tasks import TASKS
 from astromae.typed import Typed
-
-#: Lines of every study that no objective stands behind: an encoder trained from its initialisation with the labels
-#: alone, and one that stays as it was initialised.
-SUPERVISED, RANDOM = "supervised", "random"
 
 #: An objective may be called as in the table of objectives, where names have underscores.
 ObjectiveName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -46,7 +43,7 @@ class StudyObjective(Typed):
 class HeadTraining(Finetuning):
     """Fine-tuning of a head on the features of a frozen encoder."""
 
-    augmented_views: Count = setting("Augmented views of each labelled stamp whose features are computed; they take turns.", 4)
+    augmented_views: Count = setting("Augmented views of each labelled stamp that have features; they take turns.")
 
 
 class StudyFinetuning(Typed):
@@ -95,7 +92,7 @@ class Study(Sample):
 
     title: Text = setting("Title in figures and in the document.")
     seeds: SomeOf[Seed] = setting("Every pretraining and fine-tuning runs once for each of these seeds.")
-    labels: SomeOf[PositiveFraction] = setting("Fractions of the train subset whose labels are used, ascending; nested.")
+    labels: SomeOf[PositiveFraction] = setting("Fractions of the train subset that have labels, ascending; nested.")
     networks: Annotated[dict[Name, Backbone], Field(min_length=1)] = setting("Networks, as in section `backbones`.")
     objectives: dict[ObjectiveName, StudyObjective] = setting("Ways to learn without labels.")
     classical: AnyOf[Literal["local-linear"]] = setting("Methods without a network, drawn as lines.", ())
@@ -120,6 +117,11 @@ class Study(Sample):
             raise problem("{here}objectives and {here}networks: two pairs of names read alike with a hyphen between")
         if self.classical and not TASKS[self.task].regression:
             raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
+        for kind in ("frozen", "unfrozen"):
+            phase = getattr(self.finetuning, kind)
+            if phase.updates is None:
+                allowed = "null, with as many {here}finetuning." + kind + ".updates for every number of labels"
+                raise wrong(f"finetuning.{kind}.epochs", phase.epochs, allowed)
         self.check_subsets()
         return self
 

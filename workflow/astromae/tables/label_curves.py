@@ -10,7 +10,7 @@ from astromae.errors import InputError
 from astromae.evaluation.label_curves import CurveScores, labels_saved, score_curves
 from astromae.files import atomic_path
 from astromae.settings.evaluation import Evaluation
-from astromae.settings.studies import SUPERVISED
+from astromae.studies import SUPERVISED
 from astromae.tasks import TASKS, Metric
 
 #: The metric with an interval, where a task has it, else its first; and those beside it, else all others.

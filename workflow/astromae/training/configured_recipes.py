@@ -74,7 +74,11 @@ def curve_recipe(configuration: Configuration, study: str, curve: str) -> CurveR
         network=line.network,
         task=settings.task,
         branches=Branches(
-            encoder=line.network, pretrained=line.encoder is not None, frozen=line.frozen, inception=False, magnitude=False
+            encoder=line.network,
+            pretrained=line.encoder is not None,
+            frozen=line.frozen,
+            inception=False,
+            magnitude=False,
         ),
         backbone=settings.networks[line.network],
         labels=settings.labels,

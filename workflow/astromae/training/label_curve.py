@@ -1,4 +1,4 @@
-"""One line of a study: an encoder, frozen or not, learns a task from ever more labels and predicts the test galaxies."""
+"""One line of a study: an encoder, frozen or not, learns a task from ever more labels."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,6 @@ from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.features import pretrained_encoder
-from astromae.training.folders import PROVENANCE
 from astromae.training.recipes import CurveRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import seed_weights
@@ -211,8 +210,8 @@ class _Features:
         if not computed.isfinite().all():
             recipe = self._session.recipe
             raise InputError(
-                f"{recipe.study} {recipe.objective} {recipe.network}: features that are no finite float16; pretrain with "
-                "a lower learning rate"
+                f"{recipe.study} {recipe.objective} {recipe.network}: features that are no finite float16; "
+                "pretrain with a lower learning rate"
             )
         return computed
 
