@@ -163,7 +163,7 @@ def test_a_killed_step_goes_on_to_the_same_bytes(galaxies, encoder, tmp_path, mo
     monkeypatch.setattr(step, "predict", predict)
     monkeypatch.setattr(trainer.Training, "between", counting)
     run(galaxies, tmp_path / "killed", recipe(frozen), encoder)
-    assert [labels for labels, _ in trainings][0] == (10 if moment == 2 else 40)
+    assert next(labels for labels, _ in trainings) == (10 if moment == 2 else 40)
     whole, killed = (tmp_path / name / "predictions.parquet" for name in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes()
     assert not list((tmp_path / "killed/checkpoints").iterdir())
