@@ -15,6 +15,8 @@ ENCODERS = {
     "vit": "astromae.encoders.vit:ENCODER",
     "pcm-vit": "astromae.encoders.pcm_vit:ENCODER",
     "inception": "astromae.encoders.inception:ENCODER",
+    "resnet": "astromae.encoders.resnet:ENCODER",
+    "pasquet": "astromae.encoders.pasquet:ENCODER",
 }
 
 #: Objectives: what encoders learn by without labels (`astromae.objectives`).
