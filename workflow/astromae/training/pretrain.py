@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from astromae.contracts.history import write_history
 from astromae.objectives import OBJECTIVES
 from astromae.training.collapse import require_no_collapse
 from astromae.training.folders import HISTORY, write_folder
-from astromae.training.history import write_history
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
@@ -92,7 +92,7 @@ def pretrain(
     provenance = session.provenance(phase.stamps(len(objid)))
     if not session.fabric.is_global_zero:
         return
-    told = {"recipe": recipe.told(), "seed": seed, "stamps": len(objid), "scaling": session.scaling.as_json()}
+    about = {"recipe": recipe.as_json(), "seed": seed, "stamps": len(objid), "scaling": session.scaling.as_json()}
     write_history(output / HISTORY, rows)
-    write_folder(output, weights_of(learner), told, provenance)
+    write_folder(output, weights_of(learner), about, provenance)
     session.checkpoint.remove()
