@@ -93,9 +93,13 @@ def inputs(tmp_path_factory):
 
 
 KINDS = {
-    "learning-rate": lambda i, *out: draw_learning_rate("finetuning", "experiment1", "updates", i["histories"][0], *out),
+    "learning-rate": lambda i, *out: draw_learning_rate(
+        "finetuning", "experiment1", "updates", i["histories"][0], *out
+    ),
     "pretraining": lambda i, *out: draw_pretraining(["plain", "pcm"], i["histories"][:2], "updates", "loss", *out),
-    "finetuning": lambda i, *out: draw_finetuning(["henghes", *["pcm-vit"] * 2], i["histories"], "epochs", "loss", *out),
+    "finetuning": lambda i, *out: draw_finetuning(
+        ["henghes", *["pcm-vit"] * 2], i["histories"], "epochs", "loss", *out
+    ),
     "density": lambda i, *out: draw_density(i["predictions"], ["scratch", "pretrained"], *out),
     "published": lambda i, *out: draw_published(i["table"], *out),
     "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
@@ -252,7 +256,9 @@ def test_a_galaxy_without_a_stamp_is_no_example(inputs, tmp_path):
 def test_a_history_that_is_none(tmp_path):
     (tmp_path / "h.csv").write_text("epoch,loss\n0,1\n")
     with pytest.raises(InputError, match=r"h\.csv: a history needs at least one row and the columns update, epoch"):
-        draw_learning_rate("pretraining", "experiment1", "epochs", tmp_path / "h.csv", tmp_path / "a.pdf", tmp_path / "a.png")
+        draw_learning_rate(
+            "pretraining", "experiment1", "epochs", tmp_path / "h.csv", tmp_path / "a.pdf", tmp_path / "a.png"
+        )
 
 
 def texts(figure):

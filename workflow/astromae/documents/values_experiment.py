@@ -151,7 +151,10 @@ def _phase_text(settings: Mapping) -> dict:
         "weight_decay": f"{optimiser['weight_decay']:g}",
         "schedule": schedule["kind"],
         **{key: f"{settings[key]:g}" for key in ("mask_ratio", "noise_sigma") if key in settings},
-        **{key: grouped(schedule[key]) if key == "warmup" else f"{schedule[key]:g}" for key in _SCHEDULE_KEYS[schedule["kind"]]},
+        **{
+            key: grouped(schedule[key]) if key == "warmup" else f"{schedule[key]:g}"
+            for key in _SCHEDULE_KEYS[schedule["kind"]]
+        },
     }
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from astromae.contracts.history import read_history
 from astromae.figures.style import BLUE, FEW_POINTS, ONE_COLUMN, ORANGE, drawing
 from astromae.settings.training import Schedule
-from astromae.training.history import read_history
 from astromae.training.schedule import learning_rate
 
 #: Published schedules: figure, peak parameter, schedule, epochs. Figure 5 is stated in the paper; figures 4

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from astromae.contracts.history import read_history
 from astromae.errors import InputError
 from astromae.evaluation.records import read_provenance
 from astromae.figures.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
 from astromae.tables.names import encoder_name, model_name
-from astromae.training.history import read_history
 
 #: What is trained decides how long it takes.
 _KINDS = {
@@ -43,10 +43,8 @@ def read_run(provenance: Path, history: Path) -> Run:
     InputError
         If a file cannot be read.
     """
-    record = read_provenance(provenance)
-    about = record["recipe"]
-    measured = read_history(history)
-    losses = measured["val_loss"].to_numpy()
+    record, measured = read_provenance(provenance), read_history(history)
+    about, losses = record["recipe"], measured["val_loss"].to_numpy()
     seconds = record["wall_s"] * measured["update"].to_numpy() / measured["update"].iloc[-1]
     if "pretraining" in about:
         masked = about["pretraining"].get("objective", "mae") == "mae"

@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from astromae.contracts.history import read_history
 from astromae.errors import InputError
 from astromae.figures.style import (
     BLUE,
@@ -22,7 +23,6 @@ from astromae.figures.style import (
     grid_of,
 )
 from astromae.tables.names import encoder_name, model_name
-from astromae.training.history import read_history
 
 #: A range of losses that is wider than this factor is drawn on a logarithmic axis.
 LOGARITHMIC_FROM = 10

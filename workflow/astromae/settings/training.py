@@ -59,7 +59,9 @@ class Schedule(Typed):
         "learning_rate * min((t + 1) / warmup, (1 + cos(pi t / T)) / 2); "
         "paper_steps, by epoch, is learning_rate on every restart_every-th epoch, else learning_rate * decay^t."
     )
-    warmup: Count | None = setting("Of cosine; epochs or updates, as the budget counts, over which the rate rises.", None)
+    warmup: Count | None = setting(
+        "Of cosine; epochs or updates, as the budget counts, over which the rate rises.", None
+    )
     decay: float | None = setting("Of paper_steps; factor from epoch to epoch.", None, gt=0, le=1)
     restart_every: Count | None = setting("Of paper_steps; epochs between returns to the base rate.", None)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from astromae.contracts.history import write_history
 from astromae.objectives import OBJECTIVES
 from astromae.training.collapse import require_no_collapse
 from astromae.training.folders import HISTORY, write_folder
-from astromae.training.history import write_history
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights

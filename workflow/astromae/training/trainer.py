@@ -12,13 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from astromae.contracts.history import COLUMNS
 from astromae.errors import InputError, Interrupted
 from astromae.progress import Ticker
 from astromae.settings.training import Phase
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.deadline import Deadline
-from astromae.training.history import COLUMNS
 from astromae.training.optimiser import adamw
 from astromae.training.parallel import require_share, share_of, synchronise_batchnorm
 from astromae.training.provenance import Cost
@@ -104,7 +104,7 @@ def fit(
     Returns
     -------
     list of dict
-        One row a validation: `astromae.training.history.COLUMNS`, and what `training.validate` reports.
+        One row a validation: `astromae.contracts.history.COLUMNS`, and what `training.validate` reports.
 
     Raises
     ------
