@@ -169,6 +169,14 @@ class Configuration(Typed):
             if self.section(name) is None:
                 raise problem(f"{name} is missing; {HERE}pretraining.objective {pretraining.objective} reads it")
         settings = self.objective_settings(pretraining)
+        if entry.labels:
+            experiment.check_labelled()
+        if entry.galaxy_views is not None:
+            stamps = self.stamp_format()
+            views = entry.galaxy_views(settings)
+            for key, allowed in views.problems(stamps.bands, stamps.size, self.scaling.crop):
+                with section("pretraining.views"):
+                    raise wrong(key, getattr(views, key), allowed)
         for encoder in encoders:
             backbone = self.backbones[encoder]
             network = ENCODERS[backbone.network]

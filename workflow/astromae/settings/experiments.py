@@ -100,3 +100,10 @@ class Experiment(Typed):
         both = sorted(set(self.pretrain_on) & set(self.validate_on))
         if both:
             raise wrong("validate_on", both[0], "subsets that are not in {here}pretrain_on")
+
+    def check_labelled(self) -> None:
+        """Check that encoders that learn from labels see those that models learn from, and no others."""
+        for role, labelled in (("pretrain_on", "train"), ("validate_on", "val")):
+            if getattr(self, role) != (labelled,):
+                allowed = f"[{labelled}] while {{here}}pretraining.objective is {self.pretraining.objective}"
+                raise wrong(role, list(getattr(self, role)), f"{allowed}, which learns from labels")

@@ -22,16 +22,17 @@ def _common(configuration: Configuration) -> dict[str, Any]:
 def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) -> EncoderRecipe:
     """Return the recipe of an encoder of an experiment."""
     settings = configuration.experiments[experiment]
-    sections = OBJECTIVES[settings.pretraining.objective].sections
+    objective = OBJECTIVES[settings.pretraining.objective]
     return EncoderRecipe(
         **_common(configuration),
-        **{name: configuration.section(name) for name in sections},
+        **{name: configuration.section(name) for name in objective.sections},
         experiment=experiment,
         name=encoder,
         backbone=configuration.backbones[encoder],
         pretrain_on=settings.pretrain_on,
         validate_on=settings.validate_on,
         pretraining=settings.pretraining,
+        task=settings.task if objective.labels else None,
     )
 
 

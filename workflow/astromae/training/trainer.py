@@ -17,7 +17,7 @@ from astromae.settings.training import Phase
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.deadline import Deadline
-from astromae.training.optimiser import adamw
+from astromae.training.optimiser import make_optimiser
 from astromae.training.parallel import require_share, share_of, synchronise_batchnorm
 from astromae.training.provenance import Cost
 from astromae.training.schedule import learning_rate
@@ -104,7 +104,7 @@ def fit(
     if share.world_size > 1:
         require_share(share, len(objid) // batches)
         synchronise_batchnorm(bare)
-    model, optimiser = fabric.setup(bare, adamw(bare, phase.optimiser))
+    model, optimiser = fabric.setup(bare, make_optimiser(bare, phase.optimiser))
     precision = fabric.strategy.precision  # with 16-mixed it scales the loss, by a factor that it learns
     state = fabric.broadcast(checkpoint.load() if fabric.is_global_zero else None)
     if state is None:
@@ -125,7 +125,7 @@ def fit(
     for epoch in range(state["epoch"], phase.epochs):
         rate = learning_rate(phase.optimiser.learning_rate, phase.schedule, epoch)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("lr_scale", 1.0)
         bare.train()
         choose_attention(bare, fabric.device)
         began, seen = time.monotonic(), 0
