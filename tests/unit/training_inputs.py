@@ -147,6 +147,7 @@ def run_pretrain(folder, output, recipe, seed=42, **execution):
         recipe,
         seed,
         output,
+        folder / "galaxies.parquet" if recipe.reads_catalog else None,
         Execution(**{"checkpoints": output / "checkpoints", **execution}),
     )
 

@@ -19,8 +19,13 @@ ENCODERS = {
     "pasquet": "astromae.encoders.pasquet:ENCODER",
 }
 
-#: Objectives: what encoders learn by without labels (`astromae.objectives`).
-OBJECTIVES = {"mae": "astromae.objectives.mae:OBJECTIVE"}
+#: Objectives: what encoders learn by, most of them without labels (`astromae.objectives`).
+OBJECTIVES = {
+    "mae": "astromae.objectives.mae:OBJECTIVE",
+    "moco": "astromae.objectives.moco:OBJECTIVE",
+    "barlow_twins": "astromae.objectives.barlow_twins:OBJECTIVE",
+    "supervised": "astromae.objectives.supervised:OBJECTIVE",
+}
 
 #: Tasks: what models learn from labels and predict (`astromae.tasks`).
 TASKS = {"redshift": "astromae.tasks.redshift:TASK"}

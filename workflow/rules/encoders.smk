@@ -41,7 +41,7 @@ rule scaling:
 
 rule pretrain:
     input:
-        **by_content(stamps=SHARDS),
+        unpack(pretraining_inputs),
         split="results/splits/{experiment}.parquet",
         scaling="results/splits/{experiment}.scaling.json",
         code=recipe_code("pretrain", encoder_recipe),

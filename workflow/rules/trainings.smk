@@ -52,6 +52,14 @@ def seed_of(wildcards):
     return int(wildcards.seed)
 
 
+def pretraining_inputs(wildcards):
+    """Return the stamps, and the catalogue where the objective reads labels or extinctions."""
+    large = {"stamps": SHARDS}
+    if encoder_recipe(wildcards).reads_catalog:
+        large["catalog"] = CATALOG
+    return by_content(**large)
+
+
 def training_inputs(wildcards):
     """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
     large = {"catalog": CATALOG}

@@ -202,6 +202,8 @@ class Configuration(Typed):
         if encoders:
             experiment.check_subsets()
             self._check_objective(experiment.pretraining, encoders)
+            if OBJECTIVES[experiment.pretraining.objective].labels:
+                experiment.check_labelled()
         self._check_fractions(experiment)
         self._check_batches({phase: experiment.phase(phase) for phase in ("pretraining", "finetuning")})
 
@@ -228,6 +230,12 @@ class Configuration(Typed):
             if self.section(name) is None:
                 raise problem(f"{name} is missing; {HERE}pretraining.objective {pretraining.objective} reads it")
         settings = self.objective_settings(pretraining)
+        if entry.galaxy_views is not None:
+            stamps = self.stamp_format()
+            views = entry.galaxy_views(settings)
+            for key, allowed in views.problems(stamps.bands, stamps.size, self.scaling.crop):
+                with section("pretraining.views"):
+                    raise wrong(key, getattr(views, key), allowed)
         for encoder in encoders:
             backbone = self.backbones[encoder]
             network = ENCODERS[backbone.network]

@@ -105,3 +105,10 @@ class Experiment(Sample):
     def phase(self, name: str) -> Phase:
         """Return the phase ``pretraining`` or ``finetuning``."""
         return getattr(self, name)
+
+    def check_labelled(self) -> None:
+        """Check that encoders that learn from labels see those that models learn from, and no others."""
+        for role, labelled in (("pretrain_on", "train"), ("validate_on", "val")):
+            if getattr(self, role) != (labelled,):
+                allowed = f"[{labelled}] while {{here}}pretraining.objective is {self.pretraining.objective}"
+                raise wrong(role, list(getattr(self, role)), f"{allowed}, which learns from labels")

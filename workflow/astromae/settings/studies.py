@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
     AnyOf,
     Count,
@@ -107,6 +108,9 @@ class Study(Sample):
         for name, objective in self.objectives.items():
             if name in (SUPERVISED, RANDOM):
                 raise problem(f"{{here}}objectives.{name}: every study has this line; rename the objective")
+            if OBJECTIVES[objective.pretraining.objective].labels:
+                allowed = "an objective without labels, which the fine-tuning alone reads"
+                raise wrong(f"objectives.{name}.pretraining.objective", objective.pretraining.objective, allowed)
             for network in objective.networks:
                 if network not in self.networks:
                     allowed = f"names in {{here}}networks: {', '.join(self.networks)}{near(network, self.networks)}"

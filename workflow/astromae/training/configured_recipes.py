@@ -22,16 +22,17 @@ def _common(configuration: Configuration, gpus: int | None = None) -> dict[str, 
 def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) -> EncoderRecipe:
     """Return the recipe of an encoder of an experiment or of a study."""
     sample, pretraining = configuration.sample(experiment), configuration.pretraining(experiment, encoder)
-    own = configuration.of_sample(experiment)
+    own, objective = configuration.of_sample(experiment), OBJECTIVES[pretraining.objective]
     return EncoderRecipe(
         **_common(own),
-        **{name: own.section(name) for name in OBJECTIVES[pretraining.objective].sections},
+        **{name: own.section(name) for name in objective.sections},
         experiment=experiment,
         name=encoder,
         backbone=own.backbones[encoder],
         pretrain_on=sample.pretrain_on,
         validate_on=sample.validate_on,
         pretraining=pretraining,
+        task=sample.task if objective.labels else None,
     )
 
 

@@ -89,7 +89,8 @@ class Session:
         if stamps is None:
             source: StampSource = NoStamps(len(objid), self.device)
         else:
-            source = open_stamps(stamps, objid, self.recipe.source_size, self.device)
+            size = min(self.recipe.source_size, self.scaling.stamps.size)
+            source = open_stamps(stamps, objid, size, self.device)
         return objid, self.views(source, batch_size, noise_sigma, self.share)
 
     def identify(self, *data: np.ndarray | Mapping[str, Any]) -> dict[str, str]:
