@@ -33,7 +33,7 @@ STEPS: Registry[Callable[..., None]] = Registry(
         "reconstruct": "astromae.training.reconstruct:reconstruct",
         "features": "astromae.training.features:write_features",
         "train": "astromae.training.train:train",
-        "boost": "astromae.training.boosting:boost",
+        "classical": "astromae.classical.fit:fit_classical",
         "networks": "astromae.tasks.networks:write_networks",
         "sample": "astromae.figures.steps:take_sample",
         "table": "astromae.tables.steps:make_table",

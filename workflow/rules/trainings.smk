@@ -1,6 +1,7 @@
 # What trainings ask for: resources, recipes, and which files they read.
 from functools import partial
 
+from astromae.classical import METHODS
 from astromae.cluster.jobs import TRAINING_MINUTES, launcher, training_resources
 from astromae.training import configured_recipes
 
@@ -23,7 +24,7 @@ def training_job(gpus=GPUS, nodes=NODES, **resources):
 encoder_recipe = of_wildcards(partial(configured_recipes.encoder_recipe, SETTINGS))
 features_recipe = of_wildcards(partial(configured_recipes.features_recipe, SETTINGS))
 model_recipe = of_wildcards(partial(configured_recipes.model_recipe, SETTINGS))
-boosting_recipe = of_wildcards(partial(configured_recipes.boosting_recipe, SETTINGS))
+classical_recipe = of_wildcards(partial(configured_recipes.classical_recipe, SETTINGS))
 
 
 def as_setting(recipe):
@@ -62,4 +63,12 @@ def training_inputs(wildcards):
         large["encoder"] = f"{folder}/weights.safetensors"
         if RUN.shares_features(wildcards.model):
             large["features"] = f"{folder}/features.h5"
+    return by_content(**large)
+
+
+def classical_inputs(wildcards):
+    """Return the catalogue, and the stamps where a classical method measures them."""
+    large = {"catalog": CATALOG}
+    if METHODS[wildcards.method].stamps:
+        large["stamps"] = SHARDS
     return by_content(**large)

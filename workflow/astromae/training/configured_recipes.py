@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from astromae.classical import METHODS
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.encoders import ENCODERS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
-from astromae.training.recipes import BoostingRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
+from astromae.training.recipes import EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
 
 
 def _common(configuration: Configuration) -> dict[str, Any]:
@@ -64,10 +66,11 @@ def model_recipe(configuration: Configuration, experiment: str, model: str) -> M
     )
 
 
-def boosting_recipe(configuration: Configuration, experiment: str) -> BoostingRecipe:
-    """Return the recipe of the classical method of an experiment."""
+def classical_recipe(configuration: Configuration, experiment: str, method: str) -> ClassicalRecipe:
+    """Return the recipe of a classical method of an experiment."""
+    crop = configuration.scaling.crop if METHODS[method].stamps else None
     task = configuration.experiments[experiment].task
-    return BoostingRecipe(experiment=experiment, model="hgb-magnitudes", group="classical", task=task)
+    return ClassicalRecipe(experiment=experiment, model=method, group="classical", task=task, crop=crop)
 
 
 def networks_of(configuration: Configuration) -> dict[str, Any]:

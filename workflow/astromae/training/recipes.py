@@ -119,20 +119,3 @@ class ModelRecipe(Recipe):
         encoders = [self.backbone.network] if self.branches.encoder else []
         encoders += ["inception"] * self.branches.inception
         return [TASKS.source(self.task), *map(ENCODERS.source, encoders)]
-
-
-class BoostingRecipe(Typed):
-    """Recipe of the classical method."""
-
-    experiment: str
-    model: str
-    group: str
-    task: name_in(TASKS)
-
-    def sources(self) -> list[str | Path]:
-        """Return the source of its task."""
-        return [TASKS.source(self.task)]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return self.model_dump(mode="json")

@@ -1,0 +1,94 @@
+"""A classical method, fitted to the labels that the networks learn from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+
+from astromae.classical import METHODS
+from astromae.classical.recipe import ClassicalRecipe
+from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.predictions import write_predictions
+from astromae.contracts.shards import StampSet
+from astromae.contracts.splits import read_split
+from astromae.tasks import TASKS
+from astromae.training.checkpoint import fingerprint
+from astromae.training.folders import write_folder
+from astromae.training.provenance import Cost, provenance
+from astromae.training.sources import BLOCK, check_finite
+from astromae.training.subsets import EVALUATED, require_finite
+
+#: Packages that decide a method's numbers.
+PACKAGES = ("scikit-learn", "scipy", "numpy")
+
+
+def catalog_bands(catalog: Path) -> list[str]:
+    """Return the bands whose magnitudes a catalogue has, in its order."""
+    return [name.removeprefix("mag_") for name in pq.read_schema(catalog).names if name.startswith("mag_")]
+
+
+def fit_classical(
+    catalog: Path, split: Path, recipe: ClassicalRecipe, seed: int, output: Path, stamps: Sequence[Path] = ()
+) -> None:
+    """Fit a classical method to the training galaxies, and write its folder and its predictions.
+
+    Parameters
+    ----------
+    catalog, split
+        Catalogue and split of the experiment.
+    recipe
+        Which method and task, and names for the table.
+    seed
+        Seed of the method, which need not use it.
+    output
+        Folder for predictions.parquet, weights.safetensors (what it has fitted), recipe.json and provenance.json.
+    stamps
+        Shards, for a method that measures stamps.
+
+    Raises
+    ------
+    InputError
+        If a galaxy that is learnt from or predicted has no label, or lacks magnitudes or a stamp where they are read.
+    """
+    cost, task, method = Cost(), TASKS[recipe.task], METHODS[recipe.model]
+    shards = StampSet(stamps) if method.stamps else None
+    bands = list(shards.bands) if shards else catalog_bands(catalog)
+    labels, magnitudes = list(task.targets), [] if shards else magnitude_columns(bands)
+    subsets = read_split(split).sort_values("objid")
+    galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
+    table = subsets.merge(galaxies, on="objid", validate="one_to_one")
+    train, evaluated = table[table.subset == "train"], table[table.subset.isin(EVALUATED)]
+    require_finite(pd.concat([train, evaluated]).set_index("objid"), [*labels, *magnitudes], catalog)
+
+    def measure(part: pd.DataFrame) -> np.ndarray:
+        if shards is None:
+            return method.measure(np.ascontiguousarray(part[magnitudes], np.float64), bands)
+        measured = []
+        for start in range(0, len(part), BLOCK):
+            objid = part.objid.to_numpy(np.int64)[start : start + BLOCK]
+            images = shards.read(objid, recipe.crop)
+            check_finite(torch.from_numpy(images), objid)
+            measured.append(method.measure(images.astype(np.float32), bands))
+        return np.concatenate(measured)
+
+    inputs, known = measure(train), measure(evaluated)
+    targets = np.array(train[labels], np.float64, order="C")
+    fitted = method.fit(inputs, targets, seed)
+    predicted = task.predict(method.predict(fitted, known))
+    columns = {column: evaluated[name].astype(np.float64) for name, column in task.targets.items()}
+    columns |= {name: predicted[name] for name in task.columns}
+    predictions = pd.DataFrame({"objid": evaluated.objid, **columns, "subset": evaluated.subset})
+    described = {
+        "recipe": {**recipe.as_json(), "settings": dict(method.settings)},
+        "seed": seed,
+        "train_galaxies": len(train),
+        "bands": bands,
+    }
+    hashes = fingerprint("classical", recipe, seed, inputs, targets)
+    record = provenance(described["recipe"], seed, hashes, len(train), cost, PACKAGES)
+    write_predictions(output / "predictions.parquet", predictions, described["recipe"], seed, len(train))
+    weights = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in fitted.items()}
+    write_folder(output, weights, described, record)
