@@ -226,7 +226,8 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.finetuning.schedule.kind", "paper_steps", ["schedule.decay is missing"]),
         ("models.henghes.encoder", "resnet", ['"resnet"', "plain, pcm"]),
         ("models.henghes.pretrained", True, ["encoder is null"]),
-        ("models.scratch-plain-vit.frozen", True, ["pretrained is false"]),
+        ("models.inception-only.frozen", True, ["false while encoder is null"]),
+        ("experiments.experiment1.classical", ["local-linaer"], ["hgb-apertures", "did you mean local-linear?"]),
         ("models.inception-only.inception", False, ["no branch"]),
         ("backbones.plain.heads", 5, ["a divisor of backbones.plain.width (96)"]),
         ("backbones.plain.width", 190, ["a multiple of 4"]),
@@ -356,8 +357,8 @@ def test_the_paper_preset_holds_what_the_paper_states():
         assert [backbone[key] for key in ("patch", "width", "depth", "heads")] == [8, 192, 12, 3]
     assert config["decoder"] == {"width": 192, "depth": 4, "heads": 3}
     assert config["augmentation"]["rotation_deg"] == 45
-    assert len(first["models"]) == 14
-    assert second["models"] == ["henghes", "pcm-astromae"]
+    assert len([name for name in first["models"] if not name.startswith("random-")]) == 14
+    assert second["models"][:2] == ["henghes", "pcm-astromae"]
 
 
 @pytest.mark.parametrize(
@@ -365,7 +366,7 @@ def test_the_paper_preset_holds_what_the_paper_states():
     [
         ("experiments", "experiment2", "survey", "results/values/survey.json"),
         ("experiments", "experiment2", "experiment1-scratch", "would share figures with experiments.experiment1"),
-        ("models", "henghes", "hgb-magnitudes", "the classical method"),
+        ("models", "henghes", "hgb-magnitudes", "a classical method"),
     ],
 )
 def test_names_that_would_share_a_file(section, old, name, word):

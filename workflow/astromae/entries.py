@@ -30,6 +30,14 @@ OBJECTIVES = {
 #: Tasks: what models learn from labels and predict (`astromae.tasks`).
 TASKS = {"redshift": "astromae.tasks.redshift:TASK"}
 
+#: Classical methods: what predicts without a network (`astromae.classical`).
+METHODS = {
+    "hgb-magnitudes": "astromae.classical.hgb_magnitudes:METHOD",
+    "hgb-apertures": "astromae.classical.hgb_apertures:METHOD",
+    "local-linear": "astromae.classical.local_linear:METHOD",
+    "knn": "astromae.classical.knn:METHOD",
+}
+
 #: Families of figures, in the order of the results page (`astromae.figures`).
 FIGURES = {
     "stamps": "astromae.figures.families:STAMPS",

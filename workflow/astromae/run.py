@@ -1,9 +1,11 @@
 """A run as its configuration describes it: the models and encoders of each experiment, and where their files lie."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
@@ -112,7 +114,7 @@ class Run:
         return self.model_folders(experiment, self.experiments[experiment].classical)
 
     def predictions(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
-        """Return the predictions of some models, or all of an experiment, the classical ones last."""
+        """Return the predictions of some models, or all of an experiment, classical methods last."""
         folders = self.model_folders(experiment, models)
         folders += self._classical_folders(experiment) if models is None else []
         return [f"{folder}/predictions.parquet" for folder in folders]
@@ -154,10 +156,11 @@ class Run:
             "encoder": [*self.configuration.backbones, *of_studies],
             "model": self.configuration.models,
             "study": studies,
-            "curve": [name for study in studies.values() for name in [*study.curves(), *study.classical]],
+            "curve": [name for study in studies.values() for name in study.curves()],
+            "method": METHODS,
         }
         return {
             "chunk": r"\d{4}",
             "seed": r"\d+",
-            **{wildcard: "|".join(values) for wildcard, values in names.items()},
+            **{wildcard: "|".join(map(re.escape, values)) for wildcard, values in names.items()},
         }

@@ -46,6 +46,32 @@ rule label_curve:
         "2>&1 | tee {log}"
 
 
+rule classical_curve:
+    input:
+        unpack(classical_inputs),
+        split="results/splits/{experiment}.parquet",
+        code=recipe_code("classical-curve", classical_recipe),
+    output:
+        predictions="results/{experiment}/curves/{method}/seed{seed}/predictions.parquet",
+        record="results/{experiment}/curves/{method}/seed{seed}/provenance.json",
+    log:
+        "results/logs/classical-curve/{experiment}-{method}-seed{seed}.log",
+    conda:
+        "../../envs/training.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(30),
+    params:
+        files=step_files,
+        step=step_settings(
+            recipe=as_setting(classical_recipe),
+            labels=lambda wildcards: SETTINGS.studies[wildcards.experiment].labels,
+            seed=seed_of,
+        ),
+    shell:
+        "python -m astromae classical-curve --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
 rule label_table:
     input:
         predictions=lambda wildcards: RUN.label_curves(wildcards.study),

@@ -1,6 +1,7 @@
 # What trainings ask for: resources, recipes, and which files they read.
 from functools import partial
 
+from astromae.classical import METHODS
 from astromae.cluster.jobs import TRAINING_MINUTES, launcher, training_resources
 from astromae.training import configured_recipes
 
@@ -24,7 +25,7 @@ encoder_recipe = of_wildcards(partial(configured_recipes.encoder_recipe, SETTING
 features_recipe = of_wildcards(partial(configured_recipes.features_recipe, SETTINGS))
 model_recipe = of_wildcards(partial(configured_recipes.model_recipe, SETTINGS))
 curve_recipe = of_wildcards(partial(configured_recipes.curve_recipe, SETTINGS))
-boosting_recipe = of_wildcards(partial(configured_recipes.boosting_recipe, SETTINGS))
+classical_recipe = of_wildcards(partial(configured_recipes.classical_recipe, SETTINGS))
 
 
 def as_setting(recipe):
@@ -80,4 +81,12 @@ def curve_inputs(wildcards):
     encoder = SETTINGS.studies[wildcards.study].curves()[wildcards.curve].encoder
     if encoder:
         large["encoder"] = f"results/encoders/{encoder}/{wildcards.study}/seed{wildcards.seed}/weights.safetensors"
+    return by_content(**large)
+
+
+def classical_inputs(wildcards):
+    """Return the catalogue, and the stamps where a classical method measures them."""
+    large = {"catalog": CATALOG}
+    if METHODS[wildcards.method].stamps:
+        large["stamps"] = SHARDS
     return by_content(**large)

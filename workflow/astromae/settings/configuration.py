@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
+from astromae.classical import METHODS
 from astromae.contracts.stamp_format import StampFormat
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError
@@ -40,14 +41,13 @@ from astromae.typed import Typed
 # The Inception branch pools 32 pixels to 4, which its 192 features take for granted (figure 3 of the paper).
 _INCEPTION_SIDE = 32
 
-# Names of files beside those that carry the name of an experiment, a table or a model.
+# Names of files beside those that carry the name of an experiment or a table.
 _TAKEN = {
     "experiment": {"survey": "results/values/survey.json holds the survey's numbers"},
     "table": {
         "cost": "results/tables/cost.csv is the table of cost",
         "realism": "results/tables/realism.csv holds simulated stamps against real ones",
     },
-    "model": {"hgb-magnitudes": "it is the classical method"},
 }
 
 
@@ -80,7 +80,9 @@ class Configuration(Typed):
         "Rebuild tables, figures and the paper from this archive, made by `make bundle`, and run nothing before them.",
         None,
     )
-    plugins: AnyOf[Text] = setting("Python files that add surveys, encoders, objectives, tasks or figures.", ())
+    plugins: AnyOf[Text] = setting(
+        "Python files that add surveys, encoders, objectives, tasks, classical methods or figures.", ()
+    )
     survey: name_in(SURVEYS) = setting("Where galaxies and pixels come from.", "embedded")
     seeds: SomeOf[Seed] = setting("Every stochastic training step runs once for each of these seeds.", (42,))
     stamps: Stamps = setting("The cutting of stamps.", Stamps())
@@ -258,10 +260,11 @@ class Configuration(Typed):
             "table": {f"experiments.{name}.table": experiment.table for name, experiment in self.experiments.items()},
             "model": {f"models.{name}": name for name in self.models},
         }
+        taken = {**_TAKEN, "model": dict.fromkeys(METHODS, "it is a classical method")}
         for kind, names in named.items():
             for key, name in names.items():
-                if name in _TAKEN[kind]:
-                    raise problem(f"{key}: {name} names no {kind}, since {_TAKEN[kind][name]}; rename it")
+                if name in taken[kind]:
+                    raise problem(f"{key}: {name} names no {kind}, since {taken[kind][name]}; rename it")
         for name in self.studies:
             if name in self.experiments or name in _FOLDERS:
                 taken = f"experiments.{name}" if name in self.experiments else f"the folder results/{name}"
@@ -269,7 +272,7 @@ class Configuration(Typed):
         for name in self.experiments:
             # The figures of a large experiment are divided by group.
             stem, _, group = name.rpartition("-")
-            if group in ("scratch", "pretrained") and stem in self.experiments:
+            if group in ("scratch", "pretrained", "baselines") and stem in self.experiments:
                 raise problem(f"experiments.{name} would share figures with experiments.{stem}; rename it")
         owner: dict[str, str] = {}
         for name, experiment in self.experiments.items():

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from astromae.classical import METHODS
 from astromae.settings.base import (
     AnyOf,
     Fraction,
@@ -29,10 +30,10 @@ Subset = Literal["pretrain", "pretrain_val", "train", "val", "test"]
 class Model(Typed):
     """A model: a choice of branches."""
 
-    group: Literal["scratch", "pretrained"] = setting("The model's group in the tables.")
+    group: Literal["scratch", "pretrained", "random"] = setting("The model's group in the tables.")
     encoder: str | None = setting("A backbone's name or null.")
     pretrained: bool = setting("Start from the weights of a pretrained encoder.")
-    frozen: bool = setting("Leave the encoder's weights as they are.")
+    frozen: bool = setting("Leave the encoder's weights as they are: pretrained, or random.")
     inception: bool = setting("Add the Inception branch.")
     magnitude: bool = setting("Add the magnitude branch.")
 
@@ -40,8 +41,8 @@ class Model(Typed):
     def _check(self) -> "Model":
         if self.encoder is None and self.pretrained:
             raise wrong("pretrained", True, "false while encoder is null: there is nothing to pretrain")
-        if self.frozen and not self.pretrained:
-            raise wrong("frozen", True, "false while pretrained is false: random weights would stay random")
+        if self.encoder is None and self.frozen:
+            raise wrong("frozen", True, "false while encoder is null: there is nothing to freeze")
         if self.encoder is None and not self.inception and not self.magnitude:
             raise problem("{section} has no branch; give it an encoder, inception: true or magnitude: true")
         return self
@@ -91,7 +92,7 @@ class Experiment(Sample):
 
     title: Text = setting("Title in tables and figures.")
     table: Name = setting("Name of the experiment's table.")
-    classical: AnyOf[Literal["hgb-magnitudes"]] = setting("Methods without a network.")
+    classical: AnyOf[name_in(METHODS)] = setting("Methods without a network.")
     models: SomeOf[str] = setting("Names of section `models`.")
     pretraining: Pretraining = setting("Pretraining of every encoder that the models want.")
     finetuning: Finetuning = setting("Fine-tuning of every model on the labels of the train subset.")

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
     AnyOf,
@@ -15,6 +16,7 @@ from astromae.settings.base import (
     Seed,
     SomeOf,
     Text,
+    name_in,
     near,
     problem,
     setting,
@@ -96,7 +98,7 @@ class Study(Sample):
     labels: SomeOf[PositiveFraction] = setting("Fractions of the train subset that have labels, ascending; nested.")
     networks: Annotated[dict[Name, Backbone], Field(min_length=1)] = setting("Networks, as in section `backbones`.")
     objectives: dict[ObjectiveName, StudyObjective] = setting("Ways to learn without labels.")
-    classical: AnyOf[Literal["local-linear"]] = setting("Methods without a network, drawn as lines.", ())
+    classical: AnyOf[name_in(METHODS)] = setting("Methods without a network, drawn as lines.", ())
     finetuning: StudyFinetuning = setting("Fine-tuning, the same for every number of labels.")
     scaling: Scaling | None = setting("Scaling of pixels; null for the run's own.", None)
     augmentation: Augmentation | None = setting("Augmentation; null for the run's own.", None)

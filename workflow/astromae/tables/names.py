@@ -4,7 +4,13 @@
 _WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
 
 #: Models that go by another name.
-_NAMES = {"henghes": "Henghes et al. 2022", "hgb-magnitudes": "boosted trees on magnitudes"}
+_NAMES = {
+    "henghes": "Henghes et al. 2022",
+    "hgb-magnitudes": "boosted trees on magnitudes",
+    "hgb-apertures": "boosted trees on apertures",
+    "local-linear": "local linear regression",
+    "knn": "10 nearest neighbours",
+}
 
 #: Ways to learn that go by another name.
 _OBJECTIVES = {
@@ -20,6 +26,7 @@ _OBJECTIVES = {
 GROUPS = {
     "scratch": "From scratch",
     "pretrained": "Pretrained encoder",
+    "random": "Encoder frozen at random weights",
     "classical": "Classical",
 }
 
@@ -29,9 +36,9 @@ def model_name(model: str) -> str:
     if model in _NAMES:
         return _NAMES[model]
     words = model.split("-")
-    scratch = words[0] == "scratch"
-    name = "-".join(_WORDS.get(word, word) for word in words[scratch:])
-    return f"{name} (scratch)" if scratch else name
+    start = words[0] if words[0] in ("scratch", "random") else ""
+    name = "-".join(_WORDS.get(word, word) for word in words[bool(start) :])
+    return f"{name} ({start})" if start else name
 
 
 def objective_name(objective: str) -> str:

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from astromae.classical import METHODS
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.encoders import ENCODERS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
-from astromae.training.recipes import BoostingRecipe, CurveRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
+from astromae.training.recipes import CurveRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
 
 
 def _common(configuration: Configuration, gpus: int | None = None) -> dict[str, Any]:
@@ -87,10 +89,11 @@ def curve_recipe(configuration: Configuration, study: str, curve: str) -> CurveR
     )
 
 
-def boosting_recipe(configuration: Configuration, experiment: str) -> BoostingRecipe:
-    """Return the recipe of the classical method of an experiment."""
-    task = configuration.experiments[experiment].task
-    return BoostingRecipe(experiment=experiment, model="hgb-magnitudes", group="classical", task=task)
+def classical_recipe(configuration: Configuration, experiment: str, method: str) -> ClassicalRecipe:
+    """Return the recipe of a classical method of an experiment or of a study."""
+    crop = configuration.of_sample(experiment).scaling.crop if METHODS[method].stamps else None
+    task = configuration.sample(experiment).task
+    return ClassicalRecipe(experiment=experiment, model=method, group="classical", task=task, crop=crop)
 
 
 def networks_of(configuration: Configuration) -> dict[str, Any]:

@@ -167,20 +167,3 @@ class CurveRecipe(Recipe):
     def sources(self) -> list[str | Path]:
         """Return the sources of its task and its encoder."""
         return [TASKS.source(self.task), ENCODERS.source(self.backbone.network)]
-
-
-class BoostingRecipe(Typed):
-    """Recipe of the classical method."""
-
-    experiment: str
-    model: str
-    group: str
-    task: name_in(TASKS)
-
-    def sources(self) -> list[str | Path]:
-        """Return the source of its task."""
-        return [TASKS.source(self.task)]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return self.model_dump(mode="json")
