@@ -20,7 +20,7 @@ from astromae.tasks import TASKS, Metric
 #: What a table says of each metric besides its value.
 PARTS = ("std", "low", "high", "published", "best")
 
-_OF_SUBSET = {"test": "test", "val": "validation"}
+_GALAXIES = {"test": "test galaxies", "val": "validation galaxies"}
 
 
 def columns_of(metrics: Iterable[str]) -> list[str]:
@@ -130,7 +130,7 @@ def tex_table(table: pd.DataFrame, interval: float, metrics: Mapping[str, Metric
             "% interval over galaxies; one seed: differences between trained models are not judged, nothing is bold;",
         ]
     lines = [
-        f"% {count} {_OF_SUBSET[subset]} galaxies; superscripts and subscripts lead to the ends of the {100 * interval:g} %",
+        f"% {count} {_GALAXIES[subset]}; superscripts and subscripts lead to the ends of the {100 * interval:g} %",
         *seeds,
         "% a dagger: the validation loss was still falling when the budget of updates ended;",
         "% lines `published': the paper's values, of its own sample, not to be compared directly.",
