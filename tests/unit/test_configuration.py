@@ -209,14 +209,14 @@ def test_every_key_of_config_yaml_is_explained():
         (
             "experiments.experiment1.pretraining.epochs",
             5,
-            ["null while experiments.experiment1.pretraining.updates is"],
+            ["null while experiments.experiment1.pretraining.up"],
         ),
         ("experiments.experiment1.pretraining.updates", None, ["a number of updates", "pretraining.epochs is null"]),
         ("experiments.experiment1.finetuning.updates", 2.5, ["an integer at least 1"]),
         (
             "experiments.experiment1.finetuning.schedule.warmup",
             10**6,
-            ["at most experiments.experiment1.finetuning.up"],
+            ["at most experiments.experiment1.finetuning"],
         ),
         ("experiments.experiment1.finetuning.schedule.warmup", None, ["schedule.warmup is missing"]),
         ("experiments.experiment1.finetuning.optimiser.learning_rate", "1e-4", ["a number", "1.0e-3"]),

@@ -26,7 +26,7 @@ DRAWN_GALAXY_S = 0.06
 CUT_FIELD_S = 2.4
 #: A stamp of a deflated cube converted.
 CUBE_STAMP_S = 0.7e-3
-#: By network; another takes the time of a plain transformer.
+#: By network, of table III's sizes; another takes the time of a plain transformer.
 PRETRAIN_S = {"vit": 3.1e-3, "pcm-vit": 3.6e-3}
 #: The encoder forwards, by views.
 FEATURES_S = {"vit": 1.8e-3, "pcm-vit": 2.1e-3}
