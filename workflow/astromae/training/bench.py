@@ -223,7 +223,7 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
     )
     mixed = result["precision"] == "bf16-mixed"
     plain = encoder_recipe(configuration, experiment, "plain")
-    with Elsewhere(peer_works, plain, stamps.cpu(), scaling, batch_size, mixed, device) as peer:
+    with Elsewhere(peer_works, plain.as_json(), stamps.cpu(), scaling, batch_size, mixed, device) as peer:
         rates = _rates(len(stamps), 2 * seconds, loop=loops["plain"], peer=peer.work("pretrain"))
     result |= {"pretrain_peer": rates["peer"], "pretrain_over_peer": rates["loop"] / rates["peer"]}
 
@@ -239,7 +239,7 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
     }
     model, shared = build_model(recipe, bands), build_model(recipe, bands)
     features = shared.to(device).encode(batch[0])
-    with Elsewhere(eager_works, recipe, tuple(part.cpu() for part in batch), device) as eager:
+    with Elsewhere(eager_works, recipe.as_json(), tuple(part.cpu() for part in batch), device) as eager:
         result |= _rates(
             batch_size,
             3 * seconds,

@@ -3,6 +3,8 @@
 Published layer order, default memory layout and float32.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,13 +26,13 @@ class EagerInception(Inception):
         return self.blocks[4](x).flatten(1)
 
 
-def eager_works(recipe: ModelRecipe, batch: tuple[Tensor, Tensor, Tensor], device: torch.device) -> dict[str, Timed]:
+def eager_works(recipe: dict[str, Any], batch: tuple[Tensor, Tensor, Tensor], device: torch.device) -> dict[str, Timed]:
     """Return how a model is trained on a batch, `finetune`, and predicts one, `infer`.
 
     Parameters
     ----------
     recipe
-        What is built.
+        `ModelRecipe` of what is built, as JSON holds it.
     batch
         Images (n, bands, side, side), magnitudes (n, bands) and targets (n, 1).
     device
@@ -38,7 +40,7 @@ def eager_works(recipe: ModelRecipe, batch: tuple[Tensor, Tensor, Tensor], devic
     """
     images, magnitudes, targets = (tensor.to(device) for tensor in batch)
     bands, side = images.shape[1], images.shape[-1]
-    model = build_model(recipe, bands)
+    model = build_model(ModelRecipe.model_validate(recipe), bands)
     model.inception = EagerInception(bands, side)
     model = model.to(device)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])

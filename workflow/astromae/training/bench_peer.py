@@ -6,6 +6,7 @@ torchvision turns tensors with bilinear interpolation at most, which is half of 
 """
 
 import time
+from typing import Any
 
 import torch
 from timm.layers import PatchEmbed
@@ -108,7 +109,7 @@ class PeerStamps(Dataset):
 
 
 def peer_works(
-    recipe: EncoderRecipe, stamps: Tensor, scaling: Scaling, batch_size: int, mixed: bool, device: torch.device
+    recipe: dict[str, Any], stamps: Tensor, scaling: Scaling, batch_size: int, mixed: bool, device: torch.device
 ) -> dict[str, Timed]:
     """Return how an epoch of pretraining goes, `pretrain`.
 
@@ -117,7 +118,7 @@ def peer_works(
     Parameters
     ----------
     recipe
-        What is trained.
+        `EncoderRecipe` of what is trained, as JSON holds it.
     stamps
         Shape (n, bands, size, size), float16, nanomaggies a pixel, on the CPU.
     scaling
@@ -129,11 +130,12 @@ def peer_works(
     device
         Where it trains.
     """
-    model, phase = PeerAutoencoder(recipe, stamps.shape[1]).to(device).train(), recipe.pretraining
+    checked = EncoderRecipe.model_validate(recipe)
+    model, phase = PeerAutoencoder(checked, stamps.shape[1]).to(device).train(), checked.pretraining
     groups = param_groups_weight_decay(model, phase.optimiser.weight_decay)
     optimiser = torch.optim.AdamW(groups, lr=phase.optimiser.learning_rate, betas=phase.optimiser.betas)
     loader = DataLoader(
-        PeerStamps(stamps, recipe, scaling),
+        PeerStamps(stamps, checked, scaling),
         batch_size,
         shuffle=True,
         drop_last=True,
