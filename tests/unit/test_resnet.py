@@ -30,7 +30,7 @@ def backbone(depth, **changes):
     return {"network": "resnet", "depth": depth, **changes}
 
 
-def images(n=3, side=8):
+def images(n=3, side=12):
     return torch.randn(n, 5, side, side, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
