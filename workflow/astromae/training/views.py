@@ -214,7 +214,7 @@ class Views:
         Parameters
         ----------
         share
-            Which part of every batch to read; every process reads all of it unless told otherwise.
+            Which part of every batch to read; by default every process reads all of it.
 
         Yields
         ------
