@@ -48,7 +48,7 @@ def write_run(folder):
     networks = networks_file(folder / "networks.json")
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
     # configurations are merged, so that keys of the other kind of schedule may be left
-    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup_epochs": 1, "period_epochs": 12}
+    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup": 1}
     second["finetuning"] = second["finetuning"] | {"schedule": steps}
     for name, settings in (("experiment1", EXPERIMENT), ("experiment2", second)):
         table = settings["table"]

@@ -14,9 +14,12 @@ from astromae.settings.configuration import Configuration, check_configuration
 #: The defaults, in the root of the repository.
 DEFAULTS_PATH = Path(__file__).resolve().parents[3] / "config.yaml"
 
+#: Folder of the studies, a file each, which Snakemake lays over the defaults.
+STUDIES_PATH = DEFAULTS_PATH.parent / "workflow/studies"
+
 
 def read_configuration(path: Path | None = None) -> Configuration:
-    """Read a configuration as a run with ``--configfile path`` has it: laid over config.yaml, and checked.
+    """Read a configuration as a run with ``--configfile path`` has it: laid over config.yaml and studies, and checked.
 
     Parameters
     ----------
@@ -29,6 +32,8 @@ def read_configuration(path: Path | None = None) -> Configuration:
         If the file is missing or no YAML with keys, or the configuration is wrong.
     """
     config = read_yaml(DEFAULTS_PATH)
+    for study in sorted(STUDIES_PATH.glob("*.yaml")):
+        config = laid_over(config, read_yaml(study))
     if path is not None:
         config = laid_over(config, read_yaml(path))
     try:

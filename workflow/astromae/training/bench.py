@@ -20,7 +20,7 @@ from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.bench_eager import Eager
 from astromae.training.configured_recipes import encoder_recipe, model_recipe
-from astromae.training.optimiser import adamw
+from astromae.training.optimiser import make_optimiser
 from astromae.training.provenance import device_name
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.runtime import choose_precision
@@ -123,7 +123,7 @@ def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
 
 def _trained(fabric: Fabric, model: nn.Module, phase: Phase) -> tuple[nn.Module, Any]:
     """Return a model and its optimiser as training has them."""
-    optimiser = adamw(model, phase.optimiser)
+    optimiser = make_optimiser(model, phase.optimiser)
     choose_attention(model.train(), fabric.device)
     return fabric.setup(model, optimiser)
 
