@@ -35,7 +35,7 @@ def reported(path, caption=None):
     folder, suffix = os.path.basename(os.path.dirname(path)), path.rpartition(".")[2]
     # Of two formats the report shows first the one that the alphabet does.
     formats = {"png": "image (PNG)", "pdf": "vector (PDF)"} if folder == "figures" else {}
-    file = caption if caption is None or "/" in caption else f"{folder}/{caption}"
+    file = caption and (caption if os.path.dirname(caption) else f"{folder}/{caption}")
     products, wildcard = (FIGURES, "figure") if folder == "figures" else (TABLES, "table")
 
     def said(wildcards):
