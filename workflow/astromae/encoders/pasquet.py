@@ -26,4 +26,16 @@ def _build(settings: PasquetSettings, bands: int, side: int, phase: str) -> "Pas
     return Pasquet(bands, side)
 
 
-ENCODER = Network(title="network of Pasquet et al.", settings=PasquetSettings, build=_build, problems=_problems)
+def _layer_of(name: str) -> tuple[int, ...]:
+    """Return the layer of a parameter: the stem, one of the `blocks`, or one of the `hidden` layers after them."""
+    part, number, *_ = name.split(".")
+    return ("stem", "blocks", "hidden").index(part), 0 if part == "stem" else int(number)
+
+
+ENCODER = Network(
+    title="network of Pasquet et al.",
+    settings=PasquetSettings,
+    build=_build,
+    problems=_problems,
+    layer_of=_layer_of,
+)
