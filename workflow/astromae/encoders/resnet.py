@@ -24,7 +24,11 @@ class ResNetSettings(Typed):
     depth: Literal[10, 18, 34, 50] = Field(
         description="Layers with weights, as He et al. 2016 count them; from 50 on blocks are bottlenecks."
     )
-    width: int = Field(64, ge=1, description="Channels of the stem and of the first stage; each later stage doubles.")
+    # With fewer channels than a register holds, oneDNN's gradient of a 1x1 convolution with a stride writes past its
+    # memory where channels come last (its issue 6035): 8 with AVX2, 16 with AVX-512.
+    width: int = Field(
+        64, ge=16, multiple_of=16, description="Channels of the stem and of the first stage; each later stage doubles."
+    )
     zero_init_residual: bool = Field(
         False, description="Start the last norm of each block at zero, and so each block as the identity."
     )

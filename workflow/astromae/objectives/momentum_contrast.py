@@ -120,7 +120,7 @@ class MomentumContrast(Learner):
 
     @torch.no_grad()
     def after_step(self, step: int, steps: int) -> None:
-        """Put the batch's keys in the place of the oldest ones, and let the encoder of keys follow before its next pass.
+        """Put the batch's keys in the place of the oldest, and let the encoder of keys follow, before its next pass.
 
         Its running statistics of batch normalisation are its own.
         """
