@@ -48,7 +48,7 @@ def write_run(folder):
     networks = networks_file(folder / "networks.json")
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
     # configurations are merged, so that keys of the other kind of schedule may be left
-    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup_epochs": 1, "period_epochs": 12}
+    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup": 1}
     second["finetuning"] = second["finetuning"] | {"schedule": steps}
     for name, settings in (("experiment1", EXPERIMENT), ("experiment2", second)):
         table = settings["table"]
@@ -71,8 +71,8 @@ def write_run(folder):
             values[-1],
         )
     history = history_file(folder / "history.csv")
-    draw_learning_rate("pretraining", "experiment1", history, *out("learning-rate-pretraining-experiment1"))
-    draw_pretraining(["plain"], [history], "loss", *out("pretraining-experiment1"))
+    draw_learning_rate("pretraining", "experiment1", "epochs", history, *out("learning-rate-pretraining-experiment1"))
+    draw_pretraining(["plain"], [history], "epochs", "loss", *out("pretraining-experiment1"))
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))

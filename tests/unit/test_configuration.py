@@ -56,8 +56,12 @@ def test_presets_are_valid(preset):
 def test_a_preset_can_change_the_kind_of_schedule():
     config = default()
     schedule = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10}
-    update_config(config, {"experiments": {"experiment1": {"finetuning": {"schedule": schedule}}}})
+    finetuning = {"updates": None, "epochs": 20, "schedule": schedule}
+    update_config(config, {"experiments": {"experiment1": {"finetuning": finetuning}}})
     check_configuration(config)
+    finetuning |= {"updates": 20, "epochs": None}
+    update_config(config, {"experiments": {"experiment1": {"finetuning": finetuning}}})
+    assert "allowed: cosine while experiments.experiment1.finetuning.updates is given" in complaint(config)
 
 
 #: Keys that config.yaml leaves out, besides those of entries: their defaults are explained in the documentation.
@@ -202,7 +206,19 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.pretraining.mask_ratio", 0.02, ["at least one of the 16 patches"]),
         ("experiments.experiment1.pretraining.mask_ratio", 0.97, ["at least one of the 16 patches"]),
         ("experiments.experiment1.pretraining.mask_ratio", 0.99, ["at least one of the 16 patches"]),
-        ("experiments.experiment1.pretraining.epochs", 500, ["period_epochs", "at least"]),
+        (
+            "experiments.experiment1.pretraining.epochs",
+            5,
+            ["null while experiments.experiment1.pretraining.up"],
+        ),
+        ("experiments.experiment1.pretraining.updates", None, ["a number of updates", "pretraining.epochs is null"]),
+        ("experiments.experiment1.finetuning.updates", 2.5, ["an integer at least 1"]),
+        (
+            "experiments.experiment1.finetuning.schedule.warmup",
+            10**6,
+            ["at most experiments.experiment1.finetuning"],
+        ),
+        ("experiments.experiment1.finetuning.schedule.warmup", None, ["schedule.warmup is missing"]),
         ("experiments.experiment1.finetuning.optimiser.learning_rate", "1e-4", ["a number", "1.0e-3"]),
         ("experiments.experiment1.finetuning.optimiser.learning_rate", float("nan"), ["finite"]),
         ("experiments.experiment1.finetuning.optimiser.betas", [0.9], ["two values"]),
@@ -212,10 +228,10 @@ def test_every_key_of_config_yaml_is_explained():
         ("models.henghes.pretrained", True, ["encoder is null"]),
         ("models.scratch-plain-vit.frozen", True, ["pretrained is false"]),
         ("models.inception-only.inception", False, ["no branch"]),
-        ("backbones.plain.heads", 5, ["a divisor of backbones.plain.width (192)"]),
+        ("backbones.plain.heads", 5, ["a divisor of backbones.plain.width (96)"]),
         ("backbones.plain.width", 190, ["a multiple of 4"]),
         ("backbones.plain.patch", 5, ["a divisor of scaling.crop (32)"]),
-        ("backbones.pcm.pcm.groups", 50, ["a divisor of backbones.pcm.width (192)"]),
+        ("backbones.pcm.pcm.groups", 50, ["a divisor of backbones.pcm.width (96)"]),
         ("backbones.pcm.pcm.pretrain_kernel", 2, ["1, 3, 5"]),
         ("backbones.pcm.pcm.pretrain_kernel", 5, ["at most finetune_kernel (3)"]),
         ("backbones.Big", {}, ["backbones.Big", "lower-case"]),
@@ -240,7 +256,7 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.pretraining.mask_ration", 0.5, ["unknown key", "did you mean mask_ratio?"]),
         ("experiments.experiment1.task", "redshifts", ["experiments.experiment1.task", "did you mean redshift?"]),
         ("experiments.experiment1.finetuning.schedule.decay", 2.0, ["schedule.decay is 2.0", "at most 1"]),
-        ("decoder.heads", 5, ["decoder.heads is 5", "a divisor of decoder.width (192)"]),
+        ("decoder.heads", 5, ["decoder.heads is 5", "a divisor of decoder.width (96)"]),
         ("decoder", None, ["decoder is missing", "experiments.experiment1.pretraining.objective mae reads it"]),
         ("sdss.server", "https://x\u2028y", ["text on one line"]),
         ("sdss.download.tries", True, ["sdss.download.tries is true", "an integer at least 1"]),
@@ -323,7 +339,7 @@ def test_the_paper_preset_holds_what_the_paper_states():
     pretraining = copy.deepcopy(first["pretraining"])
     assert (pretraining["epochs"], pretraining["batch_size"], pretraining["mask_ratio"]) == (2000, 2048, 0.75)
     assert pretraining["optimiser"] == {"learning_rate": 1.2e-3, "betas": [0.9, 0.95], "weight_decay": 0.05}
-    assert pretraining["schedule"] == {"kind": "cosine", "warmup_epochs": 200, "period_epochs": 2000}
+    assert pretraining["schedule"] == {"kind": "cosine", "warmup": 200}
 
     finetuning = first["finetuning"]
     assert (finetuning["epochs"], finetuning["batch_size"], finetuning["noise_sigma"]) == (700, 1024, 0.05)
@@ -334,7 +350,7 @@ def test_the_paper_preset_holds_what_the_paper_states():
     finetuning = second["finetuning"]
     assert (finetuning["epochs"], finetuning["noise_sigma"]) == (100, 0.20)
     assert finetuning["optimiser"]["learning_rate"] == 1e-4
-    assert finetuning["schedule"] == {"kind": "cosine", "warmup_epochs": 50, "period_epochs": 100}
+    assert finetuning["schedule"] == {"kind": "cosine", "warmup": 50}
 
     for backbone in config["backbones"].values():
         assert [backbone[key] for key in ("patch", "width", "depth", "heads")] == [8, 192, 12, 3]

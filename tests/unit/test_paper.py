@@ -232,8 +232,8 @@ def test_experiment_values_are_text_that_results_made(results):
 
 def test_a_phase_shows_the_keys_of_its_own_schedule(results):
     first, second = (json.loads(path.read_text())["phases"] for path in results["values"][1:])
-    assert second["finetuning"]["decay"] == "0.995" and "warmup_epochs" not in second["finetuning"]
-    assert first["finetuning"]["warmup_epochs"] == "2" and "decay" not in first["finetuning"]
+    assert second["finetuning"]["decay"] == "0.995" and "warmup" not in second["finetuning"]
+    assert first["finetuning"]["warmup"] == "2" and "decay" not in first["finetuning"]
 
 
 def test_an_order_is_claimed_only_where_galaxies_and_seeds_support_it(tmp_path):

@@ -61,8 +61,7 @@ def pretraining(folder, output, recipe=None, **execution):
 def test_two_processes_train_stop_at_a_signal_and_continue(galaxies, tmp_path):
     """The launcher gets the signal, as from Slurm; both processes save one state, and go on from it."""
     one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"
-    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 60}
-    recipe = pretraining_recipe(epochs=60, schedule=schedule)
+    recipe = pretraining_recipe(epochs=60)
     run_pretrain(galaxies, one, recipe)
     ran = run(*TWO, *pretraining(galaxies, two, recipe))
     assert ran.returncode == 0, ran.stderr

@@ -62,17 +62,16 @@ def test_compiled_pretraining_learns_the_same(galaxies, tmp_path):
 
 
 def test_published_learning_rates():
-    pretraining = Schedule(kind="cosine", warmup_epochs=200, period_epochs=2000)
-    rates = [learning_rate(1.2e-3, pretraining, e) for e in range(2000)]
+    rates = [learning_rate(1.2e-3, Schedule(kind="cosine", warmup=200), 2000, e) for e in range(2000)]
     # Figure 4: the peak is 1.17e-3 near epoch 195.
     assert max(rates) == pytest.approx(1.172e-3, abs=1e-6)
     assert abs(int(np.argmax(rates)) - 195) <= 1
-    second = Schedule(kind="cosine", warmup_epochs=50, period_epochs=100)
-    assert learning_rate(1e-4, second, 35) == pytest.approx(7.2e-5, abs=1e-6)
-    assert learning_rate(1e-4, second, 0) == pytest.approx(2e-6)
+    second = Schedule(kind="cosine", warmup=50)
+    assert learning_rate(1e-4, second, 100, 35) == pytest.approx(7.2e-5, abs=1e-6)
+    assert learning_rate(1e-4, second, 100, 0) == pytest.approx(2e-6)
     first = Schedule(kind="paper_steps", decay=0.995, restart_every=10)
-    assert [learning_rate(1e-4, first, e) for e in (0, 10, 690)] == [1e-4] * 3
-    assert learning_rate(1e-4, first, 699) == pytest.approx(1e-4 * 0.995**699)
+    assert [learning_rate(1e-4, first, 700, e) for e in (0, 10, 690)] == [1e-4] * 3
+    assert learning_rate(1e-4, first, 700, 699) == pytest.approx(1e-4 * 0.995**699)
 
 
 # Scaling
@@ -230,8 +229,10 @@ def test_mapped_stamps_equal_resident_ones(galaxies, monkeypatch, capsys):
 
 def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     history = pd.read_csv(encoder / "history.csv")
-    assert list(history) == ["epoch", "learning_rate", "train_loss", "val_loss"]
-    assert history.epoch.tolist() == [0, 1, 2]
+    assert list(history) == ["update", "epoch", "learning_rate", "train_loss", "val_loss", "deviation", "rank"]
+    assert history["update"].tolist() == [3, 6, 9]
+    assert history.epoch.tolist() == [1, 2, 3]
+    assert (history["deviation"] > 0).all() and (history["rank"] >= 1).all()
     assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
     recorded = json.loads((encoder / "recipe.json").read_text())
     assert recorded["recipe"] == pretraining_recipe().as_json()
@@ -344,8 +345,7 @@ def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_
 
 
 def test_scratch_model_learns_redshifts(galaxies, tmp_path):
-    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 25}
-    longer = {**FINETUNING, "epochs": 25, "schedule": schedule}
+    longer = {**FINETUNING, "epochs": 25}
     recipe = model_recipe(longer, backbone=None, encoder=None, pretrained=False, frozen=False)
     run_train(galaxies, tmp_path, recipe)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet").query("subset == 'test'")

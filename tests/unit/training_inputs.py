@@ -38,7 +38,7 @@ FINETUNING = {
     "batch_size": 16,
     "noise_sigma": 0.05,
     "optimiser": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.005},
-    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 3},
+    "schedule": {"kind": "cosine", "warmup": 1},
 }
 PRETRAINING = {
     **{k: v for k, v in FINETUNING.items() if k != "noise_sigma"},

@@ -34,8 +34,8 @@ SIMULATED = EmbeddedSettings(
 # Laid over the preset: the servers' addresses are added, and the corner's cuts lifted, since the galaxies here lie
 # elsewhere. The rest makes it small.
 TINY = {
-    "pretraining": {"epochs": 1, "batch_size": 16, "schedule": {"warmup_epochs": 1, "period_epochs": 1}},
-    "finetuning": {"epochs": 1, "batch_size": 16, "schedule": {"warmup_epochs": 1, "period_epochs": 1}},
+    "pretraining": {"updates": 4, "batch_size": 16, "schedule": {"warmup": 1}},
+    "finetuning": {"updates": 4, "batch_size": 16, "schedule": {"warmup": 1}},
     "models": ["henghes", "plain-astromae"],
 }
 SMALL = {

@@ -19,7 +19,7 @@ PHASE = {
     "epochs": 1,
     "batch_size": 64,
     "optimiser": {"learning_rate": 1.0e-3, "betas": [0.9, 0.95], "weight_decay": 0.05},
-    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 1},
+    "schedule": {"kind": "cosine", "warmup": 1},
 }
 CONFIGURATION = {
     "plugins": [str(path) for path in PLUGINS],

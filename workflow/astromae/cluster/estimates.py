@@ -26,12 +26,14 @@ DRAWN_GALAXY_S = 0.06
 CUT_FIELD_S = 2.4
 #: A stamp of a deflated cube converted.
 CUBE_STAMP_S = 0.7e-3
-#: By network; another takes the time of a plain transformer.
+#: By network, of table III's sizes; another takes the time of a plain transformer.
 PRETRAIN_S = {"vit": 3.1e-3, "pcm-vit": 3.6e-3}
 #: The encoder forwards, by views.
 FEATURES_S = {"vit": 1.8e-3, "pcm-vit": 2.1e-3}
 TRAIN_ENCODER_S = {"vit": 4.9e-3, "pcm-vit": 8.0e-3}
 BRANCH_S = {"inception": 1.2e-3, "magnitude": 0.3e-3}
+#: Width times depth of table III's encoders. On a core the time of a smaller one falls in proportion to it.
+TABLE_III = 192 * 12
 #: Views and head, which all models have.
 HEAD_S = 0.15e-3
 
@@ -131,29 +133,33 @@ class Estimates:
         cores_of_gpu = self.gpu_stamps_per_s * PRETRAIN_S["vit"]
         return math.ceil(core_s / (gpus * cores_of_gpu or training.threads))
 
-    def _galaxies(self, experiment: str, subsets: Iterable[str]) -> float:
+    def _galaxies(self, experiment: str, subsets: Iterable[str]) -> int:
         """Return how many galaxies an experiment is expected to have in some subsets."""
         fractions = self.run.experiments[experiment].fractions
-        return self.counts.galaxies * sum(getattr(fractions, subset) for subset in subsets)
+        return round(self.counts.galaxies * sum(getattr(fractions, subset) for subset in subsets))
 
-    def _finetuning_stamps(self, experiment: str) -> float:
+    def _finetuning_stamps(self, experiment: str) -> int:
         """Return how many stamps the gradient steps of a fine-tuning see."""
-        return self._galaxies(experiment, ["train"]) * self.run.experiments[experiment].finetuning.epochs
+        return self.run.experiments[experiment].finetuning.stamps(self._galaxies(experiment, ["train"]))
 
-    def _views(self, experiment: str) -> float:
+    def _views(self, experiment: str) -> int:
         """Return how many views of stamps have a stored feature."""
-        return self._finetuning_stamps(experiment) + self._galaxies(experiment, ["val", "test"])
+        labelled = self._galaxies(experiment, ["train"])
+        passes = self.run.experiments[experiment].finetuning.passes(labelled)
+        return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
     def _backbone(self, encoder: str) -> Any:
         return self.run.configuration.backbones[encoder]
 
     def _rate(self, rates: dict[str, float], encoder: str) -> float:
-        return rates.get(self._backbone(encoder).network, rates["vit"])
+        backbone = self._backbone(encoder)
+        sizes = [getattr(backbone, name, None) for name in ("width", "depth")]
+        return rates.get(backbone.network, rates["vit"]) * (math.prod(sizes) / TABLE_III if all(sizes) else 1)
 
     def pretraining_s(self, experiment: str, encoder: str) -> int:
         """Return how long a pretraining takes, in seconds."""
         settings = self.run.experiments[experiment]
-        stamps = self._galaxies(experiment, settings.pretrain_on) * settings.pretraining.epochs
+        stamps = settings.pretraining.stamps(self._galaxies(experiment, settings.pretrain_on))
         return self._training_s(stamps * self._rate(PRETRAIN_S, encoder))
 
     def features_s(self, experiment: str, encoder: str) -> int:

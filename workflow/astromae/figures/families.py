@@ -209,6 +209,7 @@ FINETUNING = Product(
     inputs=lambda run, experiment: {"histories": run.histories(experiment, "finetuning")},
     settings=lambda run, experiment: {
         "models": [name for name in run.experiments[experiment].models for _ in run.configuration.seeds],
+        "unit": run.experiments[experiment].finetuning.unit,
         "loss": _loss_of(TASKS[run.task(experiment)]),
     },
     members=lambda run: _each(*run.experiments),
@@ -231,6 +232,7 @@ PRETRAINING = Product(
     inputs=lambda run, experiment: {"histories": run.histories(experiment, "pretraining")},
     settings=lambda run, experiment: {
         "encoders": [name for name in run.encoders(experiment) for _ in run.configuration.seeds],
+        "unit": run.experiments[experiment].pretraining.unit,
         "loss": "mean squared error, masked patches" if experiment in run.with_objective("mae") else "loss",
     },
     members=lambda run: _each(*run.pretrained),
@@ -241,7 +243,11 @@ LEARNING_RATE = Product(
     "astromae.figures.learning_rate:draw_learning_rate",
     # All trainings of a phase have the same learning rates.
     inputs=lambda run, phase, experiment: {"history": run.histories(experiment, phase)[0]},
-    settings=lambda run, phase, experiment: {"phase": phase, "experiment": experiment},
+    settings=lambda run, phase, experiment: {
+        "phase": phase,
+        "experiment": experiment,
+        "unit": run.experiments[experiment].phase(phase).unit,
+    },
     members=lambda run: [
         *({"phase": "finetuning", "experiment": name} for name in run.experiments),
         *({"phase": "pretraining", "experiment": name} for name in run.pretrained),

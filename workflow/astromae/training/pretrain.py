@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from astromae.contracts.history import write_history
 from astromae.objectives import OBJECTIVES
 from astromae.training.collapse import require_no_collapse
 from astromae.training.folders import HISTORY, write_folder
-from astromae.training.history import write_history
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
@@ -83,15 +83,13 @@ def pretrain(
                 if batch == own.start == 0:
                     features = learner.encoder.features(images[0])
                     require_no_collapse(features, "pretraining")
-                    reported = {f"encoder/{name}": value for name, value in learner.diagnose(features).items()}
+                    reported = learner.diagnose(features)
                 total += learner(*images, *(values[own] for values in drawn)) * len(images[0])
         return session.fabric.all_reduce(total, reduce_op="sum").item() / len(validation.stamps), reported
 
-    training = Training(
-        f"pretrain {recipe.name}", learner, phase, objid, len(views), losses, validate, learner.after_step
-    )
+    training = Training(f"pretrain {recipe.name}", learner, phase, objid, losses, validate, learner.after_step)
     rows = session.train(f"{recipe.experiment}-{recipe.name}", training)
-    provenance = session.provenance(len(objid) * phase.epochs)
+    provenance = session.provenance(phase.stamps(len(objid)))
     if not session.fabric.is_global_zero:
         return
     about = {"recipe": recipe.as_json(), "seed": seed, "stamps": len(objid), "scaling": session.scaling.as_json()}

@@ -7,9 +7,9 @@ from pydantic import ConfigDict, model_validator
 
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.objectives import OBJECTIVES
-from astromae.settings.base import AnyOf, Count, name_in
+from astromae.settings.base import AnyOf, name_in
 from astromae.settings.entries import Backbone, Pretraining
-from astromae.settings.training import Augmentation, Finetuning, Runtime, Scaling
+from astromae.settings.training import Augmentation, Budget, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
 from astromae.typed import Typed
@@ -83,11 +83,9 @@ class EncoderRecipe(Recipe):
         return OBJECTIVES[self.pretraining.objective].build(encoder, self.objective_settings(), bands)
 
 
-class Passes(Typed):
+class Passes(Budget):
     """What of fine-tuning decides its views."""
 
-    epochs: Count
-    batch_size: Count
     noise_sigma: float
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
+from astromae.flatness import still_falling
+from astromae.progress import log
 from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.deadline import Deadline
 from astromae.training.parallel import WHOLE, Share, share_of
@@ -97,7 +100,7 @@ class Session:
         self.fingerprint = fingerprint(self.step, self.recipe, self.seed, self.scaling.as_json(), *data)
         return self.fingerprint
 
-    def train(self, name: str, training: Training) -> list[list[float]]:
+    def train(self, name: str, training: Training) -> list[dict[str, float]]:
         """Train a model, from the saved state of an earlier run of the same step if there is one; return its history.
 
         Parameters
@@ -113,7 +116,13 @@ class Session:
         board = TensorBoard(self.execution.events if self.fabric.is_global_zero else None)
         compile_if_wanted(training.model, self.recipe.runtime)
         with self.deadline:
-            return fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+            rows = fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+        if still_falling(pd.DataFrame(rows)):
+            log(
+                f"warning: {training.label}: the validation loss was still falling over the last fifth of "
+                f"{rows[-1]['update']} updates; a longer budget would lower it"
+            )
+        return rows
 
     def provenance(self, seen: int) -> dict[str, Any]:
         """Return where the results come from, after `seen` stamps; every process has to call it at the same time."""

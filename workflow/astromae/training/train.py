@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.features import FeatureBank
+from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions
 from astromae.tasks import TASKS
 from astromae.tasks.model import build_model
 from astromae.training.features import pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
-from astromae.training.history import write_history
 from astromae.training.recipes import ModelRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import seed_weights
@@ -153,10 +153,10 @@ def train(
         return task.loss(predict(fabric, model, part, known["val"]), labelled).item(), {}
 
     label = f"{recipe.experiment} {recipe.model}"
-    training = Training(label, network, phase, galaxies.objid, len(galaxies.views), losses, validate)
+    training = Training(label, network, phase, galaxies.objid, losses, validate)
     rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
     count = len(galaxies.objid)
-    provenance = session.provenance(count * phase.epochs)
+    provenance = session.provenance(phase.stamps(count))
     if not fabric.is_global_zero:
         return
     model = network.eval()
