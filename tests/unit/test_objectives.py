@@ -63,7 +63,7 @@ def test_it_learns(galaxies, tmp_path, objective):
     if objective == "moco":
         # The loss rises while the queue fills with keys that are alike; equal logits would cost log(1 + queue).
         assert curve("loss/train")[-1] < math.log(25) - 0.3
-        assert curve("objective/own_cosine")[-1] > curve("objective/other_cosine")[-1] + 0.1
+        assert curve("objective/own_cosine")[-1] > curve("objective/other_cosine")[-1] + 0.05
     elif objective == "barlow_twins":
         assert curve("loss/train")[-1] < 0.8 * curve("loss/train")[0]
         assert curve("objective/own_correlation")[-1] > curve("objective/own_correlation")[0]

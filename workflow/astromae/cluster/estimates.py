@@ -26,12 +26,18 @@ DRAWN_GALAXY_S = 0.06
 CUT_FIELD_S = 2.4
 #: A stamp of a deflated cube converted.
 CUBE_STAMP_S = 0.7e-3
-#: By network; another takes the time of a plain transformer.
-PRETRAIN_S = {"vit": 3.1e-3, "pcm-vit": 3.6e-3}
+#: By network, of table III's sizes; another takes the time of a plain transformer.
+PRETRAIN_S = {"vit": 3.1e-3, "pcm-vit": 3.6e-3, "resnet": 1.2e-3}
 #: The encoder forwards, by views.
-FEATURES_S = {"vit": 1.8e-3, "pcm-vit": 2.1e-3}
-TRAIN_ENCODER_S = {"vit": 4.9e-3, "pcm-vit": 8.0e-3}
+FEATURES_S = {"vit": 1.8e-3, "pcm-vit": 2.1e-3, "resnet": 0.2e-3}
+TRAIN_ENCODER_S = {"vit": 4.9e-3, "pcm-vit": 8.0e-3, "resnet": 0.6e-3}
 BRANCH_S = {"inception": 1.2e-3, "magnitude": 0.3e-3}
+#: Width times depth of table III's encoders. On a core the time of a smaller one falls in proportion to it.
+TABLE_III = 192 * 12
+#: Depth and width of the ResNet of the rates. The products of convolutions go with depth and the square of width.
+THIN_RESNET = 10, 16
+#: Side of the stamps of the rates, pixels.
+RATED_SIDE = 32
 #: Views and head, which all models have.
 HEAD_S = 0.15e-3
 
@@ -146,11 +152,12 @@ class Estimates:
         passes = self.run.experiments[experiment].finetuning.passes(labelled)
         return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
-    def _backbone(self, encoder: str, study: str | None = None) -> Any:
-        return self.run.configuration.of_sample(study or "").backbones[encoder]
+    def _backbone(self, encoder: str) -> Any:
+        return self.run.configuration.backbones[encoder]
 
-    def _rate(self, rates: dict[str, float], encoder: str, study: str | None = None) -> float:
-        return _seconds(rates, self._backbone(encoder, study))
+    def _rate(self, rates: dict[str, float], encoder: str, experiment: str = "") -> float:
+        own = self.run.configuration.of_sample(experiment)
+        return _seconds(rates, own.backbones[encoder], own.scaling.crop)
 
     def pretraining_s(self, experiment: str, encoder: str) -> int:
         """Return how long a pretraining takes, in seconds."""
@@ -194,13 +201,18 @@ class Estimates:
         """Return how long a line of a study takes, in seconds: one training for each number of labels."""
         settings = self.run.configuration.studies[study]
         line = settings.curves()[curve]
-        backbone, galaxies = settings.networks[line.network], self._galaxies(study, ["train"])
+        galaxies, backbone = self._galaxies(study, ["train"]), settings.networks[line.network]
+        side = self.run.configuration.of_sample(study).scaling.crop
         if line.frozen:
             phase, stamp_s = settings.finetuning.frozen, HEAD_S
             views = phase.augmented_views * galaxies + self._galaxies(study, ["val", "test"])
-            core_s = views * _seconds(FEATURES_S, backbone)
+            core_s = views * _seconds(FEATURES_S, backbone, side)
         else:
-            phase, stamp_s, core_s = settings.finetuning.unfrozen, HEAD_S + _seconds(TRAIN_ENCODER_S, backbone), 0.0
+            phase, stamp_s, core_s = (
+                settings.finetuning.unfrozen,
+                HEAD_S + _seconds(TRAIN_ENCODER_S, backbone, side),
+                0.0,
+            )
         core_s += stamp_s * sum(phase.stamps(count) for count in settings.label_counts(galaxies))
         return self._training_s(core_s, min(self.run.configuration.training.gpus, 1))
 
@@ -217,16 +229,13 @@ class Estimates:
         return math.log1p(self.model_s(experiment, model))
 
 
-def _seconds(rates: dict[str, float], backbone: Any) -> float:
-    """Return the seconds of a stamp through a network: that of its kind, a transformer's by its size.
-
-    The rates are those of depth 12 and width 192. Small matrices multiply less fast: half the width takes 0.42 of the
-    time, not a quarter.
-    """
-    seconds = rates.get(backbone.network, rates["vit"])
-    if backbone.network in ("vit", "pcm-vit"):
-        seconds *= backbone.depth / 12 * (backbone.width / 192) ** 1.25
-    return seconds
+def _seconds(rates: dict[str, float], backbone: Any, side: int) -> float:
+    """Return the seconds of a stamp of so many pixels on a side through a network of its kind and size."""
+    seconds = rates.get(backbone.network, rates["vit"]) * (side / RATED_SIDE) ** 2
+    if backbone.network == "resnet":
+        return seconds * backbone.depth / THIN_RESNET[0] * (backbone.width / THIN_RESNET[1]) ** 2
+    sizes = [getattr(backbone, name, None) for name in ("width", "depth")]
+    return seconds * math.prod(sizes) / TABLE_III if all(sizes) else seconds
 
 
 @functools.cache

@@ -62,8 +62,12 @@ def write_experiment_values(
     Raises
     ------
     InputError
-        If a file cannot be read or is of another experiment.
+        If a file cannot be read or is of another experiment, or the tables are not of test galaxies.
     """
+    if evaluation.subset != "test":
+        raise InputError(
+            f"evaluation.subset is {evaluation.subset}: documents tell of test galaxies only; make the target `tables`"
+        )
     task = settings.get("task", "redshift")
     metrics = TASKS[task].metrics
     subsets = read_split(split)["subset"].value_counts().to_dict()

@@ -22,10 +22,14 @@ from astromae.figures.style import (
     drawing,
     grid_of,
 )
+from astromae.flatness import still_falling
 from astromae.tables.names import encoder_name, model_name
 
 #: A range of losses that is wider than this factor is drawn on a logarithmic axis.
 LOGARITHMIC_FROM = 10
+
+#: Behind the name of a training whose loss was still falling when its budget ended.
+FALLING = "†"
 
 #: The column of a history that counts a budget's unit.
 COLUMN = {"updates": "update", "epochs": "epoch"}
@@ -70,7 +74,8 @@ def draw_finetuning(
                     done = run[COLUMN[unit]]
                     axes.plot(done, run["train_loss"], color=ORANGE, lw=1, ls="--", marker=marker, ms=1.5)
                     axes.plot(done, run["val_loss"], color=BLUE, marker=marker, ms=1.5)
-            axes.set_title(model_name(name), pad=3)
+            falls = any(still_falling(run) for model, run in zip(models, runs, strict=True) if model == name)
+            axes.set_title(model_name(name) + FALLING * falls, pad=3)
             axes.set_yscale("log")
         panels[0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
         figure.supxlabel(f"{unit} done", fontsize=8)
@@ -103,12 +108,13 @@ def draw_pretraining(
     """
     if len(encoders) != len(histories):
         raise InputError(f"{len(encoders)} names of encoders for {len(histories)} histories; give one for each")
+    runs = [read_history(path) for path in histories]
     names = list(dict.fromkeys(encoders))
+    falling = {name for name, run in zip(encoders, runs, strict=True) if still_falling(run)}
     with drawing(pdf, png, ONE_COLUMN, 2.2) as figure:
         axes = figure.subplots()
-        for encoder, path in zip(encoders, histories, strict=True):
+        for encoder, history in zip(encoders, runs, strict=True):
             colour = _COLOURS[names.index(encoder) % len(_COLOURS)]
-            history = read_history(path)
             done = history[COLUMN[unit]]
             axes.plot(done, history["train_loss"], color=colour, ls="--", lw=0.9)
             axes.plot(done, history["val_loss"], color=colour, marker="o" if len(done) <= FEW_POINTS else "", ms=2.5)
@@ -118,7 +124,8 @@ def draw_pretraining(
             axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         handles = [
-            Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=encoder_name(name)) for n, name in enumerate(names)
+            Line2D([], [], color=_COLOURS[n % len(_COLOURS)], label=encoder_name(name) + FALLING * (name in falling))
+            for n, name in enumerate(names)
         ]
         handles += [Line2D([], [], color=GREY, ls="--", lw=0.9, label="training")]
         handles += [Line2D([], [], color=GREY, label="validation")]

@@ -64,9 +64,9 @@ class Learner(nn.Module):
         Returns
         -------
         dict
-            Numbers by name, which become columns of the history and scalars of TensorBoard: ``deviation``, the standard deviation over stamps of the feature that
-            varies most behind a layer norm, and ``rank``, the effective rank of the features (Roy and Vetterli 2007):
-            the exponential of the entropy of their normalised singular values.
+            Numbers by name, which become columns of the history and scalars of TensorBoard: ``deviation``, the standard
+            deviation over stamps of the feature that varies most behind a layer norm, and ``rank``, the effective rank
+            of the features (Roy and Vetterli 2007): the exponential of the entropy of their normalised singular values.
         """
         features = features.float()
         normalised = F.layer_norm(features, features.shape[-1:])

@@ -194,7 +194,7 @@ def write_documents(config: Path, reference_path: Path, schema_path: Path) -> No
         Files to write (Markdown, JSON).
     """
     from astromae.files import write_text
-    from astromae.settings.files import read_yaml
+    from astromae.settings.files import read_defaults
 
-    write_text(reference_path, reference(read_yaml(config)))
+    write_text(reference_path, reference(read_defaults(config)))
     write_text(schema_path, editor_schema())

@@ -31,9 +31,7 @@ def read_configuration(path: Path | None = None) -> Configuration:
     InputError
         If the file is missing or no YAML with keys, or the configuration is wrong.
     """
-    config = read_yaml(DEFAULTS_PATH)
-    for study in sorted(STUDIES_PATH.glob("*.yaml")):
-        config = laid_over(config, read_yaml(study))
+    config = read_defaults()
     if path is not None:
         config = laid_over(config, read_yaml(path))
     try:
@@ -41,6 +39,14 @@ def read_configuration(path: Path | None = None) -> Configuration:
         return check_configuration(config)
     except InputError as error:
         raise InputError(f"{path or DEFAULTS_PATH}: {error}") from None
+
+
+def read_defaults(path: Path = DEFAULTS_PATH) -> dict[str, Any]:
+    """Read config.yaml, or another file in its place, with the studies laid over it; errors as of `read_yaml`."""
+    config = read_yaml(path)
+    for study in sorted(STUDIES_PATH.glob("*.yaml")):
+        config = laid_over(config, read_yaml(study))
+    return config
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -5,8 +5,15 @@ from astromae.products import Product
 METRICS = Product(
     "{table}",
     "astromae.tables.metrics:write_table",
-    inputs=lambda run, experiment, table: {"predictions": run.predictions(experiment)},
-    settings=lambda run, experiment, table: {"name": table, "settings": run.configuration.evaluation},
+    inputs=lambda run, experiment, table: {
+        "predictions": run.predictions(experiment),
+        "histories": run.histories(experiment, "finetuning"),
+    },
+    settings=lambda run, experiment, table: {
+        "name": table,
+        "settings": run.configuration.evaluation,
+        "models": [model for model in run.experiments[experiment].models for _ in run.configuration.seeds],
+    },
     members=lambda run: [{"experiment": name, "table": settings.table} for name, settings in run.experiments.items()],
 )
 

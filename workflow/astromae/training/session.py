@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
+from astromae.flatness import still_falling
+from astromae.progress import log
 from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.deadline import Deadline
 from astromae.training.parallel import WHOLE, Share, share_of
@@ -117,7 +120,13 @@ class Session:
         board = TensorBoard(events / part if events and self.fabric.is_global_zero else None)
         compile_if_wanted(training.model, self.recipe.runtime)
         with self.deadline:
-            return fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+            rows = fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+        if still_falling(pd.DataFrame(rows)):
+            log(
+                f"warning: {training.label}: the validation loss was still falling over the last fifth of "
+                f"{rows[-1]['update']} updates; a longer budget would lower it"
+            )
+        return rows
 
     def provenance(self, seen: int) -> dict[str, Any]:
         """Return where the results come from, after `seen` stamps; every process has to call it at the same time."""

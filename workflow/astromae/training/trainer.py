@@ -76,7 +76,7 @@ class Training:
         return self.phase.batches(len(self.objid))
 
     def between(self, model: nn.Module, done: int, until: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield number, positions and loss of the updates from `done` to `until`, through all epochs that they touch."""
+        """Yield number, positions and loss of the updates from `done` to `until`, over the ends of epochs."""
         while done < until:
             epoch, first = divmod(done, self.batches)
             for positions, loss in islice(self.losses(model, epoch, first), until - done):
