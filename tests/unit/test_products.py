@@ -91,8 +91,9 @@ def test_another_task_has_its_table_and_no_figure_of_redshifts(config):
 
 def test_densities_are_divided_where_they_would_not_fit_a_page(config):
     assert density_parts(run_of(config)) == {
-        "experiment1-scratch": ("experiment1", ["scratch", "classical"]),
+        "experiment1-scratch": ("experiment1", ["scratch"]),
         "experiment1-pretrained": ("experiment1", ["pretrained"]),
+        "experiment1-baselines": ("experiment1", ["random", "classical"]),
         "experiment2": ("experiment2", []),
     }
     of_one_group = [name for name in config["models"] if config["models"][name]["group"] == "pretrained"]

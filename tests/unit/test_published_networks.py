@@ -10,7 +10,7 @@ from astromae.encoders.transformer import PCMBlock, patchify
 from astromae.errors import Interrupted
 from astromae.settings.files import laid_over, read_yaml
 from astromae.settings.training import Optimiser, Schedule
-from astromae.training.optimiser import adamw
+from astromae.training.optimiser import make_optimiser
 from astromae.training.schedule import learning_rate
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import Views, random_maps, turn
@@ -142,7 +142,7 @@ def test_only_matrices_and_kernels_decay(kind):
     else:
         model = model_of(CONFIGURATION["models"]["scratch-pcm-vit"] | {"inception": True}, PCM)
     optimiser = Optimiser(**CONFIGURATION["experiments"]["experiment1"]["finetuning"]["optimiser"])
-    spared, decaying = adamw(model, optimiser).param_groups
+    spared, decaying = make_optimiser(model, optimiser).param_groups
     assert (spared["weight_decay"], decaying["weight_decay"]) == (0, 0.005)
     layers = nn.Linear | nn.Conv2d
     matrices = {id(module.weight) for module in model.modules() if isinstance(module, layers)}

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astromae.classical.fit import fit_classical
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.features import FeatureBank
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
 from astromae.training.attention import choose_attention
-from astromae.training.boosting import boost
 from astromae.training.features import pretrained_encoder
-from astromae.training.recipes import BoostingRecipe
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
@@ -42,7 +42,7 @@ from training_inputs import (
     scaling_of,
 )
 
-BOOSTING = BoostingRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
+CLASSICAL = ClassicalRecipe(experiment="experiment1", model="knn", group="classical", task="redshift")
 
 
 def test_compiled_pretraining_learns_the_same(galaxies, tmp_path):
@@ -322,7 +322,7 @@ def test_a_galaxy_without_a_value_is_named(galaxies, tmp_path, column, subset):
     with pytest.raises(InputError, match=rf"1 of {n} galaxies have no {column}; the first is objid {objid}\."):
         run_train(inputs, tmp_path / "run", recipe)
     with pytest.raises(InputError, match=f"have no {column}; the first is objid {objid}"):
-        boost(inputs / "galaxies.parquet", inputs / "split.parquet", BOOSTING, 42, tmp_path / "boost")
+        fit_classical(inputs / "galaxies.parquet", inputs / "split.parquet", CLASSICAL, 42, tmp_path / "classical")
     if column == "mag_u":
         run_train(inputs, tmp_path / "run", model_recipe(encoder=None, pretrained=False, frozen=False, magnitude=False))
 
@@ -359,13 +359,6 @@ def test_same_seed_same_predictions(galaxies, tmp_path):
         run_train(galaxies, tmp_path / name, recipe)
     once, again = (tmp_path / name / "predictions.parquet" for name in ("once", "again"))
     assert once.read_bytes() == again.read_bytes()
-
-
-def test_boosting_predicts_the_same_galaxies(galaxies, tmp_path):
-    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", BOOSTING, 42, tmp_path)
-    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
-    assert predictions.subset.value_counts().to_dict() == {"test": 16, "val": 8}
-    assert np.isfinite(predictions.z_pred).all()
 
 
 def test_precision_follows_the_processor():

@@ -1,9 +1,11 @@
 """A run as its configuration describes it: the models and encoders of each experiment, and where their files lie."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
@@ -112,7 +114,7 @@ class Run:
         return self.model_folders(experiment, self.experiments[experiment].classical)
 
     def predictions(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
-        """Return the predictions of some models, or all of an experiment, the classical ones last."""
+        """Return the predictions of some models, or all of an experiment, classical methods last."""
         folders = self.model_folders(experiment, models)
         folders += self._classical_folders(experiment) if models is None else []
         return [f"{folder}/predictions.parquet" for folder in folders]
@@ -131,6 +133,15 @@ class Run:
         classical = [f"{folder}/provenance.json" for folder in self._classical_folders(experiment)]
         return self.trained(experiment, "provenance.json") + classical
 
+    def label_curves(self, study: str) -> list[str]:
+        """Return the predictions of all lines of a study, line by line."""
+        settings = self.configuration.studies[study]
+        return [
+            f"results/{study}/curves/{curve}/seed{seed}/predictions.parquet"
+            for curve in [*settings.curves(), *settings.classical]
+            for seed in settings.seeds
+        ]
+
     @property
     def values(self) -> list[str]:
         """Return the named values of the survey and of every experiment."""
@@ -138,13 +149,18 @@ class Run:
 
     def wildcards(self) -> dict[str, str]:
         """Return the pattern of each wildcard: a name stands for nothing that the run does not have."""
+        studies = self.configuration.studies
+        of_studies = [name for study in studies.values() for name in study.encoders()]
         names = {
-            "experiment": self.experiments,
-            "encoder": self.configuration.backbones,
+            "experiment": [*self.experiments, *studies],
+            "encoder": [*self.configuration.backbones, *of_studies],
             "model": self.configuration.models,
+            "study": studies,
+            "curve": [name for study in studies.values() for name in study.curves()],
+            "method": METHODS,
         }
         return {
             "chunk": r"\d{4}",
             "seed": r"\d+",
-            **{wildcard: "|".join(values) for wildcard, values in names.items()},
+            **{wildcard: "|".join(map(re.escape, values)) for wildcard, values in names.items()},
         }

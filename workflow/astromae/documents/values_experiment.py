@@ -111,7 +111,7 @@ def write_experiment_values(
             "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows, metrics)],
             "best_network": _best(networks, networks["model"], headline, metrics[headline]),
             "best_astromae": _best(networks, assembled, headline, metrics[headline]),
-            "classical": list(rows["model"][rows["group"] == CLASSICAL]),
+            "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
             "views": _views(recorded),

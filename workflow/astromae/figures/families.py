@@ -113,19 +113,22 @@ LABELS = Product(
 def density_parts(run: Run) -> dict[str, tuple[str, list[str]]]:
     """Return the experiment of each density figure and the groups of models in it, as the paper divides them.
 
-    An experiment with more than `DENSITY_PANELS` models has a figure of those from scratch and one of those with a
-    pretrained encoder; any other has one figure of all groups, which is what an empty list stands for.
+    An experiment with more than `DENSITY_PANELS` models has a figure of those from scratch, one of those with a
+    pretrained encoder, and one of all others; any other experiment has one figure of all groups, which is what an
+    empty list stands for.
     """
     parts = {}
     for name in run.with_task("redshift"):
         settings = run.experiments[name]
         groups = {run.configuration.models[model].group for model in settings.models}
         few = len(settings.models) + len(settings.classical) <= DENSITY_PANELS
-        if few or groups != {"scratch", "pretrained"}:
+        if few or not groups >= {"scratch", "pretrained"}:
             parts[name] = name, []
         else:
-            parts[f"{name}-scratch"] = name, ["scratch", "classical"]
+            parts[f"{name}-scratch"] = name, ["scratch"]
             parts[f"{name}-pretrained"] = name, ["pretrained"]
+            if settings.classical or "random" in groups:
+                parts[f"{name}-baselines"] = name, ["random", "classical"]
     return parts
 
 

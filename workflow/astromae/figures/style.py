@@ -31,7 +31,7 @@ BLACK, GREY, PALE = "#222222", "#767676", "#D0D0D0"
 BAND_COLOURS = dict(zip("ugriz", (PURPLE, BLUE, GREEN, ORANGE, RED), strict=True))
 
 #: Colours of the groups of models; a group of the user's own is green.
-GROUP_COLOURS = {"scratch": ORANGE, "pretrained": BLUE, "classical": BLACK}
+GROUP_COLOURS = {"scratch": ORANGE, "pretrained": BLUE, "random": PURPLE, "classical": BLACK}
 
 #: Curves of at most this many points show each of them as a dot.
 FEW_POINTS = 40

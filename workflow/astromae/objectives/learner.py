@@ -28,13 +28,30 @@ class Learner(nn.Module):
         """
         return ()
 
+    def prepare(self, stamps: int, targets: Tensor | None = None) -> None:
+        """Set what depends on the galaxies to learn from, before the first step.
+
+        Parameters
+        ----------
+        stamps
+            Their number.
+        targets
+            Their targets (n, targets), where the objective reads labels.
+
+        Raises
+        ------
+        InputError
+            If nothing can be learnt from them.
+        """
+
     def forward(self, *views_and_draws: Tensor) -> Tensor:
         """Return the mean loss of a batch.
 
         Parameters
         ----------
         *views_and_draws
-            The views, each (n, bands, side, side), as many as `Objective.views`; then what `draw` returned.
+            The views, each (n, bands, side, side), as many as `Objective.views`; then what `draw` returned; then the
+            targets (n, targets), where the objective reads labels.
         """
         raise NotImplementedError
 
@@ -59,6 +76,16 @@ class Learner(nn.Module):
             "deviation": normalised.std(dim=0).max().item() if len(features) > 1 else float("nan"),
             "rank": torch.special.entr(parts).sum().exp().item(),
         }
+
+    def report(self, *views_and_draws: Tensor) -> dict[str, float]:
+        """Return numbers by name, drawn in TensorBoard, that tell how well the objective does on a validation batch.
+
+        Parameters
+        ----------
+        *views_and_draws
+            As for `forward`.
+        """
+        return {}
 
     def reconstruct(self, images: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Hide parts of images (n, bands, side, side) and fill them in.

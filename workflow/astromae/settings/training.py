@@ -39,13 +39,44 @@ class Augmentation(Typed):
 
 
 class Optimiser(Typed):
-    """AdamW."""
+    """The optimiser.
 
-    learning_rate: float = setting("Base of the schedule.", gt=0)
-    betas: Pair[Annotated[float, Field(ge=0, lt=1)]] = setting(
-        "Decay of the running means of gradient and squared gradient."
+    Keys of the kinds that are not chosen are ignored, so that a preset can change the kind.
+    """
+
+    kind: Literal["adamw", "sgd", "lars"] = setting(
+        "adamw; sgd: gradient descent with momentum; lars: the same with steps in proportion to each layer's weights.",
+        "adamw",
     )
-    weight_decay: float = setting("Decoupled decay of the weights.", ge=0)
+    learning_rate: float = setting("Base of the schedule.", gt=0)
+    weight_decay: float = setting("Decay of the weights; decoupled from the gradient with adamw.", ge=0)
+    betas: Pair[Annotated[float, Field(ge=0, lt=1)]] | None = setting(
+        "Of adamw; decay of the running means of gradient and squared gradient.", None
+    )
+    momentum: float = setting("Of sgd and lars; what a step keeps of the step before it.", 0.9, ge=0, lt=1)
+    trust: float = setting(
+        "Of lars; a layer's step over the norm of its weights, for a learning rate of 1.", 1e-3, gt=0
+    )
+    vector_rate: float = setting(
+        "Of lars; the learning rate of biases and norms over that of all else. 0.024 are Barlow Twins' 0.0048 / 0.2.",
+        0.024,
+        ge=0,
+    )
+
+    def own_keys(self) -> tuple[str, ...]:
+        """Return the keys of the chosen kind alone."""
+        return {"adamw": ("betas",), "sgd": ("momentum",), "lars": ("momentum", "trust", "vector_rate")}[self.kind]
+
+    @model_validator(mode="after")
+    def _check(self) -> "Optimiser":
+        if self.kind == "adamw" and self.betas is None:
+            raise missing("betas")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_other_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        kept = ("kind", "learning_rate", "weight_decay", *self.own_keys())
+        return {key: value for key, value in handler(self).items() if key in kept}
 
 
 class Schedule(Typed):
@@ -130,7 +161,9 @@ class Phase(Budget):
         "Measurements of the validation loss, evenly spaced, of a budget in updates; one in epochs has one after each.",
         20,
     )
-    optimiser: Optimiser = setting("AdamW.")
+    optimiser: Optimiser = setting(
+        "The optimiser. Keys of the kinds that are not chosen are ignored, so that a preset can change the kind."
+    )
     schedule: Schedule = setting(
         "Learning rate. Keys of the kind that is not chosen are ignored, so that a preset can change the kind."
     )
@@ -155,6 +188,19 @@ class Finetuning(Phase):
     """Fine-tuning of every model on the labels of the train subset."""
 
     noise_sigma: float = setting("Gaussian noise on the scaled pixels.", unit="scaled pixel", ge=0)
+    layer_decay: float | None = setting(
+        "Learning rate of a layer over that of the next in pretrained encoders that are not frozen; null for one rate.",
+        None,
+        gt=0,
+        le=1,
+    )
+    drop_path: float = setting(
+        "Probability that a stamp goes without the last residual branch of an encoder that is not frozen; it rises to "
+        "this from 0 at the first.",
+        0.0,
+        ge=0,
+        lt=1,
+    )
 
 
 class Runtime(Typed):

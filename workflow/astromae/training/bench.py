@@ -21,7 +21,7 @@ from astromae.training.bench_eager import eager_works
 from astromae.training.bench_peer import peer_works
 from astromae.training.bench_process import Elsewhere, Timed, timed
 from astromae.training.configured_recipes import encoder_recipe, model_recipe
-from astromae.training.optimiser import adamw
+from astromae.training.optimiser import make_optimiser
 from astromae.training.provenance import device_name
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.runtime import choose_precision
@@ -116,7 +116,7 @@ def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
 
 def _trained(fabric: Fabric, model: nn.Module, phase: Phase) -> tuple[nn.Module, Any]:
     """Return a model and its optimiser as training has them."""
-    optimiser = adamw(model, phase.optimiser)
+    optimiser = make_optimiser(model, phase.optimiser)
     choose_attention(model.train(), fabric.device)
     return fabric.setup(model, optimiser)
 

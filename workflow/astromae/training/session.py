@@ -92,7 +92,8 @@ class Session:
         if stamps is None:
             source: StampSource = NoStamps(len(objid), self.device)
         else:
-            source = open_stamps(stamps, objid, self.recipe.source_size, self.device)
+            size = min(self.recipe.source_size, self.scaling.stamps.size)
+            source = open_stamps(stamps, objid, size, self.device)
         return objid, self.views(source, batch_size, noise_sigma, self.share)
 
     def identify(self, *data: np.ndarray | Mapping[str, Any]) -> dict[str, str]:
@@ -100,7 +101,7 @@ class Session:
         self.fingerprint = fingerprint(self.step, self.recipe, self.seed, self.scaling.as_json(), *data)
         return self.fingerprint
 
-    def train(self, name: str, training: Training) -> list[dict[str, float]]:
+    def train(self, name: str, training: Training, part: str = "") -> list[dict[str, float]]:
         """Train a model, from the saved state of an earlier run of the same step if there is one; return its history.
 
         Parameters
@@ -109,11 +110,14 @@ class Session:
             Name of the step's states, for example ``experiment1-pcm``.
         training
             Model, data and losses.
+        part
+            Which of several trainings of the step: a folder of its events.
         """
         self.checkpoint = Checkpoint(
             self.execution.checkpoints, f"{self.step}-{name}-seed{self.seed}", self.fingerprint
         )
-        board = TensorBoard(self.execution.events if self.fabric.is_global_zero else None)
+        events = self.execution.events
+        board = TensorBoard(events / part if events and self.fabric.is_global_zero else None)
         compile_if_wanted(training.model, self.recipe.runtime)
         with self.deadline:
             rows = fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
