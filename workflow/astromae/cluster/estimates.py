@@ -13,6 +13,7 @@ from typing import Any
 
 from astromae.contracts.catalog import fields_of_chunks
 from astromae.contracts.stamp_format import StampFormat
+from astromae.encoders import ENCODERS
 from astromae.run import Run
 from astromae.settings.experiments import Model
 from astromae.survey import SURVEYS
@@ -43,9 +44,6 @@ HEAD_S = 0.15e-3
 
 #: Of a stored feature: float16.
 FEATURE_BYTES = 2
-
-#: Numbers of a stored feature vector where the encoder's settings do not say (Inception).
-FEATURE_WIDTH = 192
 
 #: Memory of a training's process without its stamps, MB.
 PROCESS_MB = 3000
@@ -152,9 +150,6 @@ class Estimates:
         passes = self.run.experiments[experiment].finetuning.passes(labelled)
         return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
-    def _backbone(self, encoder: str) -> Any:
-        return self.run.configuration.backbones[encoder]
-
     def _rate(self, rates: dict[str, float], encoder: str, experiment: str = "") -> float:
         own = self.run.configuration.of_sample(experiment)
         return _seconds(rates, own.backbones[encoder], own.scaling.crop)
@@ -173,8 +168,11 @@ class Estimates:
 
     def features_mb(self, experiment: str, encoder: str) -> int:
         """Return the disk that a frozen encoder's features take, in MB."""
-        width = getattr(self._backbone(encoder), "width", FEATURE_WIDTH)
-        return math.ceil(self._views(experiment) * width * FEATURE_BYTES / 2**20)
+        own = self.run.configuration.of_sample(experiment)
+        backbone, side = own.backbones[encoder], own.scaling.crop
+        width = ENCODERS[backbone.network].width
+        features = backbone.width if width is None else width(backbone, side)
+        return math.ceil(self._views(experiment) * features * FEATURE_BYTES / 2**20)
 
     def all_features_mb(self) -> int:
         """Return the disk that all features of a run take, in MB."""

@@ -27,5 +27,11 @@ def _build(settings: InceptionSettings, bands: int, side: int, phase: str) -> "I
 
 
 ENCODER = Network(
-    title="Inception", settings=InceptionSettings, build=_build, problems=_problems, layer_of=layer_of_blocks
+    title="Inception",
+    settings=InceptionSettings,
+    build=_build,
+    problems=_problems,
+    # Three pools, and 12 channels at the end.
+    width=lambda settings, side: 12 * (side // 8) ** 2,
+    layer_of=layer_of_blocks,
 )

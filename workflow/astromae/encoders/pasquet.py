@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from astromae.encoders.pasquet_network import Pasquet
 
 
+#: Neurons of both fully connected layers.
+HIDDEN = 1096
+
+
 class PasquetSettings(Typed):
     """Settings of Pasquet et al.'s network: all its sizes are those of the paper."""
 
@@ -37,5 +41,6 @@ ENCODER = Network(
     settings=PasquetSettings,
     build=_build,
     problems=_problems,
+    width=lambda settings, side: HIDDEN,
     layer_of=_layer_of,
 )

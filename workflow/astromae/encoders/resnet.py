@@ -51,6 +51,11 @@ def _load(encoder: "ResNet", weights: "dict[str, Tensor]") -> None:
     encoder.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith("fc.")})
 
 
+def _width(settings: ResNetSettings, side: int) -> int:
+    # The last of four stages, each twice as wide as the one before it; bottlenecks end in four times their width.
+    return settings.width * 8 * (4 if settings.depth >= 50 else 1)
+
+
 def _layer_of(name: str) -> tuple[int, ...]:
     """Return the layer of a parameter: the stem, or one of the blocks of ``layer1`` to ``layer4``."""
     stage, _, rest = name.partition(".")
@@ -69,6 +74,7 @@ ENCODER = Network(
     build=_build,
     problems=_problems,
     load_pretrained=_load,
+    width=_width,
     layer_of=_layer_of,
     add_drop_path=_add_drop_path,
 )

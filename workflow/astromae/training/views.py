@@ -60,7 +60,7 @@ def offsets(maps: Tensor, crop: int, shifts: Tensor | None = None) -> Tensor:
     crop
         Pixels on a side of a view.
     shifts
-        Offset (x, y) of each view's centre, (n, 2); None for no offset.
+        Offsets (n, 2) in x and y of the view's centre from the stamp's, pixels; None for none.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def offsets(maps: Tensor, crop: int, shifts: Tensor | None = None) -> Tensor:
     """
     axis = torch.arange(crop, device=maps.device, dtype=maps.dtype) - (crop - 1) / 2
     at = maps[:, :, :1, None] * axis + maps[:, :, 1:, None] * axis[:, None]
-    return at if shifts is None else at.add_(shifts[:, :, None, None])
+    return at if shifts is None else at + shifts[:, :, None, None]
 
 
 def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str, shifts: Tensor | None = None) -> Tensor:
@@ -94,9 +94,8 @@ def turn(images: Tensor, maps: Tensor, crop: int, interpolation: str, shifts: Te
         Shape (n, bands, crop, crop), float32.
     """
     # From -1 to 1 between a stamp's edges. torch's affine_grid makes the same by a product of matrices that are too
-    # small for one: in a quarter of the time of the whole resampling.
-    scale = 2 / images.shape[-1]
-    grid = offsets(maps * scale, crop, None if shifts is None else shifts * scale).permute(0, 2, 3, 1)
+    # small for one, which takes a quarter of the time of the whole resampling.
+    grid = (offsets(maps, crop, shifts) * (2 / images.shape[-1])).permute(0, 2, 3, 1)
     return F.grid_sample(images.float(), grid, interpolation, "zeros", align_corners=False)
 
 
