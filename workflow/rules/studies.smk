@@ -14,6 +14,7 @@ for study in SETTINGS.studies:
             f"results/tables/{study}-saved.csv",
             f"results/figures/{study}.pdf",
             f"results/figures/{study}.png",
+            [f"results/tables/{table}.csv" for table in RUN.tables(study)],
         localrule: True
 
 

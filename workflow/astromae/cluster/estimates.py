@@ -142,12 +142,12 @@ class Estimates:
 
     def _finetuning_stamps(self, experiment: str) -> int:
         """Return how many stamps the gradient steps of a fine-tuning see."""
-        return self.run.experiments[experiment].finetuning.stamps(self._galaxies(experiment, ["train"]))
+        return self.run.experiment(experiment).finetuning.stamps(self._galaxies(experiment, ["train"]))
 
     def _views(self, experiment: str) -> int:
         """Return how many views of stamps have a stored feature."""
         labelled = self._galaxies(experiment, ["train"])
-        passes = self.run.experiments[experiment].finetuning.passes(labelled)
+        passes = self.run.experiment(experiment).finetuning.passes(labelled)
         return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
     def _rate(self, rates: dict[str, float], encoder: str, experiment: str = "") -> float:

@@ -164,6 +164,11 @@ class Configuration(Typed):
                 if model not in self.models:
                     allowed = f"names in section models: {', '.join(self.models)}{near(model, self.models)}"
                     raise wrong(f"experiments.{name}.models", model, allowed)
+            if experiment.study is not None and experiment.study not in self.studies:
+                allowed = f"null or a name in section studies: {', '.join(self.studies)}"
+                raise wrong(f"experiments.{name}.study", experiment.study, allowed)
+        if all(experiment.study is not None for experiment in self.experiments.values()):
+            raise problem("experiments: all of them belong to studies; leave one to every run, with study: null")
 
     def _check_backbone(self, backbone: Any) -> None:
         """Check that a network fits the crop."""
