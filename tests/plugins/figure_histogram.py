@@ -9,7 +9,7 @@ from astromae.products import Product
 
 def draw_histogram(predictions: Sequence[Path], bins: int, pdf: Path, png: Path) -> None:
     """Draw a histogram of true and predicted redshifts, of the first model."""
-    from astromae.evaluation.predictions import read_predictions
+    from astromae.contracts.predictions import read_predictions
     from astromae.figures.style import BLUE, ONE_COLUMN, ORANGE, drawing
 
     test = read_predictions(predictions)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import yaml
+from astromae.contracts.predictions import write_predictions
 from astromae.contracts.shards import write_shard
 from astromae.contracts.stamp_format import StampFormat
 from astromae.settings.evaluation import Evaluation
@@ -17,7 +18,6 @@ from astromae.settings.training import Schedule
 from astromae.tables.published import published_table
 from astromae.tasks.networks import describe_networks
 from astromae.training.history import write_history
-from astromae.training.predictions import write_predictions
 from astromae.training.schedule import learning_rate
 
 SETTINGS = Evaluation(bootstrap_samples=200, interval=0.95, outlier_threshold=0.05, seed=42)

@@ -40,7 +40,7 @@ def write_run(folder):
     stamps, missing = stamps_files(folder / "stamps")
     catalog = catalog_file(folder / "galaxies.parquet")
     values = [folder / "values" / "survey.json"]
-    write_survey_values(catalog, stamps, missing, values[0])
+    write_survey_values(catalog, stamps, missing, "an embedded survey", True, values[0])
     sample_examples(catalog, stamps, folder / "sample.h5")
     draw_stamps(folder / "sample.h5", *out("stamps"))
     sample_realism(stamps, folder / "realism.h5")

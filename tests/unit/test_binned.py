@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astromae.contracts.predictions import ModelPredictions, Predictions, read_predictions
 from astromae.errors import InputError
 from astromae.evaluation.binned import BINS, LEAST, bin_edges, binned_metrics
-from astromae.evaluation.predictions import ModelPredictions, Predictions, read_predictions
 from astromae.evaluation.representatives import best_of_groups
 from astromae.evaluation.scores import score
 from astromae.figures.residuals import read_magnitudes

@@ -73,7 +73,7 @@ def test_a_file_of_another_encoder_is_not_continued(galaxies, encoder, tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("astromae.training.features._GrowingFile.finish", killed)
+        patch.setattr("astromae.contracts.features.FeatureFile.finish", killed)
         with pytest.raises(KeyboardInterrupt):
             run_features(galaxies, encoder, tmp_path / "features.h5")
     weights = load_file(encoder / "weights.safetensors")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astromae.contracts.predictions import CLASSICAL, ModelPredictions, Predictions
 from astromae.evaluation.intervals import estimate_mean, supported
-from astromae.evaluation.predictions import CLASSICAL, ModelPredictions, Predictions
 from astromae.evaluation.scores import Scores, score
 from astromae.tasks.redshift import METRICS
 from evaluation_inputs import SETTINGS

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.contracts.predictions import read_predictions, write_predictions
 from astromae.documents.paper import write_paper
 from astromae.documents.results_page import write_results_page
 from astromae.documents.values_experiment import write_experiment_values
 from astromae.errors import InputError
-from astromae.evaluation.predictions import read_predictions
 from astromae.tables.costs import write_cost_table
 from astromae.tables.metrics import columns_of, read_table, write_table
 from astromae.tasks import TASKS, Metric, Task
-from astromae.training.predictions import write_predictions
 from evaluation_inputs import (
     EXPERIMENT,
     FIRST_OBJID,

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import typst
+from astromae.contracts.predictions import read_predictions
 from astromae.documents.paper import MAIN, assemble, write_paper
 from astromae.documents.values_survey import survey_values
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import Comparison, compare
-from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.scores import score
 from astromae.tables.formatting import duration, power_of_ten
 from evaluation_inputs import (
@@ -211,7 +211,7 @@ def test_survey_values_add_up(results):
 
 def test_a_galaxy_that_vanished_is_noticed(results):
     with pytest.raises(InputError, match="60 galaxies, but 29 stamps and 2 missing"):
-        survey_values(results["catalog"], results["stamps"][:1], results["missing"])
+        survey_values(results["catalog"], results["stamps"][:1], results["missing"], "SDSS", True)
 
 
 def test_experiment_values_are_text_that_results_made(results):

@@ -40,7 +40,7 @@ def test_two_processes_have_the_gradient_of_one(galaxies, tmp_path):
     for name in ("0000.h5", "scaling.json"):
         (tmp_path / name).symlink_to(galaxies / name)
     for kind, recipe in recipes.items():
-        (tmp_path / f"{kind}.json").write_text(json.dumps(recipe.told()))
+        (tmp_path / f"{kind}.json").write_text(json.dumps(recipe.as_json()))
     np.save(tmp_path / "objid.npy", pd.read_parquet(galaxies / "galaxies.parquet").objid.to_numpy()[:31])
     script = str(Path(__file__).with_name("one_gradient.py"))
     for launcher, count in (([], "one"), (TWO, "two")):
@@ -57,7 +57,7 @@ def test_two_processes_have_the_gradient_of_one(galaxies, tmp_path):
 def pretraining(folder, output, recipe=None, **execution):
     told = {"stamps": [folder / "0000.h5"], "split": folder / "split.parquet", "scaling": folder / "scaling.json"}
     recipe = recipe or pretraining_recipe()
-    told |= {"recipe": recipe.told(), "seed": 42, "output": output}
+    told |= {"recipe": recipe.as_json(), "seed": 42, "output": output}
     told |= {"catalog": folder / "galaxies.parquet"} if recipe.reads_catalog else {}
     told |= {"execution": {"checkpoints": output / "checkpoints", **execution}}
     return ["-m", "astromae", "pretrain", "--params", json.dumps(told, default=str)]

@@ -58,7 +58,7 @@ def test_figures_stand_under_their_experiments_though_titles_are_equal(results, 
 def test_what_is_missing_is_named(results, tmp_path):
     with pytest.raises(InputError, match=r"values survey: survey\.json and at least one experiment's are needed"):
         write_results_page(SOURCE, results["values"][:1], [], {}, [], tmp_path / "a.pdf", tmp_path / "index.html")
-    with pytest.raises(InputError, match="figure stamps: nothing is said about it"):
+    with pytest.raises(InputError, match="figure stamps: it has no description"):
         write_results_page(
             SOURCE, results["values"], [Path("stamps.png")], {}, [], tmp_path / "a.pdf", tmp_path / "index.html"
         )

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.contracts.predictions import read_predictions
 from astromae.errors import InputError
-from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.scores import score
 from astromae.tables.formatting import decimals_for, fixed, formatted_rows
 from astromae.tables.metrics import columns_of, read_table, write_table
@@ -111,7 +111,7 @@ def test_best_only_where_paired_differences_support_it(tmp_path):
 
 def test_paired_differences_are_sharper_than_two_intervals(tmp_path):
     """Two models that share most of their error differ by less than the error of either."""
-    from astromae.training.predictions import write_predictions
+    from astromae.contracts.predictions import write_predictions
 
     paths = [predictions_file(tmp_path, "e", "first", "scratch", 0.02, seed) for seed in (1, 2, 3)]
     for seed, path in enumerate(tuple(paths), 1):

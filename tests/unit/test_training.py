@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astromae.contracts.features import FeatureBank
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
 from astromae.training.attention import choose_attention
 from astromae.training.boosting import boost
-from astromae.training.features import FeatureBank, pretrained_encoder
+from astromae.training.features import pretrained_encoder
 from astromae.training.recipes import BoostingRecipe
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
@@ -233,7 +234,7 @@ def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     assert history.epoch.tolist() == [0, 1, 2]
     assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
     recorded = json.loads((encoder / "recipe.json").read_text())
-    assert recorded["recipe"] == pretraining_recipe().told()
+    assert recorded["recipe"] == pretraining_recipe().as_json()
     assert recorded["seed"] == 42
     assert recorded["stamps"] == 48
     assert json.loads((encoder / "provenance.json").read_text())["stamps"] == 48 * 3

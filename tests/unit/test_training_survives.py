@@ -132,7 +132,7 @@ def test_termination_has_its_own_status_and_the_same_command_continues(galaxies,
 
     run, whole = tmp_path / "run", tmp_path / "whole"
     told = {"stamps": [galaxies / "0000.h5"], "split": galaxies / "split.parquet", "seed": 42, "output": run}
-    told |= {"scaling": galaxies / "scaling.json", "recipe": recipe.told()}
+    told |= {"scaling": galaxies / "scaling.json", "recipe": recipe.as_json()}
     told |= {"execution": {"checkpoints": run / "checkpoints", "events": run / "events"}}
     command = [sys.executable, "-m", "astromae", "pretrain", "--params", json.dumps(told, default=str)]
 

@@ -10,7 +10,7 @@ class InputError(ValueError):
 
 
 class Interrupted(Exception):
-    """A step was told to stop, or its time is nearly up; its state is saved.
+    """A step has to stop, or its time is nearly up; its state is saved.
 
     The command line exits with status 75 (``EX_TEMPFAIL``): the same command continues the step.
     """

@@ -102,5 +102,5 @@ def _unlock() -> None:
             [sys.executable, *command, "--workflow-profile", "none"], capture_output=True, text=True, cwd=folder
         )
     if ran.returncode:
-        said = " ".join((ran.stdout + ran.stderr).split())[-300:]
-        raise InputError(f"{os.getcwd()}: a killed run's lock is not to be removed: {said}")
+        output = " ".join((ran.stdout + ran.stderr).split())[-300:]
+        raise InputError(f"{os.getcwd()}: a killed run's lock is not to be removed: {output}")

@@ -67,29 +67,29 @@ def dry_run(arguments: Sequence[str], folder: Path | None = None) -> list[Job]:
     command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run"]
     ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
     if ran.returncode:
-        said = ran.stdout.strip()
+        text = ran.stdout.strip()
         # Of a traceback, as of a configuration file that is missing, the last line says what is wrong.
-        reason = said.splitlines()[-1] if "Traceback" in said else said[max(0, said.find("Error")) :]
+        reason = text.splitlines()[-1] if "Traceback" in text else text[max(0, text.find("Error")) :]
         raise InputError(f"Snakemake makes no plan\n{reason}")
     rules = re.split(r"^(?:local)?rule (\w+):$", ran.stdout, flags=re.M)[1:]
-    said_of = [
+    described = [
         (rule, dict(re.findall(r"^    (\w+): (.*)$", text, flags=re.M)))
         for rule, text in zip(rules[::2], rules[1::2], strict=True)
     ]
-    return [_job(rule, said) for rule, said in said_of if "output" in said]
+    return [_job(rule, text) for rule, text in described if "output" in text]
 
 
-def _job(rule: str, said: Mapping[str, str]) -> Job:
+def _job(rule: str, text: Mapping[str, str]) -> Job:
     """Return a job as Snakemake describes it."""
-    asked = dict(re.findall(r"(\w+)=([\w.:]+)", said["resources"]))
+    asked = dict(re.findall(r"(\w+)=([\w.:]+)", text["resources"]))
     nodes = int(asked.get("nodes", 1))
     # Of several nodes each has as many GPUs as `gres` says.
     gpus = nodes * int(asked["gres"].rpartition(":")[2]) if "gres" in asked else int(asked.get("gpu", 0))
     return Job(
         rule,
-        tuple(said["input"].split(", ")) if "input" in said else (),
-        tuple(said["output"].split(", ")),
-        int(said.get("threads", 1)) * nodes,
+        tuple(text["input"].split(", ")) if "input" in text else (),
+        tuple(text["output"].split(", ")),
+        int(text.get("threads", 1)) * nodes,
         gpus,
         int(asked.get("mem_mb", 0)),
         int(asked.get("runtime", 0)),

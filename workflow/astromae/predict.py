@@ -168,14 +168,14 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
         If a file is missing, cannot be read, or does not fit the recipe.
     """
     folder = Path(folder)
-    told = read_recipe(folder)
+    about = read_recipe(folder)
     try:
-        recipe = told["recipe"]
+        recipe = about["recipe"]
         if "runtime" not in recipe:
-            return _load_trees(folder, told)
+            return _load_trees(folder, about)
         recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
         kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
-        session = Session("predict", kind.model_validate(recipe), told["seed"], Scaling.from_json(told["scaling"]))
+        session = Session("predict", kind.model_validate(recipe), about["seed"], Scaling.from_json(about["scaling"]))
     except (KeyError, TypeError, ValidationError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else str(error)
         if isinstance(error, ValidationError):
@@ -197,14 +197,14 @@ def _ready(network: nn.Module, session: Session) -> nn.Module:
     return network
 
 
-def _load_trees(folder: Path, told: Mapping[str, Any]) -> BoostedTrees:
-    recipe = BoostingRecipe(**{name: told["recipe"][name] for name in BoostingRecipe.model_fields})
+def _load_trees(folder: Path, about: Mapping[str, Any]) -> BoostedTrees:
+    recipe = BoostingRecipe(**{name: about["recipe"][name] for name in BoostingRecipe.model_fields})
     weights = read_weights(folder)
     try:
         trees = [Trees.from_tensors(weights, name) for name in TASKS[recipe.task].targets]
     except KeyError as error:
         raise InputError(f"{folder / WEIGHTS}: not the trees of {recipe.model} (no {error})") from error
-    return BoostedTrees(recipe, told["bands"], trees)
+    return BoostedTrees(recipe, about["bands"], trees)
 
 
 def _views(session: Session, stamps: np.ndarray, batch_size: int) -> Views:

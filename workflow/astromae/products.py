@@ -39,7 +39,7 @@ class Product:
     inputs
         Returns the files that it reads, by name: a path or a list of paths each.
     settings
-        Returns what else it is told, by name.
+        Returns its other settings, by name.
     members
         Returns the wildcards of every member that the run has; none where the family does not apply.
         ``experiment`` says under which experiment a member is shown, and need not stand in `name`.

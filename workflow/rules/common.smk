@@ -1,4 +1,4 @@
-# Shared by all rules: the checked configuration, the files of a run, and what each step is told.
+# Shared by all rules: the checked configuration, the files of a run, and the settings of each step.
 import inspect
 import os
 import re

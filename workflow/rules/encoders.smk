@@ -63,7 +63,7 @@ rule pretrain:
         launch=untracked(launcher(SETTINGS.training)),
         files=step_files,
         step=step_settings(
-            recipe=told(encoder_recipe),
+            recipe=as_setting(encoder_recipe),
             seed=seed_of,
             output=lambda wildcards: ENCODER.format(**dict(wildcards.items())),
         ),
@@ -123,6 +123,6 @@ rule features:
         ),
     params:
         files=step_files,
-        step=step_settings(recipe=told(features_recipe), seed=seed_of),
+        step=step_settings(recipe=as_setting(features_recipe), seed=seed_of),
     shell:
         "python -m astromae features --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

@@ -35,7 +35,9 @@ rule train:
         launch=untracked(launcher(SETTINGS.training)),
         files=step_files,
         step=step_settings(
-            recipe=told(model_recipe), seed=seed_of, output=lambda wildcards: MODEL.format(**dict(wildcards.items()))
+            recipe=as_setting(model_recipe),
+            seed=seed_of,
+            output=lambda wildcards: MODEL.format(**dict(wildcards.items())),
         ),
         execution=execution("train", "{experiment}-{model}-seed{seed}"),
     shell:
@@ -65,7 +67,7 @@ rule boost:
     params:
         files=step_files,
         step=step_settings(
-            recipe=told(boosting_recipe),
+            recipe=as_setting(boosting_recipe),
             seed=seed_of,
             output=lambda wildcards: CLASSICAL.format(**dict(wildcards.items())),
         ),

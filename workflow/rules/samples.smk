@@ -6,7 +6,7 @@ rule values_survey:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),
         missing=MISSING,
-        code=code("values-survey", SURVEYS.source(SURVEY)),
+        code=code("values-survey"),
     output:
         output="results/values/survey.json",
     log:
@@ -18,8 +18,9 @@ rule values_survey:
         runtime=minutes(20),
     params:
         files=step_files,
+        step=step_settings(title=SURVEYS[SURVEY].title, is_simulated=SURVEYS[SURVEY].simulated),
     shell:
-        "python -m astromae values-survey --params {params.files:q} 2>&1 | tee {log}"
+        "python -m astromae values-survey --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule networks:

@@ -1,4 +1,4 @@
-# What trainings ask for and are told: resources, recipes, and which files they read.
+# What trainings ask for: resources, recipes, and which files they read.
 from functools import partial
 
 from astromae.cluster.jobs import TRAINING_MINUTES, launcher, training_resources
@@ -26,9 +26,9 @@ model_recipe = of_wildcards(partial(configured_recipes.model_recipe, SETTINGS))
 boosting_recipe = of_wildcards(partial(configured_recipes.boosting_recipe, SETTINGS))
 
 
-def told(recipe):
+def as_setting(recipe):
     """Return a setting of a step: a recipe, given the wildcards, as JSON holds it."""
-    return lambda wildcards: recipe(wildcards).told()
+    return lambda wildcards: recipe(wildcards).as_json()
 
 
 def recipe_code(step, recipe):

@@ -1,4 +1,4 @@
-"""What would fail on the cluster, said before the first job is submitted, each with its remedy.
+"""What would fail on the cluster, named before the first job is submitted, each with its remedy.
 
 Looked at from here: partitions and account, time limits, disk, archive, torch. Looked at from a node of each
 partition, by a small job: the GPUs that torch sees there, the archive, and whether the file that the job
@@ -210,8 +210,8 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, demands: De
         "constraint": (site.gpu_resources if gpus else site.resources).get("constraint"),
         "gpus": f"{model}:{gpus}" if gpus and model else gpus,
     }
-    told = json.dumps({"addresses": demands.addresses, "output": str(output)})
-    command = [sys.executable, "-m", "astromae", "preflight-probe", "--params", told]
+    parameters = json.dumps({"addresses": demands.addresses, "output": str(output)})
+    command = [sys.executable, "-m", "astromae", "preflight-probe", "--params", parameters]
     try:
         job = _run(
             "sbatch",
@@ -239,8 +239,8 @@ def _try_partition(name: str, limits: Mapping[str, Any], site: Site, demands: De
     while not output.exists() and time.monotonic() < end:
         time.sleep(0.5)
     if not output.exists() and state != "COMPLETED":
-        said = FOLDER / f"{name or 'default'}.log"
-        words = said.read_text().splitlines()[-3:] if said.exists() else ["nothing"]
+        record = FOLDER / f"{name or 'default'}.log"
+        words = record.read_text().splitlines()[-3:] if record.exists() else ["nothing"]
         yield (
             f"the job in {shown} ended as {state}, and said: {' '.join(words)}. "
             f"Make sure that {sys.executable} and this folder are the same on the nodes."

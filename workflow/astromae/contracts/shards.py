@@ -269,8 +269,8 @@ def _inspect(path: Path) -> _Shard:
     try:
         with h5py.File(path, "r") as file:
             images, objid = file["images"], file["objid"][:]
-            said = {key: file.attrs[key] for key in ("bands", "pixel_scale_arcsec", "survey", "kernel")}
-            bands = split_bands(str(said["bands"]))
+            attributes = {key: file.attrs[key] for key in ("bands", "pixel_scale_arcsec", "survey", "kernel")}
+            bands = split_bands(str(attributes["bands"]))
             size = images.shape[-1] if images.ndim else 0
             expected = (len(objid), len(bands), size, size)
             if images.shape != expected or images.dtype != PIXEL_TYPE or images.chunks is not None or size % 2:
@@ -279,8 +279,8 @@ def _inspect(path: Path) -> _Shard:
                     f"{'' if images.chunks is None else ', chunked'}; a shard of {len(objid)} objects in "
                     f"{len(bands)} bands holds contiguous {PIXEL_TYPE} (objects, bands, even size, the same size)"
                 )
-            stamps = StampFormat(bands, float(said["pixel_scale_arcsec"]), size)
+            stamps = StampFormat(bands, float(attributes["pixel_scale_arcsec"]), size)
             offset = images.id.get_offset()
-            return _Shard(objid.astype(np.int64), offset, stamps, str(said["survey"]), str(said["kernel"]))
+            return _Shard(objid.astype(np.int64), offset, stamps, str(attributes["survey"]), str(attributes["kernel"]))
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: no shard of stamps ({error}); make it again with the step `cut`") from error

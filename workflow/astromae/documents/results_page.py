@@ -51,14 +51,14 @@ def write_results_page(
     Raises
     ------
     InputError
-        If a file is missing or cannot be read, no values of a survey are given, or nothing is said about a figure.
+        If a file is missing or cannot be read, no values of a survey are given, or a figure has no description.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
     survey, experiments = read_values(values)
     unknown = [path.stem for path in figures if path.stem not in about]
     if unknown:
-        raise InputError(f"figure {unknown[0]}: nothing is said about it; known: {', '.join(about) or 'none'}")
+        raise InputError(f"figure {unknown[0]}: it has no description; known: {', '.join(about) or 'none'}")
     shown = [_figure(path, about[path.stem]) for path in figures]
     headings = [(None, GENERAL), *((it["experiment"], it["title"]) for it in experiments)]
     environment = Environment(
@@ -86,7 +86,7 @@ def write_results_page(
 
 
 def _figure(path: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Return a figure with what is said about it, its caption as HTML."""
+    """Return a figure with its description, its caption as HTML."""
     width, height = _pixels(path)
     return {
         "name": path.stem,

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from astromae.code_state import in_words
+from astromae.contracts.predictions import CLASSICAL, read_predictions
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
-from astromae.evaluation.predictions import CLASSICAL, read_predictions
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json

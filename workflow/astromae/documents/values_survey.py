@@ -10,14 +10,15 @@ from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.evaluation.bands import reference_bands
 from astromae.files import write_json
-from astromae.survey import SURVEYS
 from astromae.tables.formatting import fixed, grouped
 
 #: Quantiles of a range that leaves out the odd galaxy.
 _RANGE = (0.05, 0.95)
 
 
-def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]) -> dict:
+def survey_values(
+    catalog: Path, stamps: Sequence[Path], missing: Sequence[Path], title: str, is_simulated: bool
+) -> dict:
     """Return the named values of a survey.
 
     Parameters
@@ -28,12 +29,14 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
         All its shards.
     missing
         Tables of galaxies without a stamp: objid, reason.
+    title, is_simulated
+        What the survey is called, and whether its pixels are simulated.
 
     Returns
     -------
     dict
         ``survey``, ``release``, ``selection``, ``source``, ``real`` and ``simulated`` from the catalogue's metadata
-        (empty where it says nothing), ``title`` and ``is_simulated`` from the table of surveys, ``counts`` of
+        (empty where it says nothing), ``title`` and ``is_simulated`` as given, ``counts`` of
         galaxies, stamps, missing ones and fields, ``reasons`` with the count of each, ranges of ``redshift`` and of
         ``magnitude`` in one band, and the stamps' ``bands``, ``pixel_scale_arcsec``, ``kernel`` and ``size``. Numbers
         are text.
@@ -54,13 +57,12 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
             f"{catalog}: {len(galaxies)} galaxies, but {len(cut)} stamps and {len(reasons)} missing ones in the given "
             "files"
         )
-    survey = SURVEYS[about["survey"]]
     z = galaxies["z"].dropna()
     low, high = z.quantile(_RANGE[0]), z.quantile(_RANGE[1])
     return {
         "survey": about["survey"],
-        "title": survey.title,
-        "is_simulated": survey.simulated,
+        "title": title,
+        "is_simulated": is_simulated,
         "release": str(about.get("release", "")),
         **{key: str(about.get(key, "")) for key in ("selection", "source", "real", "simulated")},
         "counts": {
@@ -90,6 +92,8 @@ def survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path]
     }
 
 
-def write_survey_values(catalog: Path, stamps: Sequence[Path], missing: Sequence[Path], output: Path) -> None:
+def write_survey_values(
+    catalog: Path, stamps: Sequence[Path], missing: Sequence[Path], title: str, is_simulated: bool, output: Path
+) -> None:
     """Write the named values of a survey as JSON; see `survey_values`."""
-    write_json(output, survey_values(catalog, stamps, missing))
+    write_json(output, survey_values(catalog, stamps, missing, title, is_simulated))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astromae.evaluation.predictions import Predictions
+from astromae.contracts.predictions import Predictions
 from astromae.evaluation.scores import score
 from astromae.settings.evaluation import Evaluation
 

@@ -1,4 +1,4 @@
-"""Which of two models is better, said only where seeds and the same test galaxies support it."""
+"""Which of two models is better, judged only where seeds and the same test galaxies support it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from astromae.evaluation.predictions import Predictions, read_predictions
+from astromae.contracts.predictions import Predictions, read_predictions
 from astromae.tasks.redshift import dispersion, normalised_error
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from astromae.contracts.predictions import CLASSICAL, Predictions
 from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import Estimate, estimate_mean, supported
-from astromae.evaluation.predictions import CLASSICAL, Predictions
 from astromae.settings.evaluation import Evaluation
 from astromae.tasks import TASKS, Metric
 

@@ -9,8 +9,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from astromae.contracts.predictions import read_predictions
 from astromae.errors import InputError
-from astromae.evaluation.predictions import read_predictions
 from astromae.figures.style import BLACK, DENSITY_MAP, ONE_COLUMN, RED, TWO_COLUMNS, drawing, grid_of
 from astromae.tables.names import model_name
 from astromae.tasks.redshift import dispersion, normalised_error

@@ -43,10 +43,10 @@ def read_run(provenance: Path, history: Path) -> Run:
     InputError
         If a file cannot be read.
     """
-    said = read_provenance(provenance)
-    about = said["recipe"]
+    record = read_provenance(provenance)
+    about = record["recipe"]
     losses = read_history(history)["val_loss"].to_numpy()
-    seconds = said["wall_s"] * np.arange(1, len(losses) + 1) / len(losses)
+    seconds = record["wall_s"] * np.arange(1, len(losses) + 1) / len(losses)
     if "pretraining" in about:
         masked = about["pretraining"].get("objective", "mae") == "mae"
         return Run(encoder_name(about["name"]), "autoencoder" if masked else "pretraining", seconds, losses)

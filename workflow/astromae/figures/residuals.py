@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from astromae.contracts.predictions import read_predictions
 from astromae.errors import InputError
 from astromae.evaluation.binned import Binned, binned_metrics
-from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import best_of_groups
 from astromae.figures.style import BLACK, GREEN, GREY, GROUP_COLOURS, PALE, TWO_COLUMNS, drawing
 from astromae.settings.evaluation import Evaluation

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from astromae.contracts.catalog import read_catalog
+from astromae.contracts.predictions import read_predictions
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.bands import reference_bands
-from astromae.evaluation.predictions import read_predictions
 from astromae.evaluation.representatives import validation_scatter
 from astromae.figures.samples import write_sample
 from astromae.files import atomic_path

@@ -62,7 +62,7 @@ class Stamps(Typed):
 
 
 class Configuration(Typed):
-    """What a run is told, as laid together from config.yaml, presets and the command line.
+    """The settings of a run, as laid together from config.yaml, presets and the command line.
 
     The sections of surveys and objectives are added to it by `configuration_model`.
     """

@@ -167,5 +167,5 @@ class Training(Runtime):
         return self
 
     def runtime(self) -> Runtime:
-        """Return what a training step is told."""
+        """Return what of it a training step needs."""
         return Runtime(gpus=self.gpus, precision=self.precision, compile=self.compile)

@@ -15,7 +15,7 @@ WINDOW_S = 61.0
 class RateLimit:
     """At most so many requests in any window of time, over every process that names the same file.
 
-    A process that may go on is told when: it reserves the earliest moment at which the window has room, and
+    A process that may go on learns when: it reserves the earliest moment at which the window has room, and
     sleeps until then. The file is replaced as a whole and its lock belongs to the process, so killing a
     process at any moment leaves a sound file, no lock, and at worst one reserved moment unused.
 

@@ -1,4 +1,4 @@
-"""What the embedded survey simulates, as its steps are told it."""
+"""What the embedded survey simulates: the settings of its steps."""
 
 import itertools
 from collections.abc import Sequence

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from astromae.contracts.predictions import CLASSICAL, Predictions, read_predictions
 from astromae.errors import InputError
-from astromae.evaluation.predictions import CLASSICAL, Predictions, read_predictions
 from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation

@@ -27,12 +27,12 @@ class EagerInception(Inception):
         return self.blocks[4](x).flatten(1)
 
 
-def _serve(connection: Connection, told: dict[str, object], device: str, threads: int) -> None:
+def _serve(connection: Connection, recipe: dict[str, object], device: str, threads: int) -> None:
     """Do what the other process asks for, until it asks for nothing, and answer with the seconds that it took."""
     torch.set_num_threads(threads)
     images, magnitudes, targets = (tensor.to(device) for tensor in connection.recv())
     bands, side = images.shape[1], images.shape[-1]
-    model = build_model(ModelRecipe.model_validate(told), bands)
+    model = build_model(ModelRecipe.model_validate(recipe), bands)
     model.inception = EagerInception(bands, side)
     model = model.to(device)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
@@ -70,7 +70,7 @@ class Eager:
     def __init__(self, recipe: ModelRecipe, batch: tuple[Tensor, Tensor, Tensor], device: str):
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        arguments = (other, recipe.told(), device, torch.get_num_threads())
+        arguments = (other, recipe.as_json(), device, torch.get_num_threads())
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         self.connection.send(batch)

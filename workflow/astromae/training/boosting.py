@@ -11,11 +11,11 @@ import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.predictions import write_predictions
 from astromae.contracts.splits import read_split
 from astromae.tasks import TASKS
 from astromae.training.checkpoint import fingerprint
 from astromae.training.folders import write_folder
-from astromae.training.predictions import write_predictions
 from astromae.training.provenance import Cost, provenance
 from astromae.training.recipes import BoostingRecipe
 from astromae.training.subsets import EVALUATED, require_finite
@@ -137,15 +137,15 @@ def boost(catalog: Path, split: Path, recipe: BoostingRecipe, seed: int, output:
     columns |= {name: predicted[name] for name in task.columns}
     predictions = pd.DataFrame({"objid": evaluated.objid, **columns, "subset": evaluated.subset})
     settings = next(iter(models.values())).get_params()
-    told = {
-        "recipe": {**recipe.told(), "settings": settings},
+    made_by = {
+        "recipe": {**recipe.as_json(), "settings": settings},
         "seed": seed,
         "train_galaxies": len(train),
         "bands": bands,
     }
     about = fingerprint("boost", recipe, seed, inputs, *(train[name].to_numpy() for name in labels))
     packages = ("scikit-learn", "numpy")
-    record = provenance(told["recipe"], seed, about, len(train), cost, packages)
-    write_predictions(output / "predictions.parquet", predictions, told["recipe"], seed, len(train))
+    record = provenance(made_by["recipe"], seed, about, len(train), cost, packages)
+    write_predictions(output / "predictions.parquet", predictions, made_by["recipe"], seed, len(train))
     tensors = {key: tensor for name, part in trees.items() for key, tensor in part.tensors(name).items()}
-    write_folder(output, tensors, told, record)
+    write_folder(output, tensors, made_by, record)

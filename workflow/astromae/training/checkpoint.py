@@ -50,7 +50,7 @@ def fingerprint(
         code.update(f"{source.relative_to(PACKAGE) if inside else source.name}\n".encode())
         code.update(source.read_bytes())
     return {
-        "recipe": hashlib.sha256(json.dumps([recipe.told(), seed], sort_keys=True).encode()).hexdigest(),
+        "recipe": hashlib.sha256(json.dumps([recipe.as_json(), seed], sort_keys=True).encode()).hexdigest(),
         "data": read.hexdigest(),
         "code": code.hexdigest(),
         "torch": str(torch.__version__),

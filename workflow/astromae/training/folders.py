@@ -27,7 +27,7 @@ def write_folder(
     weights
         All weights and buffers, those of a frozen encoder too; or what a classical method has fitted.
     recipe
-        What it was told, with scaling and stamps: what is needed to build it again and to feed it.
+        Its recipe, seed, scaling and stamps: what is needed to build it again and to feed it.
     provenance
         Where it comes from.
     """
@@ -39,7 +39,7 @@ def write_folder(
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:
-    """Return what a model or an encoder was told.
+    """Return the recipe of a model or an encoder, with its seed, scaling and stamps.
 
     Raises
     ------

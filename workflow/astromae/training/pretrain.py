@@ -171,7 +171,7 @@ def pretrain(
     provenance = session.provenance(len(objid) * phase.epochs)
     if not session.fabric.is_global_zero:
         return
-    told = {"recipe": recipe.told(), "seed": seed, "stamps": len(objid), "scaling": session.scaling.as_json()}
+    about = {"recipe": recipe.as_json(), "seed": seed, "stamps": len(objid), "scaling": session.scaling.as_json()}
     write_history(output / HISTORY, rows)
-    write_folder(output, weights_of(learner), told, provenance)
+    write_folder(output, weights_of(learner), about, provenance)
     session.checkpoint.remove()

@@ -110,7 +110,7 @@ def provenance(
     Parameters
     ----------
     recipe, seed
-        What the step was told.
+        Recipe of the step.
     fingerprint
         Hashes of what it read, from `astromae.training.checkpoint.fingerprint`.
     stamps

@@ -1,4 +1,4 @@
-"""Recipes: what a training step is told, and all that its result may depend on besides its files and its seed."""
+"""Recipes: the settings of a training step, and all that its result may depend on besides its files and its seed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ class Recipe(Typed):
         """Return modules and plugins of the entries that it names, as `astromae.sources.sources_of` takes them."""
         raise NotImplementedError
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         return self.model_dump(mode="json")
 
@@ -165,6 +165,6 @@ class BoostingRecipe(Typed):
         """Return the source of its task."""
         return [TASKS.source(self.task)]
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         return self.model_dump(mode="json")

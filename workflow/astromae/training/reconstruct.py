@@ -40,8 +40,8 @@ def reconstruct(
         HDF5 file to write: `original` and `reconstructed` (n, bands, side, side) in nanomaggies a pixel,
         `masked` (n, patches) and `objid`. Visible patches of a reconstruction are the original's.
     """
-    told = read_recipe(weights.parent)
-    recipe, scaling = EncoderRecipe.model_validate(told["recipe"]), Scaling.from_json(told["scaling"])
+    about = read_recipe(weights.parent)
+    recipe, scaling = EncoderRecipe.model_validate(about["recipe"]), Scaling.from_json(about["scaling"])
     learner = recipe.build(len(scaling.bands)).eval()
     load_weights(weights.parent, learner, recipe.name)
     objid = members(split, validate_on)[:CANDIDATES]

@@ -50,7 +50,7 @@ class Session:
     step
         Name of the step.
     recipe, seed
-        What it is told.
+        Its settings.
     scaling
         How pixels and magnitudes are scaled.
     execution
@@ -118,7 +118,7 @@ class Session:
 
     def provenance(self, seen: int) -> dict[str, Any]:
         """Return where the results come from, after `seen` stamps; every process has to call it at the same time."""
-        return provenance(self.recipe.told(), self.seed, self.fingerprint, seen, self.cost)
+        return provenance(self.recipe.as_json(), self.seed, self.fingerprint, seen, self.cost)
 
 
 def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -11,12 +11,13 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.features import FeatureBank
+from astromae.contracts.predictions import write_predictions
 from astromae.tasks import TASKS
 from astromae.tasks.model import build_model
-from astromae.training.features import FeatureBank, pretrained_encoder
+from astromae.training.features import pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
 from astromae.training.history import write_history
-from astromae.training.predictions import write_predictions
 from astromae.training.recipes import ModelRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import seed_weights
@@ -167,8 +168,8 @@ def train(
         truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
         columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in task.columns}}
         frames.append(pd.DataFrame({**columns, "subset": subset}))
-    told = {"recipe": recipe.told(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
-    write_predictions(output / "predictions.parquet", pd.concat(frames), told["recipe"], seed, count)
+    about = {"recipe": recipe.as_json(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
+    write_predictions(output / "predictions.parquet", pd.concat(frames), about["recipe"], seed, count)
     write_history(output / HISTORY, rows)
-    write_folder(output, weights_of(network), told, provenance)
+    write_folder(output, weights_of(network), about, provenance)
     session.checkpoint.remove()
