@@ -1,6 +1,7 @@
 """A classical method, fitted to the labels that the networks learn from."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,8 @@ def fit_classical(
         "seed": seed,
         "train_galaxies": len(train),
         "bands": bands,
+        "stamps": asdict(shards.format) if shards else None,
+        "fitted": sorted(fitted),
     }
     hashes = fingerprint("classical", recipe, seed, inputs, targets)
     record = provenance(described["recipe"], seed, hashes, len(train), cost, PACKAGES)
