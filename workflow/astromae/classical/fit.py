@@ -1,7 +1,6 @@
 """A classical method, fitted to the labels that the networks learn from."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +83,10 @@ def fit_classical(
     predictions = pd.DataFrame({"objid": evaluated.objid, **columns, "subset": evaluated.subset})
     described = {
         "recipe": {**recipe.as_json(), "settings": dict(method.settings)},
+        "fitted": sorted(fitted),
         "seed": seed,
         "train_galaxies": len(train),
         "bands": bands,
-        "stamps": asdict(shards.format) if shards else None,
-        "fitted": sorted(fitted),
     }
     hashes = fingerprint("classical", recipe, seed, inputs, targets)
     record = provenance(described["recipe"], seed, hashes, len(train), cost, PACKAGES)
