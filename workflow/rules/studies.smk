@@ -15,7 +15,11 @@ for study in SETTINGS.studies:
             f"results/figures/{study}.pdf",
             f"results/figures/{study}.png",
             [f"results/tables/{table}.csv" for table in RUN.tables(study)],
-            [f"results/figures/{study}-masks.{suffix}" for suffix in ("pdf", "png") if SETTINGS.studies[study].mask_ratios()],
+            [
+                f"results/figures/{study}-masks.{suffix}"
+                for suffix in ("pdf", "png")
+                if SETTINGS.studies[study].mask_ratios()
+            ],
         localrule: True
 
 
@@ -35,9 +39,7 @@ rule label_curve:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(
-            min(GPUS, 1), 1, runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.curve_s)
-        ),
+        **training_job(min(GPUS, 1), 1, runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.curve_s)),
     params:
         files=step_files,
         step=step_settings(recipe=as_setting(curve_recipe), seed=seed_of),

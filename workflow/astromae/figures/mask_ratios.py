@@ -13,7 +13,7 @@ _LOOKS = {True: (ORANGE, "s", "frozen"), False: (BLUE, "o", "fine-tuned")}
 
 
 def draw_mask_ratios(table: Path, task: str, ratios: Mapping[str, float], pdf: Path, png: Path) -> None:
-    """Draw the headline metric with its interval against the fraction that is hidden, a panel for each number of labels.
+    """Draw the headline metric and its interval against the fraction that is hidden, by number of labels.
 
     Parameters
     ----------
