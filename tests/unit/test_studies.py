@@ -84,7 +84,10 @@ def test_an_epoch_is_no_equal_budget(defaults):
 
 
 def test_names_that_others_have(defaults):
-    for name, words in (("experiment1", "names experiments.experiment1"), ("tables", "the folder results/tables")):
+    for name, words in (
+        ("experiment1", "names experiments.experiment1"),
+        ("tables", "names the folder results/tables"),
+    ):
         config = copy.deepcopy(defaults)
         config["studies"][name] = config["studies"]["rivals"]
         with pytest.raises(InputError, match=rf"studies\.{name}: {name} names no study, since it {words}"):

@@ -1,6 +1,12 @@
 # Studies: what each file of workflow/studies asks, a target of its name. Splits, scaling and encoders are made by the
 # rules of experiments.
 
+
+def study_text(study):
+    """Return the text of a study's document, which it need not have."""
+    return in_clone(f"workflow/studies/{study}.typ")
+
+
 CURVE = "results/{study}/curves/{curve}/seed{seed}"
 
 
@@ -20,6 +26,7 @@ for study in SETTINGS.studies:
                 for suffix in ("pdf", "png")
                 if SETTINGS.studies[study].mask_ratios()
             ],
+            [f"results/{study}/{study}.pdf"] if Path(study_text(study)).exists() else [],
         localrule: True
 
 
@@ -140,3 +147,47 @@ rule mask_figure:
         ),
     shell:
         "python -m astromae mask-figure --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
+rule study_values:
+    input:
+        errors="results/tables/{study}.csv",
+        saved="results/tables/{study}-saved.csv",
+        code=lambda wildcards: code("study-values", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+    output:
+        output="results/{study}/values.json",
+    log:
+        "results/logs/study-values/{study}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(10),
+    params:
+        files=step_files,
+        step=step_settings(
+            study=lambda wildcards: SETTINGS.studies[wildcards.study], interval=SETTINGS.evaluation.interval
+        ),
+    shell:
+        "python -m astromae study-values --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
+rule study_document:
+    input:
+        source=lambda wildcards: [study_text(wildcards.study), in_clone("workflow/paper/style.typ")],
+        values="results/{study}/values.json",
+        figure="results/figures/{study}.pdf",
+        code=code("study-document"),
+    output:
+        output=reported("results/{study}/{study}.pdf", "studies/document"),
+    log:
+        "results/logs/study-document/{study}.log",
+    conda:
+        "../../envs/paper.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(10),
+    params:
+        files=step_files,
+    shell:
+        "python -m astromae study-document --params {params.files:q} 2>&1 | tee {log}"
