@@ -45,6 +45,9 @@ HEAD_S = 0.15e-3
 #: Of a stored feature: float16.
 FEATURE_BYTES = 2
 
+#: Numbers of a stored feature vector where neither an encoder nor its settings say.
+FEATURE_WIDTH = 192
+
 #: Memory of a training's process without its stamps, MB.
 PROCESS_MB = 3000
 
@@ -171,7 +174,7 @@ class Estimates:
         own = self.run.configuration.of_sample(experiment)
         backbone, side = own.backbones[encoder], own.scaling.crop
         width = ENCODERS[backbone.network].width
-        features = backbone.width if width is None else width(backbone, side)
+        features = getattr(backbone, "width", FEATURE_WIDTH) if width is None else width(backbone, side)
         return math.ceil(self._views(experiment) * features * FEATURE_BYTES / 2**20)
 
     def all_features_mb(self) -> int:
