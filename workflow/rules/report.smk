@@ -51,3 +51,8 @@ def reported(path, caption=None):
         subcategory=lambda wildcards: said(wildcards).heading,
         labels=lambda wildcards: {"result": said(wildcards).title, "format": formats.get(suffix, suffix.upper())},
     )
+
+
+def study_text(study):
+    """Return the text of a study's document, which it need not have."""
+    return in_clone(f"workflow/studies/{study}.typ")
