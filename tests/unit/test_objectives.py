@@ -157,8 +157,8 @@ def test_a_queue_of_all_galaxies_is_refused(galaxies, tmp_path):
 def test_a_recipe_names_the_sources_of_what_it_uses():
     assert recipe_of("supervised").sources()[-1] == "astromae.tasks.redshift"
     assert recipe_of("moco").sources()[-1] == "astromae.objectives.moco"
-    told = recipe_of("supervised").told()
-    assert EncoderRecipe.model_validate(told).told() == told
+    told = recipe_of("supervised").as_json()
+    assert EncoderRecipe.model_validate(told).as_json() == told
     with pytest.raises(ValidationError, match="supervised learns a task"):
         EncoderRecipe.model_validate({**told, "task": None})
 
