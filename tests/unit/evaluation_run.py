@@ -71,8 +71,8 @@ def write_run(folder):
             values[-1],
         )
     history = history_file(folder / "history.csv")
-    draw_learning_rate("pretraining", "experiment1", history, *out("learning-rate-pretraining-experiment1"))
-    draw_pretraining(["plain"], [history], "loss", *out("pretraining-experiment1"))
+    draw_learning_rate("pretraining", "experiment1", "epochs", history, *out("learning-rate-pretraining-experiment1"))
+    draw_pretraining(["plain"], [history], "epochs", "loss", *out("pretraining-experiment1"))
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))

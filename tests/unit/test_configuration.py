@@ -274,6 +274,17 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
     assert key.split(".")[0] in message
 
 
+def test_the_sweep_varies_what_config_yaml_has_and_sees_no_test_galaxy():
+    config, varied = default(), with_preset(ROOT / "workflow/presets/sweep.yaml")
+    assert varied["evaluation"]["subset"] == "val"
+    ours, first = config["experiments"]["experiment1"], varied["experiments"]["experiment1"]
+    assert {key for key in first if first[key] != ours[key]} == {"title", "table", "classical", "models"}
+    for name, settings in varied["experiments"].items():
+        assert all(settings[key] == ours[key] for key in ("seed", "fractions", "pretrain_on", "validate_on")), name
+        differing = [phase for phase in ("pretraining", "finetuning") if settings[phase] != ours[phase]]
+        assert len(differing) == (name not in ("experiment1", "pretraining")), name
+
+
 def test_a_decoder_is_demanded_only_where_one_is_trained():
     config = default()
     del config["decoder"]

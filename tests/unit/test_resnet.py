@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 import yaml
-from astromae.encoders import load_pretrained
+from astromae.encoders import ENCODERS, load_pretrained
 from astromae.errors import InputError
 from astromae.settings.configuration import check_configuration
 from astromae.tasks.networks import count_parameters
@@ -129,3 +129,14 @@ def test_what_does_not_fit_is_named(given, message):
     configuration["scaling"]["crop"] = 6
     with pytest.raises(InputError, match=message):
         check_configuration(configuration)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [backbone(10, width=16), backbone(34), backbone(50, width=32), {"network": "pasquet"}, {"network": "inception"}],
+)
+@pytest.mark.parametrize("side", [32, 48])
+def test_widths_are_known_without_building(given, side):
+    settings = backbone_of(given)
+    with torch.device("meta"):
+        assert ENCODERS[settings.network].width(settings, side) == encoder_of(given, "finetune", side).width

@@ -42,6 +42,7 @@ STEPS: Registry[Callable[..., None]] = Registry(
         "figure": "astromae.figures.steps:draw_figure",
         "label-table": "astromae.tables.label_curves:write_label_tables",
         "label-figure": "astromae.figures.label_curves:draw_label_curves",
+        "mask-figure": "astromae.figures.mask_ratios:draw_mask_ratios",
         "study-values": "astromae.documents.values_study:write_study_values",
         "study-document": "astromae.documents.study:write_study_document",
         "values-survey": "astromae.documents.values_survey:write_survey_values",

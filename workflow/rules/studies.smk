@@ -20,6 +20,12 @@ for study in SETTINGS.studies:
             f"results/tables/{study}-saved.csv",
             f"results/figures/{study}.pdf",
             f"results/figures/{study}.png",
+            [f"results/tables/{table}.csv" for table in RUN.tables(study)],
+            [
+                f"results/figures/{study}-masks.{suffix}"
+                for suffix in ("pdf", "png")
+                if SETTINGS.studies[study].mask_ratios()
+            ],
             [f"results/{study}/{study}.pdf"] if Path(study_text(study)).exists() else [],
         localrule: True
 
@@ -117,6 +123,30 @@ rule label_figure:
         step=step_settings(task=lambda wildcards: SETTINGS.studies[wildcards.study].task),
     shell:
         "python -m astromae label-figure --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
+rule mask_figure:
+    input:
+        table="results/tables/{study}.csv",
+        code=lambda wildcards: code("mask-figure", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+    output:
+        pdf=reported("results/figures/{study}-masks.pdf", "studies/masks"),
+        png=reported("results/figures/{study}-masks.png", "studies/masks"),
+    log:
+        "results/logs/mask-figure/{study}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        files=step_files,
+        step=step_settings(
+            task=lambda wildcards: SETTINGS.studies[wildcards.study].task,
+            ratios=lambda wildcards: SETTINGS.studies[wildcards.study].mask_ratios(),
+        ),
+    shell:
+        "python -m astromae mask-figure --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
 
 rule study_values:

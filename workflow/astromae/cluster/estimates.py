@@ -13,6 +13,7 @@ from typing import Any
 
 from astromae.contracts.catalog import fields_of_chunks
 from astromae.contracts.stamp_format import StampFormat
+from astromae.encoders import ENCODERS
 from astromae.run import Run
 from astromae.settings.experiments import Model
 from astromae.survey import SURVEYS
@@ -44,7 +45,7 @@ HEAD_S = 0.15e-3
 #: Of a stored feature: float16.
 FEATURE_BYTES = 2
 
-#: Numbers of a stored feature vector where the encoder's settings do not say (Inception).
+#: Numbers of a stored feature vector where neither an encoder nor its settings say.
 FEATURE_WIDTH = 192
 
 #: Memory of a training's process without its stamps, MB.
@@ -144,16 +145,13 @@ class Estimates:
 
     def _finetuning_stamps(self, experiment: str) -> int:
         """Return how many stamps the gradient steps of a fine-tuning see."""
-        return self.run.experiments[experiment].finetuning.stamps(self._galaxies(experiment, ["train"]))
+        return self.run.experiment(experiment).finetuning.stamps(self._galaxies(experiment, ["train"]))
 
     def _views(self, experiment: str) -> int:
         """Return how many views of stamps have a stored feature."""
         labelled = self._galaxies(experiment, ["train"])
-        passes = self.run.experiments[experiment].finetuning.passes(labelled)
+        passes = self.run.experiment(experiment).finetuning.passes(labelled)
         return passes * labelled + self._galaxies(experiment, ["val", "test"])
-
-    def _backbone(self, encoder: str) -> Any:
-        return self.run.configuration.backbones[encoder]
 
     def _rate(self, rates: dict[str, float], encoder: str, experiment: str = "") -> float:
         own = self.run.configuration.of_sample(experiment)
@@ -173,8 +171,11 @@ class Estimates:
 
     def features_mb(self, experiment: str, encoder: str) -> int:
         """Return the disk that a frozen encoder's features take, in MB."""
-        width = getattr(self._backbone(encoder), "width", FEATURE_WIDTH)
-        return math.ceil(self._views(experiment) * width * FEATURE_BYTES / 2**20)
+        own = self.run.configuration.of_sample(experiment)
+        backbone, side = own.backbones[encoder], own.scaling.crop
+        width = ENCODERS[backbone.network].width
+        features = getattr(backbone, "width", FEATURE_WIDTH) if width is None else width(backbone, side)
+        return math.ceil(self._views(experiment) * features * FEATURE_BYTES / 2**20)
 
     def all_features_mb(self) -> int:
         """Return the disk that all features of a run take, in MB."""

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from astromae.encoders.pasquet_network import Pasquet
 
 
+#: Neurons of both fully connected layers.
+HIDDEN = 1096
+
+
 class PasquetSettings(Typed):
     """Settings of Pasquet et al.'s network: all its sizes are those of the paper."""
 
@@ -26,4 +30,17 @@ def _build(settings: PasquetSettings, bands: int, side: int, phase: str) -> "Pas
     return Pasquet(bands, side)
 
 
-ENCODER = Network(title="network of Pasquet et al.", settings=PasquetSettings, build=_build, problems=_problems)
+def _layer_of(name: str) -> tuple[int, ...]:
+    """Return the layer of a parameter: the stem, one of the `blocks`, or one of the `hidden` layers after them."""
+    part, number, *_ = name.split(".")
+    return ("stem", "blocks", "hidden").index(part), 0 if part == "stem" else int(number)
+
+
+ENCODER = Network(
+    title="network of Pasquet et al.",
+    settings=PasquetSettings,
+    build=_build,
+    problems=_problems,
+    width=lambda settings, side: HIDDEN,
+    layer_of=_layer_of,
+)

@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: Neurons of both fully connected layers.
-HIDDEN = 1096
+from astromae.encoders.pasquet import HIDDEN
 
 
 def _unit(inputs: int, outputs: int, kernel: int) -> nn.Sequential:

@@ -51,4 +51,30 @@ def _load(encoder: "ResNet", weights: "dict[str, Tensor]") -> None:
     encoder.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith("fc.")})
 
 
-ENCODER = Network(title="ResNet", settings=ResNetSettings, build=_build, problems=_problems, load_pretrained=_load)
+def _width(settings: ResNetSettings, side: int) -> int:
+    # The last of four stages, each twice as wide as the one before it; bottlenecks end in four times their width.
+    return settings.width * 8 * (4 if settings.depth >= 50 else 1)
+
+
+def _layer_of(name: str) -> tuple[int, ...]:
+    """Return the layer of a parameter: the stem, or one of the blocks of ``layer1`` to ``layer4``."""
+    stage, _, rest = name.partition(".")
+    return (int(stage[-1]), int(rest.partition(".")[0])) if stage.startswith("layer") else (0,)
+
+
+def _add_drop_path(encoder: "ResNet", rate: float) -> None:
+    from astromae.encoders.resnet_network import add_drop_path
+
+    add_drop_path(encoder, rate)
+
+
+ENCODER = Network(
+    title="ResNet",
+    settings=ResNetSettings,
+    build=_build,
+    problems=_problems,
+    load_pretrained=_load,
+    width=_width,
+    layer_of=_layer_of,
+    add_drop_path=_add_drop_path,
+)

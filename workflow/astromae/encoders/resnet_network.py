@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
+from astromae.encoders.drop_path import DropPath, rising_rates
 from astromae.encoders.resnet import ResNetSettings
 
 #: Kind of block, and how many of them each stage has, by depth.
@@ -68,3 +69,10 @@ class ResNet(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (n, width of the stem, side, side)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (n, width, side / 8, side / 8)
         return x.to(torch.promote_types(x.dtype, torch.float32)).mean(dim=(2, 3))
+
+
+def add_drop_path(encoder: ResNet, rate: float) -> None:
+    """Put drop path behind the residual branch of each block."""
+    blocks = [module for module in encoder.modules() if isinstance(module, (BasicBlock, Bottleneck))]
+    for block, own in zip(blocks, rising_rates(rate, len(blocks)), strict=True):
+        block.drop_path = DropPath(own) if own else None

@@ -34,7 +34,7 @@ from astromae.settings.evaluation import Evaluation
 from astromae.settings.experiments import Experiment, Model, Sample
 from astromae.settings.messages import in_one_line
 from astromae.settings.studies import OWN, Study
-from astromae.settings.training import Augmentation, Phase, Scaling, Training
+from astromae.settings.training import Augmentation, Finetuning, Phase, Scaling, Training
 from astromae.survey import SURVEYS
 from astromae.typed import Typed
 
@@ -164,6 +164,11 @@ class Configuration(Typed):
                 if model not in self.models:
                     allowed = f"names in section models: {', '.join(self.models)}{near(model, self.models)}"
                     raise wrong(f"experiments.{name}.models", model, allowed)
+            if experiment.study is not None and experiment.study not in self.studies:
+                allowed = f"null or a name in section studies: {', '.join(self.studies)}"
+                raise wrong(f"experiments.{name}.study", experiment.study, allowed)
+        if all(experiment.study is not None for experiment in self.experiments.values()):
+            raise problem("experiments: all of them belong to studies; leave one to every run, with study: null")
 
     def _check_backbone(self, backbone: Any) -> None:
         """Check that a network fits the crop."""
@@ -194,6 +199,9 @@ class Configuration(Typed):
                 own._check_objective(objective.pretraining, encoders)
             if encoders:
                 phases[f"objectives.{key}.pretraining"] = objective.pretraining
+        with section("finetuning.unfrozen"):
+            for network in study.used_networks():
+                self._check_encoder_training(study.finetuning.unfrozen, network, study.networks[network], True)
         self._check_fractions(study)
         self._check_batches(phases)
 
@@ -206,8 +214,23 @@ class Configuration(Typed):
             self._check_objective(experiment.pretraining, encoders)
             if OBJECTIVES[experiment.pretraining.objective].labels:
                 experiment.check_labelled()
+        with section("finetuning"):
+            for model in (self.models[model] for model in experiment.models):
+                if model.encoder is not None and not model.frozen:
+                    backbone = self.backbones[model.encoder]
+                    self._check_encoder_training(experiment.finetuning, model.encoder, backbone, model.pretrained)
         self._check_fractions(experiment)
         self._check_batches({phase: experiment.phase(phase) for phase in ("pretraining", "finetuning")})
+
+    def _check_encoder_training(self, finetuning: Finetuning, encoder: str, backbone: Any, pretrained: bool) -> None:
+        """Check that an encoder that is not frozen can be trained as `finetuning` says."""
+        network = ENCODERS[backbone.network]
+        if finetuning.drop_path and network.add_drop_path is None:
+            allowed = f"0 while {encoder} is trained: {network.title} has no residual branches"
+            raise wrong("drop_path", finetuning.drop_path, allowed)
+        if finetuning.layer_decay is not None and pretrained and network.layer_of is None:
+            allowed = f"null while {encoder} is pretrained and trained on: {network.title} does not name its layers"
+            raise wrong("layer_decay", finetuning.layer_decay, allowed)
 
     def _check_fractions(self, sample: Sample) -> None:
         """Check that every subset gets a galaxy."""

@@ -188,6 +188,19 @@ class Finetuning(Phase):
     """Fine-tuning of every model on the labels of the train subset."""
 
     noise_sigma: float = setting("Gaussian noise on the scaled pixels.", unit="scaled pixel", ge=0)
+    layer_decay: float | None = setting(
+        "Learning rate of a layer over that of the next in pretrained encoders that are not frozen; null for one rate.",
+        None,
+        gt=0,
+        le=1,
+    )
+    drop_path: float = setting(
+        "Probability that a stamp goes without the last residual branch of an encoder that is not frozen; it rises to "
+        "this from 0 at the first.",
+        0.0,
+        ge=0,
+        lt=1,
+    )
 
 
 class Runtime(Typed):

@@ -1,7 +1,7 @@
 """Names as a reader knows them, for what the configuration names with identifiers."""
 
 #: Parts of a model's name that are written in their own way.
-_WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception"}
+_WORDS = {"vit": "ViT", "astromae": "AstroMAE", "inception": "Inception", "resnet": "ResNet", "pasquet": "Pasquet"}
 
 #: Models that go by another name.
 _NAMES = {

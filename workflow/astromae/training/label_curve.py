@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from astromae.contracts.catalog import read_catalog
 from astromae.contracts.label_curves import write_label_curve
+from astromae.encoders.drop_path import draw_paths, drop_paths
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.files import write_json
@@ -20,9 +21,10 @@ from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
 from astromae.training.features import pretrained_encoder
+from astromae.training.layer_decay import rate_factors
 from astromae.training.recipes import CurveRecipe
 from astromae.training.scaling import read_scaling
-from astromae.training.seeding import seed_weights
+from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session
 from astromae.training.sources import NoStamps, PartOfStamps
 from astromae.training.subsets import EVALUATED, labelled_order, require_finite
@@ -122,13 +124,16 @@ def label_curve(
         galaxies = Galaxies(objid[chosen], _of(views, source), None)
         targets = torch.tensor(truth["train"][chosen], dtype=torch.float32, device=device)
         network = initialised()
+        paths, factors = drop_paths(network), rate_factors(network, recipe)
         with torch.no_grad():
             network.output.bias.copy_(torch.from_numpy(task.bias(truth["train"][chosen])))
 
         def losses(
-            model: nn.Module, epoch: int, first: int, galaxies=galaxies, targets=targets, rows=rows
+            model: nn.Module, epoch: int, first: int, galaxies=galaxies, targets=targets, rows=rows, paths=paths
         ) -> Iterator[tuple[Tensor, Tensor]]:
-            for _, positions, images in galaxies.views.epoch(epoch, first):
+            for batch, positions, images in galaxies.views.epoch(epoch, first):
+                if paths:
+                    draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device))
                 known = bank.views(epoch, rows[positions]).to(device) if bank else None
                 outputs = model(images, None, known)
                 yield positions, task.loss(outputs, targets[positions.to(device)])
@@ -138,7 +143,7 @@ def label_curve(
             return task.loss(predict(fabric, model, evaluated["val"], known), validation).item(), {}
 
         label = f"{recipe.study} {recipe.objective} {recipe.network}, {count} labels"
-        training = Training(label, network, phase, galaxies.objid, losses, validate)
+        training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
         session.train(f"{name}-{count}", training, f"{count}-labels")
         model = network.eval()
         with fabric.autocast():

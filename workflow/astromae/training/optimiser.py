@@ -1,5 +1,6 @@
 """The optimisers of both phases. Their decay spares biases, norms and tokens."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,7 +22,25 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return param_groups_weight_decay(model, weight_decay, no_weight_decay_list=tokens)
 
 
-def make_optimiser(model: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
+def _with_factors(
+    groups: list[dict[str, Any]], model: nn.Module, factors: Mapping[str, float], rate: float
+) -> list[dict[str, Any]]:
+    """Divide groups by the factor of their parameters' learning rates, which multiplies the group's `lr_scale`."""
+    factor_of = {parameter: factors.get(name, 1.0) for name, parameter in model.named_parameters()}
+    divided = []
+    for group in groups:
+        parts: dict[float, list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            parts.setdefault(factor_of[parameter], []).append(parameter)
+        for factor, parameters in parts.items():
+            scale = group.get("lr_scale", 1.0) * factor
+            divided.append({**group, "params": parameters, "lr_scale": scale, "lr": rate * scale})
+    return divided
+
+
+def make_optimiser(
+    model: nn.Module, settings: Optimiser, factors: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
     """Return the configured optimiser over a model's trainable parameters.
 
     Parameters
@@ -31,16 +50,20 @@ def make_optimiser(model: nn.Module, settings: Optimiser) -> torch.optim.Optimiz
     settings
         Which one, its learning rate, its decay and what else it reads. With LARS what does not decay is not adapted
         either, and has a learning rate of its own, the group's `lr_scale` times that of the others.
+    factors
+        Factors of the learning rates of some parameters, by name; they too are in `lr_scale`.
     """
     rate, decay = settings.learning_rate, settings.weight_decay
+    # LARS tells its groups apart whether or not there is any decay.
+    groups = parameter_groups(model, 1.0 if settings.kind == "lars" else decay)
+    if factors:
+        groups = _with_factors(groups, model, factors, rate)
     if settings.kind == "adamw":
-        return torch.optim.AdamW(parameter_groups(model, decay), lr=rate, betas=settings.betas, fused=True)
+        return torch.optim.AdamW(groups, lr=rate, betas=settings.betas, fused=True)
     if settings.kind == "sgd":
-        return torch.optim.SGD(parameter_groups(model, decay), lr=rate, momentum=settings.momentum)
-    # Told apart whether or not there is any decay.
-    groups = parameter_groups(model, 1.0)
+        return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     for group in groups:
         adapt = group["weight_decay"] > 0
-        scale = 1.0 if adapt else settings.vector_rate
+        scale = group.get("lr_scale", 1.0) * (1.0 if adapt else settings.vector_rate)
         group |= {"adapt": adapt, "weight_decay": decay * adapt, "lr_scale": scale, "lr": rate * scale}
     return LARS(groups, rate, settings.momentum, trust=settings.trust)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -57,6 +57,8 @@ class Training:
         become columns of the history; raises InputError if the model is useless.
     after_step
         Called after an update with its number, from 0, and the number of all updates.
+    rate_factors
+        Factors of the learning rates of some parameters, by name.
     """
 
     label: str
@@ -66,6 +68,7 @@ class Training:
     losses: Callable[[nn.Module, int, int], Iterator[tuple[Tensor, Tensor]]]
     validate: Callable[[nn.Module], tuple[float, dict[str, float]]]
     after_step: Callable[[int, int], None] | None = None
+    rate_factors: Mapping[str, float] | None = None
 
     @property
     def batches(self) -> int:
@@ -121,7 +124,7 @@ def fit(
     if share.world_size > 1:
         require_share(share, len(objid) // batches)
         synchronise_batchnorm(bare)
-    model, optimiser = fabric.setup(bare, make_optimiser(bare, phase.optimiser))
+    model, optimiser = fabric.setup(bare, make_optimiser(bare, phase.optimiser, training.rate_factors))
     precision = fabric.strategy.precision  # with 16-mixed it scales the loss, by a factor that it learns
     state = fabric.broadcast(checkpoint.load() if fabric.is_global_zero else None)
     if state is None:
