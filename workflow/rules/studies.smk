@@ -1,12 +1,6 @@
 # Studies: what each file of workflow/studies asks, a target of its name. Splits, scaling and encoders are made by the
 # rules of experiments.
 
-
-def study_text(study):
-    """Return the text of a study's document, which it need not have."""
-    return in_clone(f"workflow/studies/{study}.typ")
-
-
 CURVE = "results/{study}/curves/{curve}/seed{seed}"
 
 
