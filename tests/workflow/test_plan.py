@@ -19,7 +19,7 @@ from servers.sdss import Server
 from servers.sky import small_sky
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
-TARGETS = ["catalog", "stamps", "encoders", "models", "tables", "figures", "paper", "results_page"]
+TARGETS = ["catalog", "stamps", "encoders", "models", "tables", "figures", "paper", "results_page", "rivals"]
 
 
 @contextmanager
