@@ -62,7 +62,7 @@ def _load(
     objid, views = session.subset(stamps, split, subsets, recipe.pretraining.batch_size)
     own, targets, labels = recipe.galaxy_views, None, list(recipe.targets)
     dust = extinction_columns(session.scaling.bands) if own is not None and own.deredden else []
-    if recipe.reads_catalog:
+    if labels or dust:
         rows = _rows(catalog, objid, recipe, [*labels, *dust])
         if dust:
             views.stamps = DereddenedStamps(views.stamps, torch.tensor(rows[dust].to_numpy(np.float32)))
