@@ -18,11 +18,12 @@ from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
 from astromae.training.attention import choose_attention
 from astromae.training.features import pretrained_encoder
+from astromae.training.pretrain import pretrain
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
 from astromae.training.schedule import learning_rate
-from astromae.training.session import Session
+from astromae.training.session import Execution, Session
 from astromae.training.sources import MappedStamps, ResidentStamps, check_finite, open_stamps
 from astromae.training.subsets import members
 from astromae.training.views import Views, batches, centre, random_maps, turn
@@ -240,6 +241,18 @@ def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     assert recorded["stamps"] == 48
     assert json.loads((encoder / "provenance.json").read_text())["stamps"] == 48 * 3
     assert not list((encoder / "checkpoints").glob("*"))
+
+
+def test_validation_labels_judge_features_and_teach_nothing(galaxies, encoder, tmp_path):
+    """The same weights with the reading as without."""
+    recipe = pretraining_recipe().model_copy(update={"probe": "redshift", "validate_on": ["train"]})
+    files = [galaxies / "0000.h5"], galaxies / "split.parquet", galaxies / "scaling.json"
+    with pytest.raises(InputError, match="pretrain pcm: its validation reads z; give the catalogue"):
+        pretrain(*files, recipe, 42, tmp_path / "unread", execution=Execution(tmp_path))
+    run_pretrain(galaxies, tmp_path / "read", recipe)
+    assert (tmp_path / "read/weights.safetensors").read_bytes() == (encoder / "weights.safetensors").read_bytes()
+    history = pd.read_csv(tmp_path / "read/history.csv")
+    assert history["knn_nmad"].between(0, 0.2).all()
 
 
 def test_same_seed_same_bytes(galaxies, encoder, tmp_path):

@@ -54,7 +54,7 @@ def seed_of(wildcards):
 
 
 def pretraining_inputs(wildcards):
-    """Return the stamps, and the catalogue where the objective reads labels or extinctions."""
+    """Return the stamps, and the catalogue where labels or extinctions are read."""
     large = {"stamps": SHARDS}
     if encoder_recipe(wildcards).reads_catalog:
         large["catalog"] = CATALOG

@@ -34,6 +34,9 @@ FALLING = "†"
 #: The column of a history that counts a budget's unit.
 COLUMN = {"updates": "update", "epochs": "epoch"}
 
+#: Columns of a pretraining's history that tell a collapse, and how their axes name them.
+WATCHED = {"deviation": "deviation", "rank": "rank", "knn_nmad": "NMAD, $k$NN"}
+
 _COLOURS = (ORANGE, BLUE, GREEN, RED, PURPLE)
 
 
@@ -91,7 +94,7 @@ def draw_finetuning(
 def draw_pretraining(
     encoders: Sequence[str], histories: Sequence[Path], unit: str, loss: str, pdf: Path, png: Path
 ) -> None:
-    """Draw training and validation loss of every encoder.
+    """Draw training and validation loss of every encoder, and below it what tells a collapse (`WATCHED`).
 
     Parameters
     ----------
@@ -111,14 +114,22 @@ def draw_pretraining(
     runs = [read_history(path) for path in histories]
     names = list(dict.fromkeys(encoders))
     falling = {name for name, run in zip(encoders, runs, strict=True) if still_falling(run)}
-    with drawing(pdf, png, ONE_COLUMN, 2.2) as figure:
-        axes = figure.subplots()
+    watched = [name for name in WATCHED if any(name in run and run[name].notna().any() for run in runs)]
+    with drawing(pdf, png, ONE_COLUMN, 2.2 + 0.9 * len(watched)) as figure:
+        ratios = [2.2, *[0.9] * len(watched)]
+        axes, *below = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
         for encoder, history in zip(encoders, runs, strict=True):
             colour = _COLOURS[names.index(encoder) % len(_COLOURS)]
-            done = history[COLUMN[unit]]
+            done, marker = history[COLUMN[unit]], "o" if len(history) <= FEW_POINTS else ""
             axes.plot(done, history["train_loss"], color=colour, ls="--", lw=0.9)
-            axes.plot(done, history["val_loss"], color=colour, marker="o" if len(done) <= FEW_POINTS else "", ms=2.5)
-        axes.set(xlabel=f"{unit} done", ylabel=loss)
+            axes.plot(done, history["val_loss"], color=colour, marker=marker, ms=2.5)
+            for panel, name in zip(below, watched, strict=True):
+                if name in history:
+                    panel.plot(done, history[name], color=colour, marker=marker, ms=2.5)
+        axes.set(ylabel=loss)
+        for panel, name in zip(below, watched, strict=True):
+            panel.set(ylabel=WATCHED[name], ylim=(0, None))
+        (below[-1] if below else axes).set(xlabel=f"{unit} done")
         low, high = axes.dataLim.intervaly
         if high > LOGARITHMIC_FROM * low > 0:
             axes.set_yscale("log")

@@ -1,7 +1,6 @@
 """What every objective builds around an encoder."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -58,27 +57,10 @@ class Learner(nn.Module):
     def after_step(self, step: int, steps: int) -> None:
         """Do what follows the optimiser's step number `step`, from 0, of `steps`: move a momentum encoder, for one."""
 
-    def diagnose(self, features: Tensor) -> dict[str, float]:
-        """Return what tells a collapse, from the encoder's features (n, width) of some validation stamps.
-
-        Returns
-        -------
-        dict
-            Numbers by name, which become columns of the history and scalars of TensorBoard: ``deviation``, the standard
-            deviation over stamps of the feature that varies most behind a layer norm, and ``rank``, the effective rank
-            of the features (Roy and Vetterli 2007): the exponential of the entropy of their normalised singular values.
-        """
-        features = features.float()
-        normalised = F.layer_norm(features, features.shape[-1:])
-        values = torch.linalg.svdvals(features - features.mean(dim=0))
-        parts = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
-        return {
-            "deviation": normalised.std(dim=0).max().item() if len(features) > 1 else float("nan"),
-            "rank": torch.special.entr(parts).sum().exp().item(),
-        }
-
     def report(self, *views_and_draws: Tensor) -> dict[str, float]:
-        """Return numbers by name, drawn in TensorBoard, that tell how well the objective does on a validation batch.
+        """Return numbers by name that tell how well the objective does on a validation batch.
+
+        They become columns of the history and scalars of TensorBoard.
 
         Parameters
         ----------

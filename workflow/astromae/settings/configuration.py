@@ -194,10 +194,10 @@ class Configuration(Typed):
                 own._check_backbone(backbone)
         phases = {f"finetuning.{kind}": getattr(study.finetuning, kind) for kind in ("frozen", "unfrozen")}
         for key, objective in study.objectives.items():
-            with section(f"objectives.{key}"):
-                encoders = [encoder for encoder, pair in study.encoders().items() if pair[0] == key]
-                own._check_objective(objective.pretraining, encoders)
+            encoders = [encoder for encoder, pair in study.encoders().items() if pair[0] == key]
             if encoders:
+                with section(f"objectives.{key}"):
+                    own._check_objective(objective.pretraining, encoders)
                 phases[f"objectives.{key}.pretraining"] = objective.pretraining
         with section("finetuning.unfrozen"):
             for network in study.used_networks():

@@ -35,6 +35,7 @@ def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) 
         validate_on=sample.validate_on,
         pretraining=pretraining,
         task=sample.task if objective.labels else None,
+        probe=sample.task if TASKS[sample.task].regression else None,
     )
 
 

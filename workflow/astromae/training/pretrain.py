@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from astromae.contracts.catalog import extinction_columns, read_catalog
 from astromae.contracts.history import write_history
 from astromae.errors import InputError
-from astromae.training.collapse import require_no_collapse
+from astromae.tasks import TASKS
+from astromae.training.collapse import STAMPS, deviation, effective_rank, neighbours_error, require_no_collapse
 from astromae.training.contrastive_views import ContrastiveViews
 from astromae.training.extinction import DereddenedStamps
 from astromae.training.folders import HISTORY, write_folder
@@ -61,7 +62,7 @@ def _load(
     objid, views = session.subset(stamps, split, subsets, recipe.pretraining.batch_size)
     own, targets, labels = recipe.galaxy_views, None, list(recipe.targets)
     dust = extinction_columns(session.scaling.bands) if own is not None and own.deredden else []
-    if recipe.reads_catalog:
+    if labels or dust:
         rows = _rows(catalog, objid, recipe, [*labels, *dust])
         if dust:
             views.stamps = DereddenedStamps(views.stamps, torch.tensor(rows[dust].to_numpy(np.float32)))
@@ -70,6 +71,16 @@ def _load(
     if own is not None:
         views = ContrastiveViews(**vars(views), galaxy_views=own, softening_sigma=recipe.scaling.softening_sigma)
     return Unlabelled(objid, views, targets)
+
+
+def _probed(recipe: EncoderRecipe, catalog: Path | None, objid: np.ndarray) -> np.ndarray | None:
+    """Return the labels (n, targets), NaN where unknown, by which features are judged; None where they are not."""
+    if recipe.probe is None:
+        return None
+    columns = list(TASKS[recipe.probe].targets)
+    if catalog is None:
+        raise InputError(f"pretrain {recipe.name}: its validation reads {', '.join(columns)}; give the catalogue")
+    return read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
 
 
 def _rows(catalog: Path | None, objid: np.ndarray, recipe: EncoderRecipe, columns: Sequence[str]) -> pd.DataFrame:
@@ -125,7 +136,10 @@ def pretrain(
     galaxies = _load(session, stamps, split, recipe.pretrain_on, catalog)
     validation = _load(session, stamps, split, recipe.validate_on, catalog)
     objid, views = galaxies.objid, galaxies.views
-    session.identify(*galaxies.data(), *validation.data(), views.stamps.identity())
+    judged = validation.objid[:STAMPS]
+    labels = _probed(recipe, catalog, judged)
+    read = [] if labels is None else [labels]
+    session.identify(*galaxies.data(), *validation.data(), *read, views.stamps.identity())
 
     seed_weights(seed)
     learner = recipe.build(len(session.scaling.bands))
@@ -147,9 +161,23 @@ def pretrain(
             for _, positions, images in whole.several(0, share.rank, several, share.world_size):
                 yield positions, images
 
+    def diagnose() -> dict[str, float]:
+        """Return what tells a collapse, of the unchanged stamps of the first validation galaxies."""
+        parts, count = [], 0
+        for _, n, images in replace(validation.views, share=WHOLE).plain():
+            with session.fabric.autocast():
+                parts.append(learner.encoder.features(images).float())
+            count += n
+            if count >= len(judged):
+                break
+        features = torch.cat(parts)[: len(judged)]
+        require_no_collapse(features, recipe.name)
+        known = {} if labels is None else neighbours_error(features, labels, TASKS[recipe.probe])
+        return {"deviation": deviation(features), "rank": effective_rank(features), **known}
+
     def validate(_: nn.Module) -> tuple[float, dict[str, float]]:
         total = torch.zeros((), device=device)
-        reported = {}
+        reported = diagnose() if session.fabric.is_global_zero else {}
         for number, (positions, images) in enumerate(held_out()):
             batch = share.rank + number * share.world_size
             drawn = learner.draw(len(positions), generator(seed, "validation masks", batch, device=device))
@@ -157,9 +185,7 @@ def pretrain(
             # Not the wrapped model: processes may have different numbers of batches.
             with session.fabric.autocast():
                 if batch == 0:
-                    features = learner.encoder.features(images[0])
-                    require_no_collapse(features, "pretraining")
-                    reported = learner.diagnose(features) | learner.report(*given)
+                    reported |= learner.report(*given)
                 total += learner(*given) * len(images[0])
         return session.fabric.all_reduce(total, reduce_op="sum").item() / len(validation.objid), reported
 

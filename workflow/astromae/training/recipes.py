@@ -49,7 +49,9 @@ class Recipe(Typed):
 class EncoderRecipe(Recipe):
     """Recipe of an encoder: a backbone and an objective.
 
-    Sections of the configuration that the objective reads stand beside its own keys, each under its name.
+    Sections of the configuration that the objective reads stand beside its own keys, each under its name. `task` is
+    what it learns, if it reads labels. Of `probe`, a regression task, the labels of validation galaxies tell at each
+    validation how much the features know of it (`astromae.training.collapse`); nothing is learnt from them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,6 +63,7 @@ class EncoderRecipe(Recipe):
     validate_on: AnyOf[str]
     pretraining: Pretraining
     task: str | None = None
+    probe: str | None = None
 
     @property
     def objective(self) -> Objective:
@@ -86,7 +89,7 @@ class EncoderRecipe(Recipe):
     @property
     def reads_catalog(self) -> bool:
         """Return whether it wants the catalogue: labels, or extinctions to take away."""
-        return bool(self.targets) or (self.galaxy_views is not None and self.galaxy_views.deredden)
+        return bool(self.targets or self.probe) or (self.galaxy_views is not None and self.galaxy_views.deredden)
 
     @model_validator(mode="after")
     def _check_objective(self) -> "EncoderRecipe":
@@ -105,9 +108,9 @@ class EncoderRecipe(Recipe):
         return entry.settings.model_validate({key: given[key] for key in entry.settings.model_fields if key in given})
 
     def sources(self) -> list[str | Path]:
-        """Return the sources of its encoder, its objective, and the task where that reads labels."""
+        """Return the sources of its encoder, its objective, and the tasks whose labels are read."""
         named = [ENCODERS.source(self.backbone.network), OBJECTIVES.source(self.pretraining.objective)]
-        return [*named, TASKS.source(self.task)] if self.task else named
+        return [*named, *(TASKS.source(task) for task in dict.fromkeys([self.task, self.probe]) if task)]
 
     def build(self, bands: int) -> "Learner":
         """Build the encoder and what its objective adds."""
