@@ -68,7 +68,7 @@ def test_scatter_alone_is_seldom_taken_for_a_fall(rows):
         for seed in range(400)
     ]
     assert np.mean(flat) < 0.03
-    steep = [still_falling(history(noisy(lambda part: 1 - part, 0.02, seed), rows)) for seed in range(100)]
+    steep = [still_falling(history(noisy(lambda part: 1 - part, 0.005, seed), rows)) for seed in range(100)]
     assert np.mean(steep) > 0.95
 
 
