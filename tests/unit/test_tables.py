@@ -15,7 +15,7 @@ from astromae.tables.formatting import decimals_for, fixed, formatted_rows
 from astromae.tables.metrics import columns_of, count_falling, read_table, write_table
 from astromae.tables.published import published_table
 from astromae.tasks.redshift import METRICS, redshift_metrics
-from evaluation_inputs import SETTINGS, experiment_files, history_file, predictions_file
+from evaluation_inputs import SETTINGS, experiment_files, predictions_file
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,9 @@ def test_one_seed_has_no_deviation(tmp_path):
 def test_a_model_that_was_still_falling_is_marked(tmp_path):
     paths = experiment_files(tmp_path, seeds=(1, 2), n=60)
     flat, steep, short = (tmp_path / name for name in ("flat.csv", "steep.csv", "short.csv"))
-    history_file(flat, epochs=60)
-    for path, rows in ((steep, 20), (short, 5)):
+    for path, rows, fall in ((flat, 20, 0), (steep, 20, 1), (short, 5, 1)):
         losses = [
-            {"update": n, "epoch": n, "learning_rate": 1, "train_loss": 1, "val_loss": 9 - n / rows}
+            {"update": n, "epoch": n, "learning_rate": 1, "train_loss": 1, "val_loss": 9 - fall * n / rows}
             for n in range(1, rows + 1)
         ]
         write_history(path, losses)
