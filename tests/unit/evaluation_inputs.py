@@ -4,12 +4,10 @@ Errors are normal, of a width that is given for each model, so that tests know t
 """
 
 import json
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-import yaml
 from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions
 from astromae.contracts.shards import write_shard
@@ -19,6 +17,7 @@ from astromae.settings.training import Schedule
 from astromae.tables.published import published_table
 from astromae.tasks.networks import describe_networks
 from astromae.training.schedule import learning_rate
+from published_configuration import published_configuration
 
 SETTINGS = Evaluation(bootstrap_samples=200, interval=0.95, outlier_threshold=0.05, seed=42)
 FIRST_OBJID = 1_237_645_879_551_066_262
@@ -193,9 +192,8 @@ def training_record(folder, experiment, name, pretraining=False, seed=42, **took
 
 
 def networks_file(path):
-    """Describe the networks of the default configuration."""
-    configuration = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
-    return json_file(path, describe_networks(configuration, 5))
+    """Describe the networks of table III's sizes."""
+    return json_file(path, describe_networks(published_configuration(), 5))
 
 
 PHASE = {"updates": None, "epochs": 12, "batch_size": 256, "schedule": SCHEDULE}

@@ -23,6 +23,7 @@ from evaluation_inputs import (
     history_file,
     models_file,
     networks_file,
+    predictions_file,
     reconstructions_file,
     split_file,
     stamps_files,
@@ -53,6 +54,9 @@ def write_run(folder):
     for name, settings in (("experiment1", EXPERIMENT), ("experiment2", second)):
         table = settings["table"]
         predictions = experiment_files(folder, name, table, classical=table == "table4", n=150)
+        if table == "table4":
+            for model, group, sigma in (("random-plain-vit", "random", 0.022), ("local-linear", "classical", 0.012)):
+                predictions.append(predictions_file(folder, name, model, group, sigma, n=150))
         write_table(table, predictions, SETTINGS, folder / f"{table}.csv", folder / f"{table}.tex")
         records = [training_record(folder / "records", name, encoder, True) for encoder in ("plain", "pcm")]
         titles = {name: settings["title"]}

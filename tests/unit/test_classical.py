@@ -236,6 +236,14 @@ def test_neighbours_keep_the_training_galaxies(galaxies, tmp_path):
     assert {name: array.shape for name, array in kept.items()} == {"inputs": (40, 5), "labels": (40, 1)}
 
 
+def test_a_folder_with_another_method_s_arrays_is_refused(galaxies, tmp_path):
+    for method in ("knn", "hgb-magnitudes"):
+        fitted(galaxies, method, tmp_path / method)
+    (tmp_path / "hgb-magnitudes/weights.safetensors").replace(tmp_path / "knn/weights.safetensors")
+    with pytest.raises(InputError, match=r"weights\.safetensors: not what knn has fitted \(inputs, labels\)"):
+        load_model(tmp_path / "knn")
+
+
 def test_pixels_that_are_not_finite_are_named(galaxies, tmp_path):
     table = pd.read_parquet(galaxies / "split.parquet")
     images = np.ones((len(table), *STAMPS.shape), np.float32)

@@ -127,7 +127,7 @@ def test_every_key_has_a_description():
         ("augmentation.rotation_deg", ("`45.0`", "a number at least 0 and at most 180", "deg")),
         (
             "experiments.<name>.fractions.train",
-            ("experiment1: `0.3`, experiment2: `0.8`", "a number above 0 and at", ""),
+            ("experiment1: `0.3`, experiment2: `0.8`, architectures: `0.8`", "a number above 0 and at", ""),
         ),
         ("sdss.cuts.ra", ("none", "null or a list of two values, each a number", "deg")),
         ("survey", ("`embedded`", "embedded, sdss, cube", "")),
@@ -272,6 +272,18 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
     for word in words:
         assert word in message
     assert key.split(".")[0] in message
+
+
+def test_the_sweep_varies_what_config_yaml_has_and_sees_no_test_galaxy():
+    config, varied = default(), with_preset(ROOT / "workflow/presets/sweep.yaml")
+    assert varied["evaluation"]["subset"] == "val"
+    ours, first = config["experiments"]["experiment1"], varied["experiments"]["experiment1"]
+    assert {key for key in first if first[key] != ours[key]} == {"title", "table", "classical", "models"}
+    own = {name: settings for name, settings in varied["experiments"].items() if settings.get("study") is None}
+    for name, settings in own.items():
+        assert all(settings[key] == ours[key] for key in ("seed", "fractions", "pretrain_on", "validate_on")), name
+        differing = [phase for phase in ("pretraining", "finetuning") if settings[phase] != ours[phase]]
+        assert len(differing) == (name not in ("experiment1", "pretraining")), name
 
 
 def test_a_decoder_is_demanded_only_where_one_is_trained():

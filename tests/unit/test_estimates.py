@@ -8,7 +8,7 @@ from astromae.cluster.estimates import Estimates
 from astromae.cluster.jobs import grown, launcher, training_resources
 from astromae.run import Run
 from astromae.settings.configuration import check_configuration
-from astromae.settings.files import laid_over, read_yaml
+from astromae.settings.files import laid_over, read_defaults, read_yaml
 from astromae.settings.training import Training
 from astromae.survey import SURVEYS
 from astromae.survey.entry import Counts
@@ -28,7 +28,7 @@ GIVEN = {
 
 def estimates(tmp_path, preset=None, **given) -> Estimates:
     over = read_yaml(ROOT / f"workflow/presets/{preset}.yaml") if preset else GIVEN
-    config = laid_over(read_yaml(ROOT / "config.yaml"), over)
+    config = laid_over(read_defaults(), over)
     configuration = check_configuration(laid_over(config, given))
     survey = SURVEYS[configuration.survey]
     section = configuration.section(configuration.survey)

@@ -271,8 +271,8 @@ def test_schemes_show_the_shapes_of_the_networks(inputs, tmp_path, monkeypatch):
     with captured(monkeypatch, scheme_autoencoder) as figures:
         draw_autoencoder(inputs["networks"], ["plain", "pcm"], [0.75, 0.75], *out)
     written = texts(figures[0])
-    # 4 of 16 patches of 8 x 8 x 5 values go into an encoder of width 96; 12 come back
-    assert {"4×320", "4×96", "16×96", "12×320"} <= set(written)
+    # 4 of 16 patches of 8 x 8 x 5 values go into an encoder of width 192; 12 come back
+    assert {"4×320", "4×192", "16×192", "12×320"} <= set(written)
     assert "encoder\n12 blocks\n3 heads" in written and "decoder\n4 blocks\n3 heads" in written
     with captured(monkeypatch, scheme_inception) as figures:
         draw_inception(inputs["networks"], *out)

@@ -15,10 +15,10 @@ from astromae.training.sources import ResidentStamps
 from scipy.ndimage import gaussian_filter
 from training_inputs import BANDS, STAMPS
 
-#: Noise of each band, nanomaggies a pixel, and a scaling that is linear for it.
+#: Noise of each band, nanomaggies a pixel, and a scaling by it.
 NOISE = [0.043, 0.017, 0.028, 0.044, 0.173]
-SOFTENING = 1e4
-LINEAR = Scaling([SOFTENING * sigma for sigma in NOISE], [0.0] * 5, [1.0] * 5, [0.0] * 5, np.eye(5).tolist(), STAMPS)
+SOFTENING = 3.0
+SCALING = Scaling([SOFTENING * sigma for sigma in NOISE], [0.0] * 5, [1.0] * 5, [0.0] * 5, np.eye(5).tolist(), STAMPS)
 #: Nothing is changed.
 OFF = GalaxyViews(deredden=False, ebv_max=0.0, rotation_deg=0.0, jitter_px=0, noise=None)
 
@@ -31,7 +31,7 @@ def views_of(stamps, settings, batch_size=256, share=WHOLE, seed=7):
     common = {"augmentation": None, "crop": 32, "noise_sigma": 0.0, "batch_size": batch_size, "seed": seed}
     return ContrastiveViews(
         stamps=ResidentStamps(stamps),
-        scaling=LINEAR,
+        scaling=SCALING,
         share=share,
         galaxy_views=settings,
         softening_sigma=SOFTENING,
@@ -42,7 +42,7 @@ def views_of(stamps, settings, batch_size=256, share=WHOLE, seed=7):
 def fluxes(views, epoch=0, count=1):
     """Return positions and views of the first batch, in nanomaggies."""
     _, positions, found = next(views.several(epoch, 0, count))
-    return positions, [view * SOFTENING * torch.tensor(NOISE)[:, None, None] for view in found]
+    return positions, [SCALING.unscale_pixels(view) for view in found]
 
 
 def spots(n, size=54, x=0.0, y=0.0, width=2.5):

@@ -56,7 +56,9 @@ def test_two_processes_have_the_gradient_of_one(galaxies, tmp_path):
 
 def pretraining(folder, output, recipe=None, **execution):
     told = {"stamps": [folder / "0000.h5"], "split": folder / "split.parquet", "scaling": folder / "scaling.json"}
-    told |= {"recipe": (recipe or pretraining_recipe()).as_json(), "seed": 42, "output": output}
+    recipe = recipe or pretraining_recipe()
+    told |= {"recipe": recipe.as_json(), "seed": 42, "output": output}
+    told |= {"catalog": folder / "galaxies.parquet"} if recipe.reads_catalog else {}
     told |= {"execution": {"checkpoints": output / "checkpoints", **execution}}
     return ["-m", "astromae", "pretrain", "--params", json.dumps(told, default=str)]
 
@@ -87,6 +89,23 @@ def test_two_processes_train_stop_at_a_signal_and_continue(galaxies, tmp_path):
     weights = [load_file(folder / "weights.safetensors") for folder in (two, stopped)]
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert (two / "history.csv").read_bytes() == (stopped / "history.csv").read_bytes()
+
+
+@pytest.mark.parametrize("objective", ["moco", "barlow_twins"])
+def test_two_processes_train_and_validate_as_one_does(galaxies, tmp_path, objective):
+    """Validation has two batches, one for each process; the queue and all statistics are those of one process."""
+    own = {"moco": {"queue": 20, "bn_groups": 4}, "barlow_twins": {"projection": 24}}[objective]
+    recipe = objective_recipe(objective, PCM, {"batch_size": 4, "epochs": 1}, **own)
+    run_pretrain(galaxies, tmp_path / "one", recipe)
+    ran = run(*TWO, *pretraining(galaxies, tmp_path / "two", recipe))
+    assert ran.returncode == 0, ran.stderr
+    histories = [pd.read_csv(tmp_path / f"{count}/history.csv") for count in ("one", "two")]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
+    weights = [load_file(tmp_path / f"{count}/weights.safetensors") for count in ("one", "two")]
+    assert set(weights[0]) == set(weights[1])
+    for name in weights[0]:
+        if name == "queue" or "running" in name:
+            np.testing.assert_allclose(*(each[name] for each in weights), rtol=1e-2, atol=1e-2, err_msg=name)
 
 
 def test_several_gpus_want_as_many_processes():

@@ -59,10 +59,10 @@ def test_heads_of_figures_6_and_7(name, layers):
     assert [(m.in_features, m.out_features) for m in linear.values()] == layers
 
 
-def test_only_a_pretrained_encoder_is_frozen():
+def test_an_encoder_learns_unless_it_is_frozen():
     for name, branches in CONFIGURATION["models"].items():
         learning = {n.split(".")[0] for n, p in built(name).named_parameters() if p.requires_grad}
-        assert ("encoder" in learning) == (branches["encoder"] is not None and not branches["pretrained"]), name
+        assert ("encoder" in learning) == (branches["encoder"] is not None and not branches["frozen"]), name
         assert branches["encoder"] is None or "adapter" in learning, name
 
 

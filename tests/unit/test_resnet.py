@@ -7,6 +7,7 @@ import torch
 import torchvision
 import yaml
 from astromae.encoders import ENCODERS, load_pretrained
+from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.settings.configuration import check_configuration
 from astromae.tasks.networks import count_parameters
@@ -140,3 +141,12 @@ def test_widths_are_known_without_building(given, side):
     settings = backbone_of(given)
     with torch.device("meta"):
         assert ENCODERS[settings.network].width(settings, side) == encoder_of(given, "finetune", side).width
+
+
+@pytest.mark.parametrize("given", [backbone(10, width=16), {"network": "pasquet"}], ids=["resnet", "pasquet"])
+def test_frozen_convolutions_give_the_features_that_are_stored(given):
+    torch.manual_seed(0)
+    own = encoder_of(given, "finetune", 16).eval()
+    x = images(5, 16).float()
+    with torch.no_grad():
+        assert torch.equal(FrozenEncoder(own).features(x), own.features(x).half())

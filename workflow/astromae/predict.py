@@ -19,7 +19,7 @@ from astromae.tasks import TASKS, Task
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
 from astromae.training.features import pretrained_encoder
-from astromae.training.folders import RECIPE, load_weights, read_recipe, read_weights
+from astromae.training.folders import RECIPE, WEIGHTS, load_weights, read_recipe, read_weights
 from astromae.training.recipes import EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
 from astromae.training.session import Session
@@ -208,6 +208,8 @@ def _ready(network: nn.Module, session: Session) -> nn.Module:
 def _load_method(folder: Path, about: Mapping[str, Any]) -> FittedMethod:
     recipe = ClassicalRecipe(**{name: about["recipe"][name] for name in ClassicalRecipe.model_fields})
     fitted = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
+    if sorted(fitted) != about["fitted"]:
+        raise InputError(f"{folder / WEIGHTS}: not what {recipe.model} has fitted ({', '.join(about['fitted'][:5])})")
     return FittedMethod(recipe, about["bands"], fitted)
 
 

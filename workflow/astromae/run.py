@@ -37,8 +37,16 @@ class Run:
 
     @property
     def experiments(self) -> Mapping[str, Experiment]:
-        """Return the settings of every experiment, by its name."""
-        return self.configuration.experiments
+        """Return the settings of every experiment that belongs to no study, by its name."""
+        return {name: settings for name, settings in self.configuration.experiments.items() if settings.study is None}
+
+    def experiment(self, name: str) -> Experiment:
+        """Return the settings of an experiment, one of a study too."""
+        return self.configuration.experiments[name]
+
+    def tables(self, study: str | None = None) -> list[str]:
+        """Return the names of the tables of a study's experiments, or of those that belong to no study."""
+        return [settings.table for settings in self.configuration.experiments.values() if settings.study == study]
 
     def with_task(self, task: str) -> list[str]:
         """Return the experiments that have a task."""
@@ -46,12 +54,12 @@ class Run:
 
     def task(self, experiment: str) -> str:
         """Return the name of an experiment's task."""
-        return self.experiments[experiment].task
+        return self.experiment(experiment).task
 
     def pretrained_models(self, experiment: str) -> list[str]:
         """Return the experiment's models that start from a pretrained encoder."""
         models = self.configuration.models
-        return [name for name in self.experiments[experiment].models if models[name].pretrained]
+        return [name for name in self.experiment(experiment).models if models[name].pretrained]
 
     def encoders(self, experiment: str) -> list[str]:
         """Return the backbones that are pretrained for an experiment."""
@@ -106,12 +114,12 @@ class Run:
         """Return the folders of an experiment's models, model by model; of all trained ones unless some are given."""
         return [
             f"results/models/{experiment}/{model}/seed{seed}"
-            for model in (self.experiments[experiment].models if models is None else models)
+            for model in (self.experiment(experiment).models if models is None else models)
             for seed in self.configuration.seeds
         ]
 
     def _classical_folders(self, experiment: str) -> list[str]:
-        return self.model_folders(experiment, self.experiments[experiment].classical)
+        return self.model_folders(experiment, self.experiment(experiment).classical)
 
     def predictions(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
         """Return the predictions of some models, or all of an experiment, classical methods last."""
@@ -152,7 +160,7 @@ class Run:
         studies = self.configuration.studies
         of_studies = [name for study in studies.values() for name in study.encoders()]
         names = {
-            "experiment": [*self.experiments, *studies],
+            "experiment": [*self.configuration.experiments, *studies],
             "encoder": [*self.configuration.backbones, *of_studies],
             "model": self.configuration.models,
             "study": studies,

@@ -6,7 +6,7 @@ CLASSICAL = "results/models/{experiment}/{method}/seed{seed}"
 
 rule models:
     input:
-        [file for experiment in EXPERIMENTS for file in RUN.predictions(experiment)],
+        [file for experiment in RUN.experiments for file in RUN.predictions(experiment)],
     localrule: True
 
 

@@ -35,7 +35,7 @@ def reported(path, caption=None):
     folder, suffix = os.path.basename(os.path.dirname(path)), path.rpartition(".")[2]
     # Of two formats the report shows first the one that the alphabet does.
     formats = {"png": "image (PNG)", "pdf": "vector (PDF)"} if folder == "figures" else {}
-    file = caption if caption is None or "/" in caption else f"{folder}/{caption}"
+    file = caption and (caption if os.path.dirname(caption) else f"{folder}/{caption}")
     products, wildcard = (FIGURES, "figure") if folder == "figures" else (TABLES, "table")
 
     def said(wildcards):
@@ -51,3 +51,8 @@ def reported(path, caption=None):
         subcategory=lambda wildcards: said(wildcards).heading,
         labels=lambda wildcards: {"result": said(wildcards).title, "format": formats.get(suffix, suffix.upper())},
     )
+
+
+def study_text(study):
+    """Return the text of a study's document, which it need not have."""
+    return in_clone(f"workflow/studies/{study}.typ")

@@ -14,6 +14,13 @@ for study in SETTINGS.studies:
             f"results/tables/{study}-saved.csv",
             f"results/figures/{study}.pdf",
             f"results/figures/{study}.png",
+            [f"results/tables/{table}.csv" for table in RUN.tables(study)],
+            [
+                f"results/figures/{study}-masks.{suffix}"
+                for suffix in ("pdf", "png")
+                if SETTINGS.studies[study].mask_ratios()
+            ],
+            [f"results/{study}/{study}.pdf"] if Path(study_text(study)).exists() else [],
         localrule: True
 
 
@@ -33,9 +40,7 @@ rule label_curve:
         "../../envs/training.yaml"
     threads: config["training"]["threads"]
     resources:
-        **training_job(
-            min(GPUS, 1), 1, runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.curve_s)
-        ),
+        **training_job(min(GPUS, 1), 1, runtime=TRAINING_MINUTES // 2, expected_s=of_wildcards(ESTIMATES.curve_s)),
     params:
         files=step_files,
         step=step_settings(recipe=as_setting(curve_recipe), seed=seed_of),
@@ -112,3 +117,71 @@ rule label_figure:
         step=step_settings(task=lambda wildcards: SETTINGS.studies[wildcards.study].task),
     shell:
         "python -m astromae label-figure --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
+rule mask_figure:
+    input:
+        table="results/tables/{study}.csv",
+        code=lambda wildcards: code("mask-figure", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+    output:
+        pdf=reported("results/figures/{study}-masks.pdf", "studies/masks"),
+        png=reported("results/figures/{study}-masks.png", "studies/masks"),
+    log:
+        "results/logs/mask-figure/{study}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(20),
+    params:
+        files=step_files,
+        step=step_settings(
+            task=lambda wildcards: SETTINGS.studies[wildcards.study].task,
+            ratios=lambda wildcards: SETTINGS.studies[wildcards.study].mask_ratios(),
+        ),
+    shell:
+        "python -m astromae mask-figure --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
+rule study_values:
+    input:
+        errors="results/tables/{study}.csv",
+        saved="results/tables/{study}-saved.csv",
+        code=lambda wildcards: code("study-values", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+    output:
+        output="results/{study}/values.json",
+    log:
+        "results/logs/study-values/{study}.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(10),
+    params:
+        files=step_files,
+        step=step_settings(
+            study=lambda wildcards: SETTINGS.studies[wildcards.study], interval=SETTINGS.evaluation.interval
+        ),
+    shell:
+        "python -m astromae study-values --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+
+
+rule study_document:
+    input:
+        source=lambda wildcards: [study_text(wildcards.study), in_clone("workflow/paper/style.typ")],
+        values="results/{study}/values.json",
+        figure="results/figures/{study}.pdf",
+        code=code("study-document"),
+    output:
+        output=reported("results/{study}/{study}.pdf", "studies/document"),
+    log:
+        "results/logs/study-document/{study}.log",
+    conda:
+        "../../envs/paper.yaml"
+    resources:
+        mem_mb=memory_mb(2000),
+        runtime=minutes(10),
+    params:
+        files=step_files,
+    shell:
+        "python -m astromae study-document --params {params.files:q} 2>&1 | tee {log}"

@@ -125,6 +125,7 @@ def fit_classical(
     count = len(measured.inputs)
     described = {
         "recipe": {**recipe.as_json(), "settings": dict(method.settings)},
+        "fitted": sorted(fitted),
         "seed": seed,
         "train_galaxies": count,
         "bands": measured.bands,

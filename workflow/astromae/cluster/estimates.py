@@ -45,6 +45,9 @@ HEAD_S = 0.15e-3
 #: Of a stored feature: float16.
 FEATURE_BYTES = 2
 
+#: Numbers of a stored feature vector where neither an encoder nor its settings say.
+FEATURE_WIDTH = 192
+
 #: Memory of a training's process without its stamps, MB.
 PROCESS_MB = 3000
 
@@ -142,12 +145,12 @@ class Estimates:
 
     def _finetuning_stamps(self, experiment: str) -> int:
         """Return how many stamps the gradient steps of a fine-tuning see."""
-        return self.run.experiments[experiment].finetuning.stamps(self._galaxies(experiment, ["train"]))
+        return self.run.experiment(experiment).finetuning.stamps(self._galaxies(experiment, ["train"]))
 
     def _views(self, experiment: str) -> int:
         """Return how many views of stamps have a stored feature."""
         labelled = self._galaxies(experiment, ["train"])
-        passes = self.run.experiments[experiment].finetuning.passes(labelled)
+        passes = self.run.experiment(experiment).finetuning.passes(labelled)
         return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
     def _rate(self, rates: dict[str, float], encoder: str, experiment: str = "") -> float:
@@ -171,7 +174,7 @@ class Estimates:
         own = self.run.configuration.of_sample(experiment)
         backbone, side = own.backbones[encoder], own.scaling.crop
         width = ENCODERS[backbone.network].width
-        features = backbone.width if width is None else width(backbone, side)
+        features = getattr(backbone, "width", FEATURE_WIDTH) if width is None else width(backbone, side)
         return math.ceil(self._views(experiment) * features * FEATURE_BYTES / 2**20)
 
     def all_features_mb(self) -> int:

@@ -135,7 +135,7 @@ def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
     if missing:
         raise InputError(f"{path}: no {', '.join(missing)} among its metadata and columns")
     rows = table.to_pandas()
-    rows = rows[rows["subset"] == subset].sortcolumn_values("objid", ignore_index=True)
+    rows = rows[rows["subset"] == subset].sort_values("objid", ignore_index=True)
     if rows.empty:
         raise InputError(f"{path}: no row with subset `{subset}`")
     if rows["objid"].duplicated().any():

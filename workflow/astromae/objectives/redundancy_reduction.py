@@ -11,17 +11,27 @@ from astromae.objectives.learner import Learner
 EPSILON = 1e-5
 
 
-def standardise(z: Tensor, count: Tensor) -> Tensor:
-    """Bring each column of z (n, d) to zero mean and unit variance (biased) over the `count` rows of all processes."""
-    centred = z - total(z.sum(dim=0)) / count
-    variance = total(centred.square().sum(dim=0)) / count
+def standardise(z: Tensor, together: bool = True) -> Tensor:
+    """Bring each column of z (n, d) to zero mean and unit variance (biased).
+
+    The rows are those of all processes if `together`, else those of this one.
+    """
+    add = total if together else _alone
+    count = add(z.new_tensor(len(z)))
+    centred = z - add(z.sum(dim=0)) / count
+    variance = add(centred.square().sum(dim=0)) / count
     return centred * (variance + EPSILON).rsqrt()
 
 
-def cross_correlation(one: Tensor, other: Tensor) -> Tensor:
-    """Return the correlations (d, d) of the columns of two matrices (n, d), over the rows of all processes."""
-    count = total(one.new_tensor(len(one)))
-    return total(standardise(one, count).T @ standardise(other, count)) / count
+def cross_correlation(one: Tensor, other: Tensor, together: bool = True) -> Tensor:
+    """Return the correlations (d, d) of the columns of two matrices (n, d), over rows as `standardise` has them."""
+    add = total if together else _alone
+    count = add(one.new_tensor(len(one)))
+    return add(standardise(one, together).T @ standardise(other, together)) / count
+
+
+def _alone(x: Tensor) -> Tensor:
+    return x
 
 
 def redundancy_loss(correlations: Tensor, redundancy: float) -> Tensor:
@@ -34,7 +44,8 @@ def redundancy_loss(correlations: Tensor, redundancy: float) -> Tensor:
 class RedundancyReduction(Learner):
     """Barlow Twins (Zbontar et al. 2021).
 
-    In training the statistics are those of the batch of all processes; in validation those of the own batch.
+    In training the statistics are those of the batch of all processes; in validation, where each process has batches
+    of its own, those of its batch.
 
     Parameters
     ----------
@@ -63,7 +74,7 @@ class RedundancyReduction(Learner):
         projected = [z.to(torch.promote_types(z.dtype, torch.float32)) for z in projected]
         # Outside of autocast: sums over a batch and over d^2 squares are too long for half precision.
         with torch.autocast(projected[0].device.type, enabled=False):
-            return cross_correlation(*projected)
+            return cross_correlation(*projected, together=self.training)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the loss of two views (n, bands, side, side) of the same stamps; it is no mean over them."""

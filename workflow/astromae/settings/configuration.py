@@ -164,6 +164,11 @@ class Configuration(Typed):
                 if model not in self.models:
                     allowed = f"names in section models: {', '.join(self.models)}{near(model, self.models)}"
                     raise wrong(f"experiments.{name}.models", model, allowed)
+            if experiment.study is not None and experiment.study not in self.studies:
+                allowed = f"null or a name in section studies: {', '.join(self.studies)}"
+                raise wrong(f"experiments.{name}.study", experiment.study, allowed)
+        if all(experiment.study is not None for experiment in self.experiments.values()):
+            raise problem("experiments: all of them belong to studies; leave one to every run, with study: null")
 
     def _check_backbone(self, backbone: Any) -> None:
         """Check that a network fits the crop."""
@@ -189,10 +194,10 @@ class Configuration(Typed):
                 own._check_backbone(backbone)
         phases = {f"finetuning.{kind}": getattr(study.finetuning, kind) for kind in ("frozen", "unfrozen")}
         for key, objective in study.objectives.items():
-            with section(f"objectives.{key}"):
-                encoders = [encoder for encoder, pair in study.encoders().items() if pair[0] == key]
-                own._check_objective(objective.pretraining, encoders)
+            encoders = [encoder for encoder, pair in study.encoders().items() if pair[0] == key]
             if encoders:
+                with section(f"objectives.{key}"):
+                    own._check_objective(objective.pretraining, encoders)
                 phases[f"objectives.{key}.pretraining"] = objective.pretraining
         with section("finetuning.unfrozen"):
             for network in study.used_networks():

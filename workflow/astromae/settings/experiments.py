@@ -92,6 +92,9 @@ class Experiment(Sample):
 
     title: Text = setting("Title in tables and figures.")
     table: Name = setting("Name of the experiment's table.")
+    study: Name | None = setting(
+        "Study whose target makes its table, which is all that is made of it; null: it is part of every run.", None
+    )
     classical: AnyOf[name_in(METHODS)] = setting("Methods without a network.")
     models: SomeOf[str] = setting("Names of section `models`.")
     pretraining: Pretraining = setting("Pretraining of every encoder that the models want.")

@@ -156,6 +156,15 @@ class Study(Sample):
         """Return the pretraining of an encoder."""
         return self.objectives[self.encoders()[encoder][0]].pretraining
 
+    def mask_ratios(self) -> dict[str, float]:
+        """Return the fraction of the patches that each masked autoencoder hides, by its name; none where all agree."""
+        ratios = {
+            name: objective.pretraining.mask_ratio
+            for name, objective in self.objectives.items()
+            if objective.networks and objective.pretraining.objective == "mae"
+        }
+        return ratios if len(set(ratios.values())) > 1 else {}
+
     def label_counts(self, galaxies: int) -> list[int]:
         """Return the numbers of labels out of a train subset of so many galaxies, at least one each."""
         return label_counts(galaxies, self.labels)

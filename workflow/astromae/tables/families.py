@@ -12,9 +12,11 @@ METRICS = Product(
     settings=lambda run, experiment, table: {
         "name": table,
         "settings": run.configuration.evaluation,
-        "models": [model for model in run.experiments[experiment].models for _ in run.configuration.seeds],
+        "models": [model for model in run.experiment(experiment).models for _ in run.configuration.seeds],
     },
-    members=lambda run: [{"experiment": name, "table": settings.table} for name, settings in run.experiments.items()],
+    members=lambda run: [
+        {"experiment": name, "table": settings.table} for name, settings in run.configuration.experiments.items()
+    ],
 )
 
 COST = Product(

@@ -128,11 +128,23 @@ def read_error_table(path: Path) -> pd.DataFrame:
     InputError
         If it cannot be read, lacks a column, or is empty.
     """
+    table = _read(path, (*WAY, "n_seeds"))
+    if table.empty:
+        raise InputError(f"{path}: a study's table without rows")
+    return table
+
+
+def read_saved_table(path: Path) -> pd.DataFrame:
+    """Read a table of labels saved; errors as of `read_error_table`, but that it may be empty."""
+    return _read(path, (*WAY, *SAVED)).fillna({"bound": ""})
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable table ({error})") from error
-    missing = [name for name in (*WAY, "n_seeds") if name not in table.columns]
-    if missing or table.empty:
-        raise InputError(f"{path}: not a study's table of errors: no {', '.join(missing) or 'rows'}")
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: not a table of a study: no {', '.join(missing)}")
     return table

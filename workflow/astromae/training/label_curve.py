@@ -132,7 +132,8 @@ def label_curve(
             model: nn.Module, epoch: int, first: int, galaxies=galaxies, targets=targets, rows=rows, paths=paths
         ) -> Iterator[tuple[Tensor, Tensor]]:
             for batch, positions, images in galaxies.views.epoch(epoch, first):
-                draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device))
+                if paths:
+                    draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device))
                 known = bank.views(epoch, rows[positions]).to(device) if bank else None
                 outputs = model(images, None, known)
                 yield positions, task.loss(outputs, targets[positions.to(device)])

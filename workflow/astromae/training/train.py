@@ -148,7 +148,8 @@ def train(
         of_epoch = bank.epoch(galaxies.objid, epoch) if bank else None
         for batch, positions, images in galaxies.views.epoch(epoch, first):
             part = share.of(len(positions))
-            draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device), part)
+            if paths:
+                draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device), part)
             own = positions[part]
             here = own.to(device)
             outputs = model(images, galaxies.magnitudes_of(here), of_epoch[own].to(device) if bank else None)
