@@ -245,7 +245,7 @@ def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
 
 def test_validation_labels_judge_features_and_teach_nothing(galaxies, encoder, tmp_path):
     """The same weights with the reading as without."""
-    recipe = pretraining_recipe().model_copy(update={"probe": "redshift", "validate_on": ["train"]})
+    recipe = pretraining_recipe().model_copy(update={"probe": "redshift", "validate_on": ("train",)})
     files = [galaxies / "0000.h5"], galaxies / "split.parquet", galaxies / "scaling.json"
     with pytest.raises(InputError, match="pretrain pcm: its validation reads z; give the catalogue"):
         pretrain(*files, recipe, 42, tmp_path / "unread", execution=Execution(tmp_path))

@@ -80,7 +80,7 @@ def _fails():
 
 
 def test_a_process_that_fails_ends_the_wait(capfd):
-    with pytest.raises(EOFError), Elsewhere(_fails) as other:
+    with pytest.raises(RuntimeError, match="any: the process of this work has ended"), Elsewhere(_fails) as other:
         other.work("any")()
     assert "no work here" in capfd.readouterr().err
 

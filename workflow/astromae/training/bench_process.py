@@ -56,11 +56,14 @@ class Elsewhere:
         other.close()
 
     def work(self, name: str) -> Timed:
-        """Return one of the works, done there."""
+        """Return one of the works, done there; it raises RuntimeError if the process has ended, having said why."""
 
         def measure() -> float:
-            self.connection.send(name)
-            return self.connection.recv()
+            try:
+                self.connection.send(name)
+                return self.connection.recv()
+            except (EOFError, ConnectionError) as error:
+                raise RuntimeError(f"{name}: the process of this work has ended") from error
 
         return measure
 
