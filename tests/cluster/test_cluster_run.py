@@ -24,7 +24,7 @@ LIMITS = {
     "pretrain": (1440, 3000),
     "features": (720, 3000),
     "train": (720, 3000),
-    "boost": (30, 2000),
+    "classical": (30, 2000),
     "networks": (20, 2000),
     "table": (30, 2000),
 }

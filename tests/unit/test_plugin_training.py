@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astromae.classical import METHODS
+from astromae.classical.fit import fit_classical
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.encoders import ENCODERS
 from astromae.errors import Interrupted
 from astromae.objectives import OBJECTIVES
@@ -15,8 +18,6 @@ from astromae.predict import load_model
 from astromae.sources import sources_of
 from astromae.tasks import TASKS
 from astromae.training import checkpoint
-from astromae.training.boosting import boost
-from astromae.training.recipes import BoostingRecipe
 from safetensors.torch import load_file
 from test_predict import evaluated
 from training_inputs import (
@@ -107,9 +108,10 @@ def test_two_outputs_go_from_the_catalogue_to_predictions(galaxies, own_encoder,
     assert set(metrics) == set(TASKS["two-outputs"].metrics)
 
 
-def test_classical_regression_fits_each_target(galaxies, tmp_path):
-    told = BoostingRecipe(experiment="e", model="hgb-magnitudes", group="classical", task="two-outputs")
-    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", told, 42, tmp_path)
+@pytest.mark.parametrize("method", [name for name in METHODS if not METHODS[name].stamps])
+def test_classical_regression_fits_each_target(galaxies, tmp_path, method):
+    recipe = ClassicalRecipe(experiment="e", model=method, group="classical", task="two-outputs")
+    fit_classical(galaxies / "galaxies.parquet", galaxies / "split.parquet", recipe, 42, tmp_path)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     assert abs(predictions.mag_r_pred - predictions.mag_r_true).median() < 0.5
     known = evaluated(galaxies, predictions.objid.to_numpy())

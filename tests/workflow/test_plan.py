@@ -19,7 +19,7 @@ from servers.sdss import Server
 from servers.sky import small_sky
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
-TARGETS = ["catalog", "stamps", "encoders", "models", "tables", "figures", "paper", "results_page"]
+TARGETS = ["catalog", "stamps", "encoders", "models", "tables", "figures", "paper", "results_page", "rivals"]
 
 
 @contextmanager
@@ -38,8 +38,8 @@ def test_default_plan(project):
     jobs = project.plan()
     assert (jobs["frames"], jobs["cut"]) == (12, 12)
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
-    assert jobs["train"] == 14 + 2
-    assert jobs["boost"] == 1
+    assert jobs["train"] == 16 + 3  # two random encoders in experiment 1, one in experiment 2
+    assert jobs["classical"] == 4 + 4
     assert jobs["table"] == 2 + 2
     assert jobs["paper"] == 1
 
@@ -59,14 +59,14 @@ def test_figures_that_the_readme_shows_are_made(project):
 def test_a_target_needs_no_more_than_it_is_made_of(project):
     assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
     assert not {"train", "features", "table"} & set(project.plan("encoders"))
-    assert "boost" in project.plan("models")
+    assert "classical" in project.plan("models")
 
 
 def test_each_seed_is_trained(project, tmp_path):
     seeds = tmp_path / "seeds.yaml"
     seeds.write_text("seeds: [1, 2, 3]\n")
     jobs = project.plan("--configfile", str(seeds))
-    assert (jobs["pretrain"], jobs["train"], jobs["boost"]) == (9, 48, 3)
+    assert (jobs["pretrain"], jobs["train"], jobs["classical"]) == (9, 57, 24)
     assert jobs["split"] == 2
 
 
@@ -261,7 +261,7 @@ def test_large_inputs_have_checksums_beside_them(project, options):
         files = {name for name in inputs if large.fullmatch(name) and not name.endswith(".sha256")}
         assert not {name for name in files if f"{name}.sha256" not in inputs}, rule
         seen |= {rule} if files else set()
-    assert {"split", "scaling", "pretrain", "reconstruct", "features", "train", "boost"} <= seen
+    assert {"split", "scaling", "pretrain", "reconstruct", "features", "train", "classical"} <= seen
 
 
 def test_training_asks_for_gpus_and_nothing_else_does(project):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.classical import METHODS
 from astromae.constants import BANDS
 from astromae.contracts.shards import StampSet
 from astromae.predict import load_model
@@ -13,7 +14,7 @@ from project import ROOT
 pytestmark = pytest.mark.workflow
 
 REAL = ROOT.parent / "shared/data/sdss-real/stamps"
-EXPERIMENT, CLASSICAL = "experiment1", "hgb-magnitudes"
+EXPERIMENT = "experiment1"
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,8 @@ def results(finished):
 def networks(results):
     """Every network of the experiment, loaded from its folder, by name."""
     folders = sorted(path.parent for path in results.glob(f"models/{EXPERIMENT}/*/seed42/weights.safetensors"))
-    folders = [folder for folder in folders if folder.parent.name != CLASSICAL]
-    assert len(folders) == 14
+    folders = [folder for folder in folders if folder.parent.name not in METHODS]
+    assert len(folders) == 16
     return {folder.parent.name: load_model(folder) for folder in folders}
 
 
@@ -83,7 +84,8 @@ def test_networks_predict_genuine_stamps(results, networks, real):
         require_sane(model.predict(stamps, magnitudes)["z_pred"], z, results, name)
 
 
-def test_boosting_predicts_genuine_magnitudes(results, real):
-    _, magnitudes, z = real
-    model = load_model(results / f"models/{EXPERIMENT}/{CLASSICAL}/seed42")
-    require_sane(model.predict(magnitudes=magnitudes)["z_pred"], z, results, CLASSICAL)
+@pytest.mark.parametrize("method", METHODS)
+def test_classical_methods_predict_genuine_galaxies(results, real, method):
+    stamps, magnitudes, z = real
+    model = load_model(results / f"models/{EXPERIMENT}/{method}/seed42")
+    require_sane(model.predict(stamps, magnitudes)["z_pred"], z, results, method)

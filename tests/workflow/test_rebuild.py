@@ -162,7 +162,7 @@ def test_a_run_keeps_what_it_has(finished, bundle):
 
 def test_a_damaged_bundle_is_named(bundle, fresh_project, tmp_path):
     content = bytearray(Path(bundle).read_bytes())
-    place = content.index(b"epoch,learning_rate")
+    place = content.index(b"update,epoch,learning_rate")
     content[place] ^= 1
     (tmp_path / "damaged.tar").write_bytes(content)
     ran = fresh_project.snakemake("--cores", "1", "--config", f"bundle={tmp_path}/damaged.tar")

@@ -19,7 +19,7 @@ from astromae.errors import InputError
 SMALL_JOB_S = 25
 
 #: Rules whose jobs go on where the one before them stopped.
-CONTINUED = ("pretrain", "features", "train")
+CONTINUED = ("pretrain", "features", "train", "label_curve")
 
 
 @dataclass(frozen=True)

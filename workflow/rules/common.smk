@@ -73,7 +73,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 # All that tables, figures and the paper are made from, and no rule of theirs makes.
-BUNDLED = bundled_files(RUN, TABLES.values(), FIGURES.values())
+TABLES_OF_RUN = [name for name in TABLES if not any(name in RUN.tables(study) for study in SETTINGS.studies)]
+BUNDLED = bundled_files(RUN, [TABLES[name] for name in TABLES_OF_RUN], FIGURES.values())
 if survey:
     ESTIMATES = Estimates(RUN, COUNTS, STAMPS, site.gpu_stamps_per_s)
 

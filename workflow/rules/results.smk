@@ -5,7 +5,7 @@ from astromae.tasks import TASKS
 
 rule tables:
     input:
-        [f"results/tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex")],
+        [f"results/tables/{name}.{suffix}" for name in TABLES_OF_RUN for suffix in ("csv", "tex")],
         "results/tables/models.json",
 
 

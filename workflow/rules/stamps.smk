@@ -60,8 +60,8 @@ rule split:
     params:
         files=step_files,
         step=step_settings(
-            fractions=lambda wildcards: EXPERIMENTS[wildcards.experiment]["fractions"],
-            seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+            fractions=lambda wildcards: SETTINGS.sample(wildcards.experiment).fractions,
+            seed=lambda wildcards: SETTINGS.sample(wildcards.experiment).seed,
             max_missing_fraction=config["stamps"]["max_missing_fraction"],
         ),
     shell:

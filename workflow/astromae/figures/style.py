@@ -31,10 +31,10 @@ BLACK, GREY, PALE = "#222222", "#767676", "#D0D0D0"
 BAND_COLOURS = dict(zip("ugriz", (PURPLE, BLUE, GREEN, ORANGE, RED), strict=True))
 
 #: Colours of the groups of models; a group of the user's own is green.
-GROUP_COLOURS = {"scratch": ORANGE, "pretrained": BLUE, "classical": BLACK}
+GROUP_COLOURS = {"scratch": ORANGE, "pretrained": BLUE, "random": PURPLE, "classical": BLACK}
 
-#: Curves of at most this many epochs show each of them as a dot.
-FEW_EPOCHS = 40
+#: Curves of at most this many points show each of them as a dot.
+FEW_POINTS = 40
 
 #: Sequential map for densities: monotonic in lightness, legible without colour.
 DENSITY_MAP = "viridis"

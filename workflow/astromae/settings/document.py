@@ -104,8 +104,9 @@ def _described(
     of = f" Of {', '.join(kind for kind, _ in parts)}." if len(parts) < kinds else ""
     default = "" if section else _default(defaults, first)
     yield Key(path, _text(first.get("description", "")) + of, words, first.get("unit", ""), default)
-    for part in (part for _, part in parts if part.keys() or part.chosen()):
-        yield from _keys(part, path, defaults)
+    below = [key for _, part in parts if part.keys() or part.chosen() for key in _keys(part, path, defaults)]
+    # Several kinds may have the same section.
+    yield from dict.fromkeys(below)
 
 
 def _takes_null(part: Schema) -> bool:
@@ -193,7 +194,7 @@ def write_documents(config: Path, reference_path: Path, schema_path: Path) -> No
         Files to write (Markdown, JSON).
     """
     from astromae.files import write_text
-    from astromae.settings.files import read_yaml
+    from astromae.settings.files import read_defaults
 
-    write_text(reference_path, reference(read_yaml(config)))
+    write_text(reference_path, reference(read_defaults(config)))
     write_text(schema_path, editor_schema())

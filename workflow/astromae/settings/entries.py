@@ -46,4 +46,4 @@ def pretraining_model(objective: str) -> type[Phase]:
 
 
 Backbone = entry_of(ENCODERS, "network", network_of, backbone_model)
-Pretraining = entry_of(OBJECTIVES, "objective", lambda given: "mae", pretraining_model)
+Pretraining = entry_of(OBJECTIVES, "objective", lambda given: "mae", pretraining_model, ignore_others=True)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,14 +14,17 @@ import torch
 from astromae.files import atomic_path
 from astromae.progress import log
 from astromae.sources import PACKAGE, command_sources, sources_of
-from astromae.training.recipes import BoostingRecipe, Recipe
+from astromae.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from astromae.classical.recipe import ClassicalRecipe
 
 #: Bytes of a SHA-256.
 DIGEST_SIZE = 32
 
 
 def fingerprint(
-    step: str, recipe: Recipe | BoostingRecipe, seed: int, *data: np.ndarray | Mapping[str, Any]
+    step: str, recipe: "Recipe | ClassicalRecipe", seed: int, *data: np.ndarray | Mapping[str, Any]
 ) -> dict[str, str]:
     """Return what a step's numbers come from: hashes of recipe, data and code, and the versions of what computes.
 
@@ -98,7 +101,8 @@ class Checkpoint:
             if state is None:
                 log(f"{path} is torn: its checksum does not fit; looking for the state before it")
                 continue
-            log(f"continuing in epoch {state['epoch'] + 1} after batch {state['batch']} from {path}")
+            where = f"in epoch {state['epoch'] + 1} after batch {state['batch']} " if "epoch" in state else ""
+            log(f"continuing {where}from {path}")
             return state
         self._name_others()
         return None

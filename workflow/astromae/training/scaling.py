@@ -73,9 +73,9 @@ class Scaling:
             torch.tensor(v, device=images.device).view(shape) for v in (self.softening, self.pixel_mean, self.pixel_std)
         )
         fluxes = images.float() / softening
-        # On a CPU numpy's takes a ninth of the time of torch's.
-        scaled = torch.from_numpy(np.arcsinh(fluxes.numpy())) if fluxes.device.type == "cpu" else fluxes.arcsinh()
-        return scaled.sub_(mean).div_(std)
+        # arcsinh. torch's own takes four times as long on a CPU.
+        size = fluxes.abs()
+        return size.square().add_(1).sqrt_().add_(size).log_().copysign_(fluxes).sub_(mean).div_(std)
 
     def unscale_pixels(self, scaled: Tensor) -> Tensor:
         """Turn scaled pixels (n, bands, h, w) back into nanomaggies."""

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
+from astromae.flatness import still_falling
+from astromae.progress import log
 from astromae.training.checkpoint import Checkpoint, fingerprint
 from astromae.training.deadline import Deadline
 from astromae.training.parallel import WHOLE, Share, share_of
@@ -89,7 +92,8 @@ class Session:
         if stamps is None:
             source: StampSource = NoStamps(len(objid), self.device)
         else:
-            source = open_stamps(stamps, objid, self.recipe.source_size, self.device)
+            size = min(self.recipe.source_size, self.scaling.stamps.size)
+            source = open_stamps(stamps, objid, size, self.device)
         return objid, self.views(source, batch_size, noise_sigma, self.share)
 
     def identify(self, *data: np.ndarray | Mapping[str, Any]) -> dict[str, str]:
@@ -97,7 +101,7 @@ class Session:
         self.fingerprint = fingerprint(self.step, self.recipe, self.seed, self.scaling.as_json(), *data)
         return self.fingerprint
 
-    def train(self, name: str, training: Training) -> list[list[float]]:
+    def train(self, name: str, training: Training, part: str = "") -> list[dict[str, float]]:
         """Train a model, from the saved state of an earlier run of the same step if there is one; return its history.
 
         Parameters
@@ -106,14 +110,23 @@ class Session:
             Name of the step's states, for example ``experiment1-pcm``.
         training
             Model, data and losses.
+        part
+            Which of several trainings of the step: a folder of its events.
         """
         self.checkpoint = Checkpoint(
             self.execution.checkpoints, f"{self.step}-{name}-seed{self.seed}", self.fingerprint
         )
-        board = TensorBoard(self.execution.events if self.fabric.is_global_zero else None)
+        events = self.execution.events
+        board = TensorBoard(events / part if events and self.fabric.is_global_zero else None)
         compile_if_wanted(training.model, self.recipe.runtime)
         with self.deadline:
-            return fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+            rows = fit(self.fabric, training, self.checkpoint, self.deadline, board, self.cost)
+        if still_falling(pd.DataFrame(rows)):
+            log(
+                f"warning: {training.label}: the validation loss was still falling over the last fifth of "
+                f"{rows[-1]['update']} updates; a longer budget would lower it"
+            )
+        return rows
 
     def provenance(self, seen: int) -> dict[str, Any]:
         """Return where the results come from, after `seen` stamps; every process has to call it at the same time."""

@@ -99,6 +99,39 @@ class ResidentStamps:
         return _sha256(self.images[start : start + BLOCK].cpu() for start in range(0, len(self), BLOCK))
 
 
+@dataclass(frozen=True)
+class PartOfStamps:
+    """Some of the stamps of another source.
+
+    Attributes
+    ----------
+    stamps
+        The source.
+    rows
+        Positions there, shape (n,).
+    """
+
+    stamps: StampSource
+    rows: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the stamps."""
+        return self.stamps.device
+
+    def __len__(self) -> int:
+        """Return the number of stamps."""
+        return len(self.rows)
+
+    def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor | None]:
+        """Yield the stamps at each of several lists of positions among `rows`."""
+        return self.stamps.batches([self.rows[here] for here in positions])
+
+    def identity(self) -> np.ndarray:
+        """Return the SHA-256 of the whole source's pixels."""
+        return self.stamps.identity()
+
+
 class MappedStamps:
     """Stamps read from the shards batch by batch, one batch ahead of the training.
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
+from astromae.seeds import generator
 
 #: Subsets that models predict, besides the one they train on.
 EVALUATED = ("val", "test")
@@ -39,6 +40,22 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
             "Models learn from galaxies with labels and, where they read them, magnitudes: leave the others out, or "
             "choose models without magnitudes"
         )
+
+
+def labelled_order(objid: np.ndarray, seed: int) -> np.ndarray:
+    """Return positions of galaxies in the order in which they get labels: the first n are those of n labels.
+
+    So are fewer labels always a part of more, and the same for all that learn with one seed. The order follows from the
+    seed and the ascending ids of all galaxies.
+
+    Parameters
+    ----------
+    objid
+        Galaxies of the train subset, shape (n,), ascending.
+    seed
+        Seed of a training.
+    """
+    return generator(seed, "labels").permutation(len(objid))
 
 
 def members(split: Path, subsets: Sequence[str]) -> np.ndarray:
