@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from astromae.encoders.attention import Attention
 from astromae.encoders.drop_path import DropPath, rising_rates
 from astromae.encoders.vit import TransformerSettings
 
@@ -108,7 +107,7 @@ class PCMBlock(Block):
     """
 
     def __init__(self, width: int, heads: int, kernel: int, groups: int):
-        super().__init__(width, heads, qkv_bias=True, attn_layer=Attention)
+        super().__init__(width, heads, qkv_bias=True)
         self.pcm = ParallelConvolution(width, kernel, groups)
         self.drop_path_pcm = nn.Identity()
 
@@ -164,7 +163,7 @@ class Transformer(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("positions", sincos_positions(width, side // self.patch), persistent=False)
         self.blocks = nn.ModuleList(
-            Block(width, heads, qkv_bias=True, attn_layer=Attention) if pcm is None else PCMBlock(width, heads, *pcm)
+            Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, *pcm)
             for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width, eps=1e-6) if norm else nn.Identity()
