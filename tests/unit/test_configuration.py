@@ -141,11 +141,12 @@ def test_the_reference_says_what_a_key_may_hold(path, expected):
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """Split config.yaml into its top-level sections, each with the comments right above it."""
+    """Split a file into its top-level sections, each with the comments right above it; joined where one comes again."""
     found, comments, lines = {}, [], []
     for line in text.splitlines():
         if re.match(r"\w+:", line):
-            found[line.partition(":")[0]] = lines = [*comments, line]
+            lines = found.setdefault(line.partition(":")[0], [])
+            lines += [*comments, line]
             comments = []
         elif line.startswith("#"):
             comments.append(line)

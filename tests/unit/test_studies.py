@@ -38,7 +38,7 @@ def complaint(defaults, key, value):
     if value is None:
         del section[last]
     with pytest.raises(InputError) as caught:
-        check_configuration(config)
+        check_configuration(config).check_study("rivals")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -75,6 +75,26 @@ def complaint(defaults, key, value):
 def test_what_is_wrong_is_said_in_one_line(defaults, key, value, words):
     line = complaint(defaults, key, value)
     assert all(word in line for word in words), line
+
+
+def test_a_study_that_does_not_fit_the_run_stops_only_itself(defaults):
+    config = copy.deepcopy(defaults)
+    config["studies"]["rivals"]["objectives"]["moco"]["pretraining"]["views"] = {"jitter_px": 20}
+    config["experiments"]["architectures"]["pretraining"]["batch_size"] = 1
+    config["training"]["gpus"] = 2
+    configuration = check_configuration(config)
+    with pytest.raises(InputError, match=r"^configuration: studies\.rivals\.objectives\.moco\.pretraining\.views"):
+        configuration.check_study("rivals")
+    with pytest.raises(InputError, match=r"experiments\.architectures\.pretraining\.batch_size is 1; allowed: at least"):
+        configuration.check_study("beyond")
+
+
+@pytest.mark.parametrize("preset", [None, "test", "paper", "hayat"])
+def test_the_studies_of_the_project_fit_its_presets(defaults, preset):
+    configuration = read_configuration(PRESETS / f"{preset}.yaml") if preset else check_configuration(defaults)
+    configuration.check_study("rivals")
+    if preset != "hayat":
+        configuration.check_study("beyond")
 
 
 def test_an_epoch_is_no_equal_budget(defaults):

@@ -10,17 +10,7 @@ for study in SETTINGS.studies:
         name:
             study
         input:
-            f"results/tables/{study}.csv",
-            f"results/tables/{study}-saved.csv",
-            f"results/figures/{study}.pdf",
-            f"results/figures/{study}.png",
-            [f"results/tables/{table}.csv" for table in RUN.tables(study)],
-            [
-                f"results/figures/{study}-masks.{suffix}"
-                for suffix in ("pdf", "png")
-                if SETTINGS.studies[study].mask_ratios()
-            ],
-            [f"results/{study}/{study}.pdf"] if Path(study_text(study)).exists() else [],
+            study_results(study),
         localrule: True
 
 
@@ -79,7 +69,7 @@ rule classical_curve:
 
 rule label_table:
     input:
-        predictions=lambda wildcards: RUN.label_curves(wildcards.study),
+        predictions=study_predictions,
         code=lambda wildcards: code("label-table", TASKS.source(SETTINGS.studies[wildcards.study].task)),
     output:
         errors=reported("results/tables/{study}.csv", "studies/errors"),

@@ -90,3 +90,32 @@ def classical_inputs(wildcards):
     if METHODS[wildcards.method].stamps:
         large["stamps"] = SHARDS
     return by_content(**large)
+
+
+def checked_study(study):
+    """Return a study of the configuration, whose settings fit the rest of it."""
+    try:
+        SETTINGS.check_study(study)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return SETTINGS.studies[study]
+
+
+def study_results(study):
+    """Return a function that gives all that a study makes."""
+
+    def results(wildcards):
+        masks = [f"{study}-masks"] if checked_study(study).mask_ratios() else []
+        return [
+            *(f"results/tables/{table}.csv" for table in (study, f"{study}-saved", *RUN.tables(study))),
+            *(f"results/figures/{figure}.{suffix}" for figure in (study, *masks) for suffix in ("pdf", "png")),
+            *([f"results/{study}/{study}.pdf"] if Path(study_text(study)).exists() else []),
+        ]
+
+    return results
+
+
+def study_predictions(wildcards):
+    """Return the predictions of all lines of a study."""
+    checked_study(wildcards.study)
+    return RUN.label_curves(wildcards.study)

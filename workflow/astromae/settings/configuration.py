@@ -18,6 +18,7 @@ from astromae.settings.base import (
     Count,
     Fraction,
     Name,
+    Refused,
     Seed,
     SomeOf,
     Text,
@@ -144,12 +145,11 @@ class Configuration(Typed):
         if inception and self.scaling.crop != _INCEPTION_SIDE:
             allowed = f"{_INCEPTION_SIDE} while a model has inception: true ({inception[0]})"
             raise wrong("scaling.crop", self.scaling.crop, allowed)
-        for name in self.experiments:
-            with section(f"experiments.{name}"):
-                self._check_experiment(name)
-        for name in self.studies:
-            with section(f"studies.{name}"):
-                self._check_study(name)
+        # Those of studies are checked where a study is run: most runs make none.
+        for name, experiment in self.experiments.items():
+            if experiment.study is None:
+                with section(f"experiments.{name}"):
+                    self._check_experiment(name)
         self._check_names()
         return self
 
@@ -184,6 +184,24 @@ class Configuration(Typed):
         if crop not in fitting:
             why = "so that a rotated crop stays inside the stamp" if rotated else "the stamp's size"
             raise wrong("scaling.crop", crop, f"an even number, at most {fitting[-1]}, {why}")
+
+    def check_study(self, name: str) -> None:
+        """Check a study, and the experiments that belong to it, with the rest of the run.
+
+        Raises
+        ------
+        InputError
+            At the first thing that is wrong: one line with the key, its value and what is allowed.
+        """
+        try:
+            with section(f"studies.{name}"):
+                self._check_study(name)
+            for experiment, settings in self.experiments.items():
+                if settings.study == name:
+                    with section(f"experiments.{experiment}"):
+                        self._check_experiment(experiment)
+        except Refused as refused:
+            raise InputError(f"configuration: {refused.said('')}") from None
 
     def _check_study(self, name: str) -> None:
         """Check a study with what it names."""
