@@ -95,17 +95,20 @@ def test_two_processes_train_stop_at_a_signal_and_continue(galaxies, tmp_path):
 def test_two_processes_train_and_validate_as_one_does(galaxies, tmp_path, objective):
     """Validation has two batches, one for each process; the queue and all statistics are those of one process."""
     own = {"moco": {"queue": 20, "bn_groups": 4}, "barlow_twins": {"projection": 24}}[objective]
-    recipe = objective_recipe(objective, PCM, {"batch_size": 4, "epochs": 1}, **own)
+    # Normalised over four stamps, rounding errors grow from step to step, and Adam makes steps of them. Such small
+    # steps leave them as they are, while queue and statistics move as ever; gradients are compared above.
+    sgd = {"kind": "sgd", "learning_rate": 1e-6, "momentum": 0.9, "weight_decay": 0.0}
+    recipe = objective_recipe(objective, PCM, {"batch_size": 4, "epochs": 1, "optimiser": sgd}, **own)
     run_pretrain(galaxies, tmp_path / "one", recipe)
     ran = run(*TWO, *pretraining(galaxies, tmp_path / "two", recipe))
     assert ran.returncode == 0, ran.stderr
     histories = [pd.read_csv(tmp_path / f"{count}/history.csv") for count in ("one", "two")]
-    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
+    pd.testing.assert_frame_equal(*histories, rtol=1e-5)
     weights = [load_file(tmp_path / f"{count}/weights.safetensors") for count in ("one", "two")]
     assert set(weights[0]) == set(weights[1])
     for name in weights[0]:
         if name == "queue" or "running" in name:
-            np.testing.assert_allclose(*(each[name] for each in weights), rtol=1e-2, atol=1e-2, err_msg=name)
+            np.testing.assert_allclose(*(each[name] for each in weights), rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_several_gpus_want_as_many_processes():
