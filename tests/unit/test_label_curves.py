@@ -11,7 +11,7 @@ from astromae.settings.evaluation import Evaluation
 from astromae.settings.studies import label_counts
 from astromae.tables.label_curves import read_error_table, write_label_tables
 from astromae.tasks.redshift import dispersion, normalised_error
-from astromae.training.subsets import labelled_order
+from astromae.training.subsets import drawn_part, labelled_order
 
 LABELS = np.array([50, 100, 200, 400])
 SETTINGS = Evaluation(bootstrap_samples=50)
@@ -79,6 +79,15 @@ def test_fewer_labels_are_part_of_more_and_the_same_for_all():
     assert counts == [10, 80, 320]
     parts = [set(orders[0][:count]) for count in counts]
     assert parts[0] < parts[1] < parts[2]
+
+
+def test_a_smaller_part_of_the_galaxies_is_part_of_a_larger():
+    objid = np.sort(np.random.default_rng(0).choice(10**6, 320, replace=False))
+    few, more = drawn_part(objid, 0.01, 1), drawn_part(objid, 0.5, 1)
+    assert (len(few), len(more)) == (3, 160) and set(few) < set(more) < set(objid)
+    assert (np.diff(more) > 0).all() and np.array_equal(more, drawn_part(objid, 0.5, 1))
+    assert not np.array_equal(more, drawn_part(objid, 0.5, 2))
+    assert np.array_equal(drawn_part(objid, 1.0, 1), objid) and len(drawn_part(objid, 1e-9, 1)) == 1
 
 
 def test_there_is_at_least_one_label_and_no_number_twice():

@@ -89,12 +89,13 @@ def test_a_study_that_does_not_fit_the_run_stops_only_itself(defaults):
         configuration.check_study("beyond")
 
 
-@pytest.mark.parametrize("preset", [None, "test", "paper", "hayat"])
+@pytest.mark.parametrize("preset", [None, "test", "paper", "bare", "hayat"])
 def test_the_studies_of_the_project_fit_its_presets(defaults, preset):
     configuration = read_configuration(PRESETS / f"{preset}.yaml") if preset else check_configuration(defaults)
     configuration.check_study("rivals")
     if preset != "hayat":
         configuration.check_study("beyond")
+        configuration.check_study("conditions")
 
 
 def test_an_epoch_is_no_equal_budget(defaults):

@@ -255,6 +255,12 @@ def test_validation_labels_judge_features_and_teach_nothing(galaxies, encoder, t
     assert history["knn_nmad"].between(0, 0.2).all()
 
 
+def test_a_part_of_the_galaxies_teaches(galaxies, tmp_path):
+    run_pretrain(galaxies, tmp_path, pretraining_recipe(part=0.5))
+    assert json.loads((tmp_path / "recipe.json").read_text())["stamps"] == 24
+    assert json.loads((tmp_path / "provenance.json").read_text())["stamps"] == 24 * 3
+
+
 def test_same_seed_same_bytes(galaxies, encoder, tmp_path):
     run_pretrain(galaxies, tmp_path / "again", pretraining_recipe())
     for name in ("weights.safetensors", "history.csv", "recipe.json"):

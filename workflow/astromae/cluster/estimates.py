@@ -161,7 +161,8 @@ class Estimates:
         """Return how long a pretraining takes, in seconds."""
         configuration = self.run.configuration
         galaxies = self._galaxies(experiment, configuration.sample(experiment).pretrain_on)
-        stamps = configuration.pretraining(experiment, encoder).stamps(galaxies)
+        phase = configuration.pretraining(experiment, encoder)
+        stamps = phase.stamps(max(1, round(phase.part * galaxies)))
         return self._training_s(stamps * self._rate(PRETRAIN_S, encoder, experiment))
 
     def features_s(self, experiment: str, encoder: str) -> int:

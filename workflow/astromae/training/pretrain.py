@@ -55,11 +55,16 @@ class Unlabelled:
 
 
 def _load(
-    session: Session, stamps: Sequence[Path], split: Path, subsets: Sequence[str], catalog: Path | None
+    session: Session,
+    stamps: Sequence[Path],
+    split: Path,
+    subsets: Sequence[str],
+    catalog: Path | None,
+    part: float = 1.0,
 ) -> Unlabelled:
-    """Return the galaxies of an experiment's subsets, with what the recipe's objective wants of them."""
+    """Return the galaxies of an experiment's subsets, or a part, with what the recipe's objective wants of them."""
     recipe: EncoderRecipe = session.recipe
-    objid, views = session.subset(stamps, split, subsets, recipe.pretraining.batch_size)
+    objid, views = session.subset(stamps, split, subsets, recipe.pretraining.batch_size, part=part)
     own, targets, labels = recipe.galaxy_views, None, list(recipe.targets)
     dust = extinction_columns(session.scaling.bands) if own is not None and own.deredden else []
     if labels or dust:
@@ -133,7 +138,7 @@ def pretrain(
     session = Session("pretrain", recipe, seed, read_scaling(scaling), execution)
     phase, several = recipe.pretraining, recipe.objective.views
     device, share = session.device, session.share
-    galaxies = _load(session, stamps, split, recipe.pretrain_on, catalog)
+    galaxies = _load(session, stamps, split, recipe.pretrain_on, catalog, phase.part)
     validation = _load(session, stamps, split, recipe.validate_on, catalog)
     objid, views = galaxies.objid, galaxies.views
     judged = validation.objid[:STAMPS]

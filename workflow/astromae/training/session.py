@@ -20,7 +20,7 @@ from astromae.training.recipes import Recipe
 from astromae.training.runtime import compile_if_wanted, make_fabric
 from astromae.training.scaling import Scaling
 from astromae.training.sources import NoStamps, StampSource, open_stamps
-from astromae.training.subsets import members
+from astromae.training.subsets import drawn_part, members
 from astromae.training.tensorboard import TensorBoard
 from astromae.training.trainer import Training, fit
 from astromae.training.views import Views
@@ -86,9 +86,15 @@ class Session:
         subsets: Sequence[str],
         batch_size: int,
         noise_sigma: float = 0.0,
+        part: float = 1.0,
     ) -> tuple[np.ndarray, Views]:
-        """Return object ids and views of an experiment's subsets; with no `stamps` views without pixels."""
+        """Return object ids and views of an experiment's subsets, or of a part of their galaxies that the seed draws.
+
+        With no `stamps` they are views without pixels.
+        """
         objid = members(split, subsets)
+        if part < 1:
+            objid = drawn_part(objid, part, self.seed)
         if stamps is None:
             source: StampSource = NoStamps(len(objid), self.device)
         else:

@@ -58,6 +58,22 @@ def labelled_order(objid: np.ndarray, seed: int) -> np.ndarray:
     return generator(seed, "labels").permutation(len(objid))
 
 
+def drawn_part(objid: np.ndarray, part: float, seed: int) -> np.ndarray:
+    """Return a part of galaxies, at least one, ascending; with one seed a smaller part is a part of a larger.
+
+    Parameters
+    ----------
+    objid
+        Object ids, shape (n,), ascending.
+    part
+        Fraction of them.
+    seed
+        Seed of a training.
+    """
+    order = generator(seed, "part").permutation(len(objid))
+    return objid[np.sort(order[: max(1, round(part * len(objid)))])]
+
+
 def members(split: Path, subsets: Sequence[str]) -> np.ndarray:
     """Return the object ids of the named subsets, ascending.
 
