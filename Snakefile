@@ -4,7 +4,7 @@
 #   snakemake --profile slurm                                        everything, on a cluster
 #   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
 # A target can be named: catalog, stamps, encoders, models, tables, figures, paper, results_page, bundle; and each study
-# of workflow/studies, which is not part of everything:  snakemake --cores all rivals
+# of workflow/studies, which is part neither of everything nor of a bundle:  snakemake --cores all rivals
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -49,6 +49,11 @@ else:
 
 include: "workflow/rules/results.smk"
 include: "workflow/rules/paper.smk"
+
+
+if not config["bundle"]:
+
+    include: "workflow/rules/study_targets.smk"
 
 
 localrules:

@@ -70,6 +70,7 @@ def complaint(defaults, key, value):
         ("pretrain_on", ["everything"], ["pretrain, pretrain_val, train, val, test"]),
         ("validate_on", ["pretrain"], ["not in studies.rivals.pretrain_on"]),
         ("scaling", {"crop": 48}, ["studies.rivals.scaling.crop", "an even number, at most 44"]),
+        ("finetuning.frozen.layer_decay", 0.5, ["finetuning.frozen.layer_decay is an unknown key"]),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(defaults, key, value, words):
@@ -85,7 +86,9 @@ def test_a_study_that_does_not_fit_the_run_stops_only_itself(defaults):
     configuration = check_configuration(config)
     with pytest.raises(InputError, match=r"^configuration: studies\.rivals\.objectives\.moco\.pretraining\.views"):
         configuration.check_study("rivals")
-    with pytest.raises(InputError, match=r"experiments\.architectures\.pretraining\.batch_size is 1; allowed: at least"):
+    with pytest.raises(
+        InputError, match=r"experiments\.architectures\.pretraining\.batch_size is 1; allowed: at least"
+    ):
         configuration.check_study("beyond")
 
 
@@ -96,6 +99,18 @@ def test_the_studies_of_the_project_fit_its_presets(defaults, preset):
     if preset != "hayat":
         configuration.check_study("beyond")
         configuration.check_study("conditions")
+
+
+def test_a_study_has_test_galaxies_only(defaults):
+    config = {**defaults, "evaluation": {**defaults["evaluation"], "subset": "val"}}
+    with pytest.raises(InputError, match=r"evaluation\.subset is val; a study's tables have test galaxies only"):
+        check_configuration(config).check_study("rivals")
+
+
+def test_what_only_a_study_trains_is_no_network_of_the_run(defaults):
+    described = configured_recipes.networks_of(check_configuration(defaults))
+    assert set(described["experiments"]) == {"experiment1", "experiment2"}
+    assert not any(name.startswith("tuned") for name in described["models"]) and "plain-vit" in described["models"]
 
 
 def test_an_epoch_is_no_equal_budget(defaults):
@@ -123,7 +138,9 @@ def test_names_that_others_have(defaults):
     study = config["studies"]["rivals"]
     study["networks"] |= {"vit": study["networks"]["small-vit"], "small-vit": study["networks"]["small-vit"]}
     study["objectives"] |= {"mae-small": {**study["objectives"]["mae"], "networks": ["vit"]}}
-    with pytest.raises(InputError, match="two pairs of names read alike"):
+    with pytest.raises(
+        InputError, match="mae-small on vit and mae on small-vit would both be called mae-small-vit; rename one"
+    ):
         check_configuration(config)
 
 

@@ -57,7 +57,7 @@ def tables(tmp_path):
 
 
 def test_values_are_those_of_the_tables(study, tables):
-    values = study_values(study, 0.95, *tables)
+    values = study_values(study, 0.95, True, *tables)
     assert (values["metric"], values["interval"], values["labels"], values["seeds"]) == (
         "NMAD",
         "95",
@@ -76,18 +76,26 @@ def test_values_are_those_of_the_tables(study, tables):
 def test_an_objective_without_a_network_is_not_spoken_of(study, tables):
     fewer = copy.deepcopy(study)
     fewer["objectives"]["moco"]["networks"] = []
-    assert len(study_values(fewer, 0.95, *tables)["objectives"]) == len(study["objectives"]) - 1
+    assert len(study_values(fewer, 0.95, True, *tables)["objectives"]) == len(study["objectives"]) - 1
+
+
+def test_one_seed_judges_nothing(study, tables, tmp_path):
+    values = study_values({**study, "seeds": [42]}, 0.95, True, *tables)
+    assert values["found"] == [] and not values["judged"]
 
 
 def test_the_same_tables_give_the_same_pdf(study, tables, tmp_path):
     figure = tmp_path / "figure.pdf"
     draw_label_curves(tables[0], "redshift", figure, tmp_path / "figure.png")
-    write_study_values(study, 0.95, *tables, tmp_path / "values.json")
+    write_study_values(study, 0.95, True, *tables, tmp_path / "values.json")
     outputs = [tmp_path / "one.pdf", tmp_path / "two.pdf"]
     for output in outputs:
         write_study_document(TEXT, tmp_path / "values.json", figure, output)
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert outputs[0].read_bytes().startswith(b"%PDF-")
+    write_study_values({**study, "seeds": [42], "classical": []}, 0.95, False, *tables, tmp_path / "values.json")
+    write_study_document(TEXT, tmp_path / "values.json", figure, tmp_path / "one_seed.pdf")
+    assert (tmp_path / "one_seed.pdf").read_bytes() != outputs[0].read_bytes()
 
 
 def test_what_is_missing_or_wrong_is_named(tables, tmp_path):

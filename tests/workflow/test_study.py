@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from preset import PRESET
 
 pytestmark = pytest.mark.workflow
@@ -86,6 +87,16 @@ def test_an_edit_reruns_what_depends_on_it(studied, source, rerun):
         assert set(studied.plan("rivals", *PRESET)) == rerun
     finally:
         path.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["train", "labels", "table4"])
+def test_a_study_of_a_name_that_is_taken_is_refused(studied, tmp_path, name):
+    """That of a target, of a figure and of a table."""
+    study = yaml.safe_load((studied.folder / "workflow/studies/rivals.yaml").read_text())["studies"]["rivals"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"studies": {name: study}}))
+    ran = studied.snakemake("--dry-run", "--cores", "1", "--configfile", PRESET[1], str(tmp_path / "mine.yaml"))
+    assert ran.returncode
+    assert f"configuration: studies.{name}: a target, a table or a figure of the workflow has this name" in ran.stdout
 
 
 def test_a_setting_reruns_what_reads_it(studied, tmp_path):

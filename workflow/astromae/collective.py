@@ -15,15 +15,22 @@ def total(x: Tensor) -> Tensor:
     return all_reduce(x) if world_size() > 1 else x
 
 
+def part_of(n: int, rank: int, size: int) -> slice:
+    """Return which of `n` items one of `size` processes has."""
+    return slice(n * rank // size, n * (rank + 1) // size)
+
+
 @torch.no_grad()
-def gather(rows: Tensor) -> Tensor:
-    """Return the rows (n, ...) of all processes, of any number each, in the order of their ranks; without gradient."""
+def gather(rows: Tensor, n: int) -> Tensor:
+    """Return the `n` rows (n, ...) of which each process has its part, in the order of their ranks; no gradient.
+
+    Nobody asks the others how many they have, for which the host would have to wait.
+    """
     size = world_size()
     if size == 1:
         return rows
-    counts = [torch.zeros((), dtype=torch.int64, device=rows.device) for _ in range(size)]
-    distributed.all_gather(counts, torch.tensor(len(rows), device=rows.device))
-    lengths = torch.stack(counts).tolist()
+    parts = [part_of(n, rank, size) for rank in range(size)]
+    lengths = [part.stop - part.start for part in parts]
     padded = rows.new_zeros((max(lengths), *rows.shape[1:]))
     padded[: len(rows)] = rows
     parts = [torch.empty_like(padded) for _ in range(size)]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from astromae.collective import total, world_size
+from astromae.errors import InputError
 
 
 class Grouping:
@@ -41,6 +42,23 @@ def group_sizes(n: int, count: int) -> list[int]:
     return [end - start for start, end in pairwise(edges)]
 
 
+def adopt(module: nn.Module, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    """Give a module the parameters and buffers of a layer that it stands for: the same tensors, by the same names.
+
+    Raises
+    ------
+    InputError
+        If the layer lacks some of them.
+    """
+    if not (layer.affine and layer.track_running_stats):
+        raise InputError(
+            f"{layer}: normalising over groups or processes wants affine=True and track_running_stats=True"
+        )
+    module.weight, module.bias = layer.weight, layer.bias
+    for name, buffer in layer.named_buffers():
+        module.register_buffer(name, buffer)
+
+
 class GroupedBatchNorm(nn.Module):
     """Batch normalisation of each group by its own mean and variance.
 
@@ -58,7 +76,7 @@ class GroupedBatchNorm(nn.Module):
     def __init__(self, layer: nn.BatchNorm1d | nn.BatchNorm2d, grouping: Grouping):
         super().__init__()
         self.eps, self.momentum, self.grouping = layer.eps, layer.momentum, grouping
-        self._parameters, self._buffers = layer._parameters, layer._buffers
+        adopt(self, layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the channels of x (n, channels, ...)."""
@@ -80,7 +98,12 @@ class GroupedBatchNorm(nn.Module):
         return torch.cat(parts)
 
     def _together(self, x: Tensor) -> Tensor:
-        pixels = x.to(torch.promote_types(x.dtype, torch.float32)).flatten(2) if x.ndim > 2 else x[:, :, None]
+        # Outside of autocast, which would take the sums, products of matrices here, in half precision.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._normalised(x.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        pixels = x.flatten(2) if x.ndim > 2 else x[:, :, None]
         groups = self.grouping.of_rows
         member = F.one_hot(groups, self.grouping.count).to(pixels.dtype)  # (n, groups)
         count = total(member.sum(dim=0) * pixels.shape[2])[:, None]
@@ -94,7 +117,7 @@ class GroupedBatchNorm(nn.Module):
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         result = centred * scale[groups][:, :, None] + self.bias[None, :, None]
-        return result.view(x.shape).to(x.dtype)
+        return result.view(x.shape)
 
 
 def group_batchnorm(module: nn.Module, grouping: Grouping) -> int:

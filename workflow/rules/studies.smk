@@ -1,17 +1,6 @@
-# Studies: what each file of workflow/studies asks, a target of its name. Splits, scaling and encoders are made by the
-# rules of experiments.
+# Studies: what each file of workflow/studies asks. Splits, scaling and encoders are made by the rules of experiments.
 
 CURVE = "results/{study}/curves/{curve}/seed{seed}"
-
-
-for study in SETTINGS.studies:
-
-    rule:
-        name:
-            study
-        input:
-            study_results(study),
-        localrule: True
 
 
 rule label_curve:
@@ -150,7 +139,9 @@ rule study_values:
     params:
         files=step_files,
         step=step_settings(
-            study=lambda wildcards: SETTINGS.studies[wildcards.study], interval=SETTINGS.evaluation.interval
+            study=lambda wildcards: SETTINGS.studies[wildcards.study],
+            interval=SETTINGS.evaluation.interval,
+            is_simulated=SURVEYS[SURVEY].simulated,
         ),
     shell:
         "python -m astromae study-values --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

@@ -145,16 +145,22 @@ _SCHEDULE_KEYS = {"cosine": ("warmup",), "paper_steps": ("decay", "restart_every
 def _phase_text(settings: Mapping) -> dict:
     """Return the settings of a phase of training as text."""
     optimiser, schedule = settings["optimiser"], settings["schedule"]
+    kind = optimiser.get("kind", "adamw")
+    # A preset that changes the objective leaves keys of the other one behind, as with kinds of optimisers.
+    own = [key for key in ("mask_ratio", "noise_sigma") if key in settings]
+    if settings.get("objective", "mae") != "mae":
+        own = [key for key in own if key != "mask_ratio"]
     unit = "epochs" if settings.get("updates") is None else "updates"
     return {
         "unit": unit,
         "length": grouped(settings[unit]),
         "batch_size": grouped(settings["batch_size"]),
         "learning_rate": power_of_ten(optimiser["learning_rate"]),
-        "betas": [f"{beta:g}" for beta in optimiser["betas"]],
+        "optimiser": {"adamw": "AdamW", "sgd": "SGD", "lars": "LARS"}[kind],
+        **({"betas": ", ".join(f"{beta:g}" for beta in optimiser["betas"])} if kind == "adamw" else {}),
         "weight_decay": f"{optimiser['weight_decay']:g}",
         "schedule": schedule["kind"],
-        **{key: f"{settings[key]:g}" for key in ("mask_ratio", "noise_sigma") if key in settings},
+        **{key: f"{settings[key]:g}" for key in own},
         **{
             key: grouped(schedule[key]) if key == "warmup" else f"{schedule[key]:g}"
             for key in _SCHEDULE_KEYS[schedule["kind"]]

@@ -14,7 +14,9 @@ from astromae.tables.names import objective_name
 from astromae.tasks import TASKS
 
 
-def study_values(study: Mapping[str, Any], interval: float, errors: Path, saved: Path) -> dict[str, Any]:
+def study_values(
+    study: Mapping[str, Any], interval: float, is_simulated: bool, errors: Path, saved: Path
+) -> dict[str, Any]:
     """Return what the document of a study quotes. All numbers in it are text, ready to be printed.
 
     Parameters
@@ -23,6 +25,8 @@ def study_values(study: Mapping[str, Any], interval: float, errors: Path, saved:
         The study's settings.
     interval
         Confidence of the intervals.
+    is_simulated
+        Whether pixels are simulated.
     errors, saved
         Its tables (`astromae.tables.label_curves`).
 
@@ -31,8 +35,11 @@ def study_values(study: Mapping[str, Any], interval: float, errors: Path, saved:
     dict
         ``title``, ``metric``, ``interval``, ``labels``, ``seeds``, ``networks`` and ``updates``; ``objectives`` with
         the budget of each; ``errors`` and ``saved``: a row for each way to learn, with a cell for each number of
-        labels; and ``found``: for each way to learn that something was learnt of before the labels, the numbers of
-        labels for which the interval of its factor says that it saves labels, and that it costs some.
+        labels; ``found``: for each way to learn that something was learnt of before the labels, the numbers of labels
+        for which the interval of its factor says that it saves labels, and that it costs some, none with one seed;
+        ``one_side``, the part of such statements on either side, in percent, that are made where nothing is true;
+        ``judged``, whether anything is; ``simulated`` and ``classical``, whether pixels are and there is a method
+        without a network.
 
     Raises
     ------
@@ -74,7 +81,8 @@ def study_values(study: Mapping[str, Any], interval: float, errors: Path, saved:
         }
 
     def found(of: pd.DataFrame) -> list[dict[str, Any]]:
-        learnt = of[of["objective"] != RANDOM]
+        # With one seed nothing is judged, as in the tables of experiments: another could turn all of it round.
+        learnt = of[(of["objective"] != RANDOM) & (len(study["seeds"]) > 1)]
         return [
             {
                 "name": objective_name(objective),
@@ -91,6 +99,10 @@ def study_values(study: Mapping[str, Any], interval: float, errors: Path, saved:
         "title": study["title"],
         "metric": TASKS[study["task"]].metrics[metric].printed,
         "interval": f"{100 * interval:g}",
+        "one_side": f"{50 * (1 - interval):g}",
+        "judged": len(study["seeds"]) > 1,
+        "simulated": is_simulated,
+        "classical": bool(study["classical"]),
         "labels": [grouped(int(count)) for count in labels],
         "seeds": str(len(study["seeds"])),
         "networks": list(dict.fromkeys(network for name in used for network in study["objectives"][name]["networks"])),
@@ -122,6 +134,8 @@ def _objective(name: str, objective: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_study_values(study: dict[str, Any], interval: float, errors: Path, saved: Path, output: Path) -> None:
+def write_study_values(
+    study: dict[str, Any], interval: float, is_simulated: bool, errors: Path, saved: Path, output: Path
+) -> None:
     """Write what `study_values` returns as JSON."""
-    write_json(output, study_values(study, interval, errors, saved))
+    write_json(output, study_values(study, interval, is_simulated, errors, saved))

@@ -20,7 +20,7 @@ QUESTIONS = (
     ("pcm-vit", "random-pcm-vit", "pretraining of a frozen encoder, with pcm"),
     ("pcm-astromae", "random-pcm-astromae", "pretraining of AstroMAE's frozen encoder"),
     ("inception-only", "plain-vit", "Inception for a frozen encoder"),
-    ("inception-only", "hgb-apertures", "a network on pixels, for apertures"),
+    ("inception-only", "hgb-apertures", "a network on pixels instead of aperture fluxes"),
     ("pcm-astromae", "local-linear", "images, beside magnitudes"),
     ("henghes", "local-linear", "images, beside magnitudes"),
 )

@@ -77,14 +77,28 @@ def estimate_mean(runs: np.ndarray, resampled: np.ndarray, confidence: float) ->
     scatter = np.zeros_like(value)
     if count > 1:
         scatter = runs.std(axis=-1, ddof=1) / np.sqrt(count)
-        # the variance of a seed's own errors on these galaxies, which averages out over seeds as their scatter does
-        own = (resampled - mean[..., None, :]).var(axis=-1).sum(axis=-1) / (count - 1)
-        both = mean.var(axis=-1)
-        part = np.divide(own / count, both, out=np.zeros_like(both), where=both > 0)
-        shared = np.sqrt(np.clip(1 - part, 0, 1))
+        shared = shared_part(resampled)
         below, above = shared * below, shared * above
     normal = stats.norm.ppf(1 - tail)
     return Estimate(value, below / normal, above / normal, scatter, count - 1)
+
+
+def shared_part(resampled: np.ndarray) -> np.ndarray:
+    """Return which part of the bootstrap's deviation of a mean over seeds comes from the galaxies that seeds share.
+
+    The rest is each seed's own errors on these galaxies, which the scatter between seeds holds too.
+
+    Parameters
+    ----------
+    resampled
+        A metric on resampled galaxies, shape (..., k, samples), of k seeds, two at least.
+    """
+    count, mean = resampled.shape[-2], resampled.mean(axis=-2)
+    # the variance of a seed's own errors on these galaxies, which averages out over seeds as their scatter does
+    own = (resampled - mean[..., None, :]).var(axis=-1).sum(axis=-1) / (count - 1)
+    both = mean.var(axis=-1)
+    part = np.divide(own / count, both, out=np.zeros_like(both), where=both > 0)
+    return np.sqrt(np.clip(1 - part, 0, 1))
 
 
 def supported(differences: Estimate, confidence: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from astromae.contracts.label_curves import LabelCurve, LabelCurves
 from astromae.evaluation.bootstrap import bootstrap_metrics
-from astromae.evaluation.intervals import estimate_mean
+from astromae.evaluation.intervals import estimate_mean, shared_part
 from astromae.seeds import generator
 from astromae.settings.evaluation import Evaluation
 from astromae.tasks import TASKS
@@ -155,6 +155,9 @@ def labels_saved(
     count, samples = curves.shape[-1], resampled.shape[-1]
     drawn = resampled.mean(axis=2)  # (2, labels, samples)
     if count > 1:
+        # What the scatter between seeds holds too is counted once.
+        centre = drawn.mean(axis=-1, keepdims=True)
+        drawn = centre + shared_part(resampled)[..., None] * (drawn - centre)
         random = generator(settings.seed, "seeds of label curves")
         weights = random.standard_normal((count, samples))
         stretch = np.sqrt((count - 1) / random.chisquare(count - 1, samples))

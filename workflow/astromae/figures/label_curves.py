@@ -1,5 +1,6 @@
 """A study's figure: error against the number of labels, a panel for each network."""
 
+from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ _LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (RED, "v"), (
 
 #: Those of the lines that every study has, and of classical methods.
 _REFERENCES = {SUPERVISED: (BLACK, "x"), RANDOM: (GREY, "+")}
-_CLASSICAL = ":"
+_CLASSICAL = (":", "-.", (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)))
 
 #: Lines share a number of labels; they stand beside each other by this factor.
 _APART = 1.02
@@ -61,8 +62,9 @@ def draw_label_curves(table: Path, task: str, pdf: Path, png: Path) -> None:
                 if objective not in _REFERENCES:
                     name += ", frozen" if frozen else ", fine-tuned"
                 _draw(axes, same, headline, shift, color=colour, marker=marker, ls=style, label=name)
-            for objective, same in rows[rows["network"] == NO_NETWORK].groupby("objective", sort=False):
-                _draw(axes, same, headline, 1, color=BLACK, marker="", ls=_CLASSICAL, label=objective_name(objective))
+            classical = rows[rows["network"] == NO_NETWORK].groupby("objective", sort=False)
+            for (objective, same), style in zip(classical, cycle(_CLASSICAL), strict=False):
+                _draw(axes, same, headline, 1, color=BLACK, marker="", ls=style, label=objective_name(objective))
             axes.set(xscale="log", yscale="log", xlabel="labelled training galaxies", title=network)
             axes.set_xticks(labels, [f"{count:,}" for count in labels])
             axes.xaxis.set_minor_locator(NullLocator())

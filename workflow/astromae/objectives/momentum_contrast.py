@@ -60,10 +60,11 @@ class MomentumContrast(Learner):
         self.grouped = self.bn_groups > 1 and group_batchnorm(self, self.grouping) > 0
         self._move = get_ema_multi_avg_fn(self.momentum)
         self._keys: Tensor | None = None
+        self._batch = 0
 
     def prepare(self, stamps: int, targets: Tensor | None = None) -> None:
         """Refuse a queue that holds every galaxy, which would then be its own counterexample."""
-        if len(self.queue) > stamps:
+        if len(self.queue) >= stamps:
             raise InputError(
                 f"moco: queue is {len(self.queue)}, and there are {stamps} stamps to learn from; "
                 "give pretraining.queue a value well below their number"
@@ -71,6 +72,7 @@ class MomentumContrast(Learner):
 
     def draw(self, n: int, random: torch.Generator) -> tuple[Tensor, ...]:
         """Draw the groups of `n` queries and of their keys, where there are groups."""
+        self._batch = n
         if not self.grouped:
             return ()
         # A group of one has no variance.
@@ -125,7 +127,7 @@ class MomentumContrast(Learner):
         Its running statistics of batch normalisation are its own.
         """
         if self._keys is not None:
-            keys = gather(self._keys).to(self.queue.dtype)[-len(self.queue) :]
+            keys = gather(self._keys, self._batch).to(self.queue.dtype)[-len(self.queue) :]
             self.queue[(self.place + torch.arange(len(keys), device=keys.device)) % len(self.queue)] = keys
             self.place.copy_((self.place + len(keys)) % len(self.queue))
             self._keys = None

@@ -17,7 +17,7 @@ def standardise(z: Tensor, together: bool = True) -> Tensor:
     The rows are those of all processes if `together`, else those of this one.
     """
     add = total if together else _alone
-    count = add(z.new_tensor(len(z)))
+    count = add(z.new_full((), len(z)))
     centred = z - add(z.sum(dim=0)) / count
     variance = add(centred.square().sum(dim=0)) / count
     return centred * (variance + EPSILON).rsqrt()
@@ -26,7 +26,7 @@ def standardise(z: Tensor, together: bool = True) -> Tensor:
 def cross_correlation(one: Tensor, other: Tensor, together: bool = True) -> Tensor:
     """Return the correlations (d, d) of the columns of two matrices (n, d), over rows as `standardise` has them."""
     add = total if together else _alone
-    count = add(one.new_tensor(len(one)))
+    count = add(one.new_full((), len(one)))
     return add(standardise(one, together).T @ standardise(other, together)) / count
 
 

@@ -206,6 +206,8 @@ class Configuration(Typed):
     def _check_study(self, name: str) -> None:
         """Check a study with what it names."""
         study, own = self.studies[name], self.of_sample(name)
+        if self.evaluation.subset != "test":
+            raise problem(f"evaluation.subset is {self.evaluation.subset}; a study's tables have test galaxies only")
         own._check_crop()
         for network, backbone in study.networks.items():
             with section(f"networks.{network}"):

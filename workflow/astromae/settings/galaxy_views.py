@@ -14,6 +14,9 @@ from astromae.typed import Typed
 #: Schlafly and Finkbeiner 2011, table 6, R_V = 3.1.
 EXTINCTION_PER_EBV = {"u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698, "z": 1.263}
 
+#: The same in SDSS's catalogues, which E(B-V) is read back from: Stoughton et al. 2002, table 22.
+CATALOG_EXTINCTION_PER_EBV = {"u": 5.155, "g": 3.793, "r": 2.751, "i": 2.086, "z": 1.479}
+
 
 def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
     if values[0] > values[1]:
@@ -27,7 +30,9 @@ Range = Annotated[Pair[Annotated[float, Field(gt=0)]], AfterValidator(_ascending
 class GalaxyViews(Typed):
     """Views of a galaxy; the defaults are those of Hayat et al. 2021: extinction, rotation, jitter and noise."""
 
-    deredden: bool = setting("Take away the catalogue's Galactic extinction first.", True)
+    deredden: bool = setting(
+        "Take away Galactic extinction first, by the E(B-V) that the catalogue's extinctions were made with.", True
+    )
     ebv_max: float = setting("Largest E(B-V) by which views are reddened; 0 reddens none.", 0.5, unit="mag", ge=0)
     rotation_deg: float = setting("Largest rotation either way.", 180.0, unit="deg", ge=0, le=180)
     flips: bool = setting("Flip at random along both axes.", False)
@@ -43,7 +48,8 @@ class GalaxyViews(Typed):
         gt=0,
     )
     noise: Range | None = setting(
-        "Smallest and largest noise of a band, which is added in quadrature to the stamp's own; null adds none.",
+        "Smallest and largest noise of a band that is added, to what the changes before it leave of the stamp's own; "
+        "null adds none.",
         (1.0, 3.0),
         unit="median absolute deviation of the sky",
     )
@@ -59,17 +65,16 @@ class GalaxyViews(Typed):
         angle = math.radians(min(self.rotation_deg, 45.0))
         zoom = 1 / self.scale[0] if self.scale else 1.0
         reach = (crop - 1) / 2 * zoom * (math.cos(angle) + math.sin(angle)) + self.jitter_px + margin
-        size = math.ceil(2 * reach + 1)
+        size = max(crop, math.ceil(2 * reach + 1))
         return size + (size - crop) % 2
 
     def problems(self, bands: Sequence[str], stamp: int, crop: int) -> Iterator[tuple[str, str]]:
         """Yield keys that do not fit a survey's bands, its stamps (px) or the crop (px), and what they may hold."""
         unknown = [band for band in bands if band not in EXTINCTION_PER_EBV]
-        if self.ebv_max > 0 and unknown:
-            yield (
-                "ebv_max",
-                f"0 for a survey with the band {unknown[0]}: extinction is known in u, g, r, i and z of SDSS",
-            )
+        for key, off in (("ebv_max", 0), ("deredden", "false")):
+            if getattr(self, key) and unknown:
+                where = "extinction is known in u, g, r, i and z of SDSS"
+                yield key, f"{off} for a survey with the band {unknown[0]}: {where}"
         size = self.source_size(crop)
         if size > stamp and not self.empty_corners:
             smaller = f"a smaller scaling.crop, {HERE}rotation_deg or {HERE}jitter_px"

@@ -24,7 +24,7 @@ from astromae.settings.base import (
 )
 from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.experiments import Sample
-from astromae.settings.training import Augmentation, Finetuning, Scaling
+from astromae.settings.training import Augmentation, Finetuning, HeadTraining, Scaling
 from astromae.studies import RANDOM, SUPERVISED
 from astromae.tasks import TASKS
 from astromae.typed import Typed
@@ -43,8 +43,8 @@ class StudyObjective(Typed):
     pretraining: Pretraining = setting("Pretraining of each of them.")
 
 
-class HeadTraining(Finetuning):
-    """Fine-tuning of a head on the features of a frozen encoder."""
+class FrozenTraining(HeadTraining):
+    """Training of a head on the features of a frozen encoder."""
 
     augmented_views: Count = setting("Augmented views of each labelled stamp that have features; they take turns.")
 
@@ -52,7 +52,7 @@ class HeadTraining(Finetuning):
 class StudyFinetuning(Typed):
     """Fine-tuning, the same for every number of labels."""
 
-    frozen: HeadTraining = setting("Of a head on the features of an encoder that stays as it is.")
+    frozen: FrozenTraining = setting("Of a head on the features of an encoder that stays as it is.")
     unfrozen: Finetuning = setting("Of an encoder with its head.")
 
 
@@ -109,7 +109,7 @@ class Study(Sample):
             raise wrong("labels", self.labels, "ascending fractions")
         for name, objective in self.objectives.items():
             if name in (SUPERVISED, RANDOM):
-                raise problem(f"{{here}}objectives.{name}: every study has this line; rename the objective")
+                raise problem(f"{{here}}objectives.{name}: a line of every study has this name; rename the objective")
             if OBJECTIVES[objective.pretraining.objective].labels:
                 allowed = "an objective without labels, which the fine-tuning alone reads"
                 raise wrong(f"objectives.{name}.pretraining.objective", objective.pretraining.objective, allowed)
@@ -119,8 +119,12 @@ class Study(Sample):
                     raise wrong(f"objectives.{name}.networks", network, allowed)
         if not self.used_networks():
             raise problem("{here}objectives: none has a network; give one at least one")
-        if len(set(self.encoders())) < sum(len(objective.networks) for objective in self.objectives.values()):
-            raise problem("{here}objectives and {here}networks: two pairs of names read alike with a hyphen between")
+        called: dict[str, tuple[str, str]] = {}
+        for pair in ((name, network) for name, objective in self.objectives.items() for network in objective.networks):
+            (one, other), name = called.setdefault(encoder_name(*pair), pair), encoder_name(*pair)
+            if (one, other) != pair:
+                both = f"{one} on {other} and {pair[0]} on {pair[1]}"
+                raise problem(f"{{here}}objectives: {both} would both be called {name}; rename one")
         if self.classical and not TASKS[self.task].regression:
             raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
         for kind in ("frozen", "unfrozen"):

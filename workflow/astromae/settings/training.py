@@ -184,10 +184,15 @@ class Phase(Budget):
         return [updates * number // count for number in range(1, count + 1)]
 
 
-class Finetuning(Phase):
-    """Fine-tuning of every model on the labels of the train subset."""
+class HeadTraining(Phase):
+    """Training with labels, on views with noise."""
 
     noise_sigma: float = setting("Gaussian noise on the scaled pixels.", unit="scaled pixel", ge=0)
+
+
+class Finetuning(HeadTraining):
+    """Fine-tuning of every model on the labels of the train subset."""
+
     layer_decay: float | None = setting(
         "Learning rate of a layer over that of the next in pretrained encoders that are not frozen; null for one rate.",
         None,

@@ -136,7 +136,7 @@ def read_error_table(path: Path) -> pd.DataFrame:
 
 def read_saved_table(path: Path) -> pd.DataFrame:
     """Read a table of labels saved; errors as of `read_error_table`, but that it may be empty."""
-    return _read(path, (*WAY, *SAVED)).fillna({"bound": ""})
+    return _read(path, (*WAY, *SAVED)).assign(bound=lambda table: table["bound"].astype(object).fillna(""))
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -19,7 +19,6 @@ _OBJECTIVES = {
     "barlow_twins": "Barlow Twins",
     "supervised": "labels only",
     "random": "random, frozen",
-    "local-linear": "local linear fit of colours",
 }
 
 #: Groups of a table's rows, in its order.
@@ -43,7 +42,7 @@ def model_name(model: str) -> str:
 
 def objective_name(objective: str) -> str:
     """Return how a way to learn is called, for example ``MoCo``."""
-    return _OBJECTIVES.get(objective, objective.replace("_", " ").replace("-", " "))
+    return {**_NAMES, **_OBJECTIVES}.get(objective, objective.replace("_", " ").replace("-", " "))
 
 
 def encoder_name(encoder: str) -> str:

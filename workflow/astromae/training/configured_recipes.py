@@ -98,11 +98,13 @@ def classical_recipe(configuration: Configuration, experiment: str, method: str)
 
 
 def networks_of(configuration: Configuration) -> dict[str, Any]:
-    """Return what of a configuration decides its networks."""
+    """Return what of a configuration decides its networks, but for those that only studies train."""
     described = configuration.model_dump(mode="json", include={"models", "backbones", "scaling", "decoder"})
-    tasks = {
-        name: {"task": settings.task, "models": settings.models} for name, settings in configuration.experiments.items()
-    }
+    of_run = {name: settings for name, settings in configuration.experiments.items() if settings.study is None}
+    tasks = {name: {"task": settings.task, "models": settings.models} for name, settings in of_run.items()}
+    named = {model for settings in of_run.values() for model in settings.models}
+    of_studies = {model for settings in configuration.experiments.values() for model in settings.models} - named
+    described["models"] = {name: model for name, model in described["models"].items() if name not in of_studies}
     return {**{name: value for name, value in described.items() if value is not None}, "experiments": tasks}
 
 
@@ -110,5 +112,5 @@ def network_sources(configuration: Configuration) -> list[str | Path]:
     """Return the sources of the encoders and tasks that a configuration names."""
     networks = {backbone.network for backbone in configuration.backbones.values()}
     networks |= {"inception"} if any(model.inception for model in configuration.models.values()) else set()
-    tasks = {settings.task for settings in configuration.experiments.values()}
+    tasks = {settings.task for settings in configuration.experiments.values() if settings.study is None}
     return [*map(ENCODERS.source, sorted(networks)), *map(TASKS.source, sorted(tasks))]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astromae.settings.galaxy_views import EXTINCTION_PER_EBV
+from astromae.settings.galaxy_views import CATALOG_EXTINCTION_PER_EBV, EXTINCTION_PER_EBV
 from astromae.training.sources import StampSource
 
 
@@ -15,6 +15,15 @@ def extinction_of(ebv: Tensor, bands: Sequence[str]) -> Tensor:
     """Return the extinction (n, bands), mag, of colour excesses E(B-V) (n,), mag, in bands of SDSS."""
     per_ebv = torch.tensor([EXTINCTION_PER_EBV[band] for band in bands], dtype=ebv.dtype, device=ebv.device)
     return ebv[:, None] * per_ebv
+
+
+def excess_of(extinction: np.ndarray, bands: Sequence[str]) -> np.ndarray:
+    """Return the colour excess E(B-V) (n,), mag, from a catalogue's extinction (n, bands), mag: the mean over bands.
+
+    SDSS's catalogues keep to the coefficients of their first release; Hayat et al. 2021 read E(B-V) back by them, and
+    apply those of `extinction_of`.
+    """
+    return (extinction / [CATALOG_EXTINCTION_PER_EBV[band] for band in bands]).mean(axis=1)
 
 
 def transmission(extinction: Tensor) -> Tensor:
@@ -31,7 +40,7 @@ class DereddenedStamps:
     stamps
         The stamps as observed.
     extinction
-        Of each stamp in each band, (n, bands), mag: what the catalogue's magnitudes were corrected by.
+        Of each stamp in each band, (n, bands), mag.
     """
 
     stamps: StampSource

@@ -112,11 +112,14 @@ def label_curve(
     order = labelled_order(objid, seed)
     name = f"{recipe.study}-{recipe.objective}-{recipe.network}-{'frozen' if bank else 'unfrozen'}"
     finished = Checkpoint(session.execution.checkpoints, f"label-curve-{name}-seed{seed}", session.fingerprint)
-    state = finished.load() or {"predicted": {}, "updates": 0, "cost": session.cost.spent()}
+    state = finished.load() or {"predicted": {}, "stamps": 0, "cost": session.cost.spent()}
     if state["predicted"]:
         session.cost.resume(state["cost"])
     for count in label_counts(len(objid), recipe.labels):
+        part = f"{name}-{count}"
         if count in state["predicted"]:
+            # Killed between the two, a training left its own state behind.
+            session.forget(part)
             continue
         chosen = np.sort(order[:count])
         rows = torch.from_numpy(chosen)
@@ -144,12 +147,12 @@ def label_curve(
 
         label = f"{recipe.study} {recipe.objective} {recipe.network}, {count} labels"
         training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
-        session.train(f"{name}-{count}", training, f"{count}-labels")
+        session.train(part, training, f"{count}-labels")
         model = network.eval()
         with fabric.autocast():
             outputs = predict(fabric, model, evaluated["test"], bank.evaluated["test"] if bank else None)
         state["predicted"][count] = outputs.cpu()
-        state["updates"] += phase.stamps(count)
+        state["stamps"] += phase.stamps(count)
         finished.save({**state, "cost": session.cost.spent()})
         session.checkpoint.remove()
 
@@ -162,7 +165,7 @@ def label_curve(
         frames.append(pd.DataFrame({**columns, "n_labels": count}))
     about = recipe.as_json()
     write_label_curve(predictions, pd.concat(frames), {**about, "frozen": recipe.branches.frozen}, seed)
-    write_json(provenance, session.provenance(state["updates"]))
+    write_json(provenance, session.provenance(state["stamps"]))
     finished.remove()
 
 

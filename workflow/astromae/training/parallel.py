@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from astromae.collective import total
+from astromae.collective import part_of, total
 from astromae.errors import InputError
+from astromae.grouped_batchnorm import adopt
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Share:
 
     def of(self, n: int) -> slice:
         """Return this process's part of `n` items."""
-        return slice(n * self.rank // self.world_size, n * (self.rank + 1) // self.world_size)
+        return part_of(n, self.rank, self.world_size)
 
     def weight(self, n: int) -> float:
         """Return the factor of the mean loss over this part of a batch of `n`.
@@ -80,7 +81,7 @@ class SyncedBatchNorm(nn.Module):
     def __init__(self, layer: nn.BatchNorm1d | nn.BatchNorm2d):
         super().__init__()
         self.eps, self.momentum = layer.eps, layer.momentum
-        self._parameters, self._buffers = layer._parameters, layer._buffers
+        adopt(self, layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the channels of x (n, channels, ...)."""
@@ -88,7 +89,7 @@ class SyncedBatchNorm(nn.Module):
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         pixels = x.to(torch.promote_types(x.dtype, torch.float32))
         others, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
-        count = total(pixels.new_tensor(x.numel() / x.shape[1]))
+        count = total(pixels.new_full((), x.numel() / x.shape[1]))
         mean = total(pixels.sum(dim=others)) / count
         centred = pixels - mean.view(shape)
         variance = total(centred.square().sum(dim=others)) / count

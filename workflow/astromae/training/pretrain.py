@@ -15,7 +15,7 @@ from astromae.errors import InputError
 from astromae.tasks import TASKS
 from astromae.training.collapse import STAMPS, deviation, effective_rank, neighbours_error, require_no_collapse
 from astromae.training.contrastive_views import ContrastiveViews
-from astromae.training.extinction import DereddenedStamps
+from astromae.training.extinction import DereddenedStamps, excess_of, extinction_of
 from astromae.training.folders import HISTORY, write_folder
 from astromae.training.parallel import WHOLE
 from astromae.training.recipes import EncoderRecipe
@@ -36,18 +36,22 @@ class Unlabelled:
     objid
         Object ids, shape (n,).
     views
-        Their stamps.
+        Their stamps, as the objective changes them.
+    observed
+        Their stamps as they are.
     targets
         Their labels (n, targets), on the training device; None where the objective reads none.
     """
 
     objid: np.ndarray
     views: Views
+    observed: Views
     targets: Tensor | None
 
     def data(self) -> list[np.ndarray]:
-        """Return what of them an encoder learns from, but for their pixels."""
-        return [self.objid] if self.targets is None else [self.objid, self.targets.cpu().numpy()]
+        """Return what of them an encoder learns from or is judged by."""
+        own = [self.objid, self.views.stamps.identity()]
+        return own if self.targets is None else [*own, self.targets.cpu().numpy()]
 
     def targets_of(self, rows: Tensor) -> list[Tensor]:
         """Return the labels of some of them, in a list that is empty where the objective reads none."""
@@ -60,22 +64,29 @@ def _load(
     split: Path,
     subsets: Sequence[str],
     catalog: Path | None,
+    purpose: str,
     part: float = 1.0,
 ) -> Unlabelled:
-    """Return the galaxies of an experiment's subsets, or a part, with what the recipe's objective wants of them."""
+    """Return the galaxies of an experiment's subsets, or a part, with what the recipe's objective wants of them.
+
+    Views draw from random numbers of their `purpose`.
+    """
     recipe: EncoderRecipe = session.recipe
-    objid, views = session.subset(stamps, split, subsets, recipe.pretraining.batch_size, part=part)
-    own, targets, labels = recipe.galaxy_views, None, list(recipe.targets)
-    dust = extinction_columns(session.scaling.bands) if own is not None and own.deredden else []
-    if labels or dust:
-        rows = _rows(catalog, objid, recipe, [*labels, *dust])
-        if dust:
-            views.stamps = DereddenedStamps(views.stamps, torch.tensor(rows[dust].to_numpy(np.float32)))
-        if labels:
-            targets = torch.tensor(rows[labels].to_numpy(np.float32), device=session.device)
+    objid, observed = session.subset(stamps, split, subsets, recipe.pretraining.batch_size, part=part)
+    own, targets, labels, views = recipe.galaxy_views, None, list(recipe.targets), observed
+    if labels:
+        rows = _rows(catalog, objid, recipe, labels)
+        targets = torch.tensor(rows.to_numpy(np.float32), device=session.device)
     if own is not None:
-        views = ContrastiveViews(**vars(views), galaxy_views=own, softening_sigma=recipe.scaling.softening_sigma)
-    return Unlabelled(objid, views, targets)
+        sky = {"softening_sigma": recipe.scaling.softening_sigma, "purpose": purpose}
+        views = ContrastiveViews(**vars(observed), galaxy_views=own, **sky)
+        if own.deredden:
+            bands = session.scaling.bands
+            advice = "leave the others out, or set pretraining.views.deredden: false"
+            dust = _rows(catalog, objid, recipe, extinction_columns(bands), advice).to_numpy(np.float64)
+            extinction = extinction_of(torch.from_numpy(excess_of(dust, bands)), bands)
+            views = replace(views, stamps=DereddenedStamps(observed.stamps, extinction.float()))
+    return Unlabelled(objid, views, observed, targets)
 
 
 def _probed(recipe: EncoderRecipe, catalog: Path | None, objid: np.ndarray) -> np.ndarray | None:
@@ -88,15 +99,17 @@ def _probed(recipe: EncoderRecipe, catalog: Path | None, objid: np.ndarray) -> n
     return read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
 
 
-def _rows(catalog: Path | None, objid: np.ndarray, recipe: EncoderRecipe, columns: Sequence[str]) -> pd.DataFrame:
-    """Return columns of the catalogue's rows of some galaxies, which must hold numbers."""
+def _rows(
+    catalog: Path | None, objid: np.ndarray, recipe: EncoderRecipe, columns: Sequence[str], advice: str | None = None
+) -> pd.DataFrame:
+    """Return columns of the catalogue's rows of some galaxies, which must hold numbers, or there is `advice`."""
     if catalog is None:
         raise InputError(
             f"pretrain {recipe.name}: {recipe.pretraining.objective} reads {', '.join(columns)}; give the catalogue"
         )
     rows = read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid]
-    require_finite(rows, columns, catalog)
-    return rows
+    require_finite(rows, columns, catalog, *([advice] if advice else []))
+    return rows[columns]
 
 
 def pretrain(
@@ -138,13 +151,13 @@ def pretrain(
     session = Session("pretrain", recipe, seed, read_scaling(scaling), execution)
     phase, several = recipe.pretraining, recipe.objective.views
     device, share = session.device, session.share
-    galaxies = _load(session, stamps, split, recipe.pretrain_on, catalog, phase.part)
-    validation = _load(session, stamps, split, recipe.validate_on, catalog)
+    galaxies = _load(session, stamps, split, recipe.pretrain_on, catalog, "galaxy views", phase.part)
+    validation = _load(session, stamps, split, recipe.validate_on, catalog, "validation views")
     objid, views = galaxies.objid, galaxies.views
     judged = validation.objid[:STAMPS]
     labels = _probed(recipe, catalog, judged)
     read = [] if labels is None else [labels]
-    session.identify(*galaxies.data(), *validation.data(), *read, views.stamps.identity())
+    session.identify(*galaxies.data(), *validation.data(), *read)
 
     seed_weights(seed)
     learner = recipe.build(len(session.scaling.bands))
@@ -167,9 +180,9 @@ def pretrain(
                 yield positions, images
 
     def diagnose() -> dict[str, float]:
-        """Return what tells a collapse, of the unchanged stamps of the first validation galaxies."""
+        """Return what tells a collapse, of the first validation galaxies' stamps as they are, which models will see."""
         parts, count = [], 0
-        for _, n, images in replace(validation.views, share=WHOLE).plain():
+        for _, n, images in replace(validation.observed, share=WHOLE).plain():
             with session.fabric.autocast():
                 parts.append(learner.encoder.features(images).float())
             count += n

@@ -10,7 +10,7 @@ from astromae.objectives import OBJECTIVES, Objective
 from astromae.settings.base import AnyOf, name_in
 from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.galaxy_views import GalaxyViews
-from astromae.settings.studies import HeadTraining
+from astromae.settings.studies import FrozenTraining
 from astromae.settings.training import Augmentation, Budget, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
@@ -165,7 +165,7 @@ class CurveRecipe(Recipe):
     branches: Branches
     backbone: Backbone
     labels: AnyOf[float]
-    finetuning: HeadTraining | Finetuning
+    finetuning: FrozenTraining | Finetuning
 
     def sources(self) -> list[str | Path]:
         """Return the sources of its task and its encoder."""

@@ -119,9 +119,7 @@ class Session:
         part
             Which of several trainings of the step: a folder of its events.
         """
-        self.checkpoint = Checkpoint(
-            self.execution.checkpoints, f"{self.step}-{name}-seed{self.seed}", self.fingerprint
-        )
+        self.checkpoint = self._state_of(name)
         events = self.execution.events
         board = TensorBoard(events / part if events and self.fabric.is_global_zero else None)
         compile_if_wanted(training.model, self.recipe.runtime)
@@ -133,6 +131,13 @@ class Session:
                 f"{rows[-1]['update']} updates; a longer budget would lower it"
             )
         return rows
+
+    def forget(self, name: str) -> None:
+        """Remove what a killed training of that name left behind."""
+        self._state_of(name).remove()
+
+    def _state_of(self, name: str) -> Checkpoint:
+        return Checkpoint(self.execution.checkpoints, f"{self.step}-{name}-seed{self.seed}", self.fingerprint)
 
     def provenance(self, seen: int) -> dict[str, Any]:
         """Return where the results come from, after `seen` stamps; every process has to call it at the same time."""

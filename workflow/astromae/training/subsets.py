@@ -14,7 +14,14 @@ from astromae.seeds import generator
 EVALUATED = ("val", "test")
 
 
-def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path) -> None:
+#: What to do about galaxies without what models read.
+_ADVICE = (
+    "Models learn from galaxies with labels and, where they read them, magnitudes: leave the others out, or choose "
+    "models without magnitudes"
+)
+
+
+def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path, advice: str = _ADVICE) -> None:
     """Stop where a galaxy lacks a value that its training or its test needs.
 
     Parameters
@@ -25,6 +32,8 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
         Columns that must hold numbers.
     catalog
         Where they come from, for the message.
+    advice
+        What to do, for the message.
 
     Raises
     ------
@@ -37,8 +46,7 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
         objid = galaxies.index[lacking.any(axis=1)]
         raise InputError(
             f"{catalog}: {len(objid)} of {len(galaxies)} galaxies have no {names}; the first is objid {objid[0]}. "
-            "Models learn from galaxies with labels and, where they read them, magnitudes: leave the others out, or "
-            "choose models without magnitudes"
+            f"{advice}"
         )
 
 

@@ -111,7 +111,7 @@ def pixel_noise(images: Tensor) -> Tensor:
     return torch.cat(steps, dim=-1).abs().median(dim=-1).values * (NORMAL_MAD / math.sqrt(2))
 
 
-def lost_variance(maps: Tensor, crop: int, size: int, interpolation: str, shifts: Tensor | None = None) -> Tensor:
+def lost_variance(maps: Tensor, crop: int, size: int, interpolation: str) -> Tensor:
     """Return the fraction of white noise's variance that resampling takes from each pixel of a view.
 
     A pixel is a sum of pixels with weights that add up to one; their squares add up to less, by how much depends on
@@ -120,7 +120,7 @@ def lost_variance(maps: Tensor, crop: int, size: int, interpolation: str, shifts
 
     Parameters
     ----------
-    maps, crop, interpolation, shifts
+    maps, crop, interpolation
         As for `turn`.
     size
         Pixels on a side of the stamps.
@@ -130,7 +130,7 @@ def lost_variance(maps: Tensor, crop: int, size: int, interpolation: str, shifts
     Tensor
         Shape (n, crop, crop); zero where a view shows nothing of its stamp.
     """
-    from_centre, reach = offsets(maps, crop, shifts), (size - 1) / 2
+    from_centre, reach = offsets(maps, crop), (size - 1) / 2
     at = from_centre + reach
     t = at - at.floor()
     if interpolation == "bilinear":
