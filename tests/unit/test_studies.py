@@ -132,7 +132,7 @@ def test_names_that_others_have(defaults):
     config = copy.deepcopy(defaults)
     objectives = config["studies"]["rivals"]["objectives"]
     objectives["random"] = objectives["mae"]
-    with pytest.raises(InputError, match=r"objectives\.random: every study has this line"):
+    with pytest.raises(InputError, match=r"objectives\.random: a line of every study has this name"):
         check_configuration(config)
     config = copy.deepcopy(defaults)
     study = config["studies"]["rivals"]
