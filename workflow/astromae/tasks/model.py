@@ -123,6 +123,6 @@ class Model(nn.Module):
 def build_model(recipe: ModelRecipe, bands: int) -> Model:
     """Build the model of a recipe."""
     model = Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)
-    if recipe.finetuning.drop_path and model.encoder is not None and not model.frozen:
+    if model.encoder is not None and not model.frozen and recipe.finetuning.drop_path:
         ENCODERS[recipe.backbone.network].add_drop_path(model.encoder, recipe.finetuning.drop_path)
     return model

@@ -24,9 +24,10 @@ def rate_factors(model: Model, recipe: ModelRecipe | CurveRecipe) -> dict[str, f
     dict
         By the name of the parameter; empty where no encoder is fine-tuned with a decay.
     """
-    decay, branches = recipe.finetuning.layer_decay, recipe.branches
-    if decay is None or branches.frozen or not branches.pretrained:
+    branches = recipe.branches
+    if branches.frozen or not branches.pretrained or recipe.finetuning.layer_decay is None:
         return {}
+    decay = recipe.finetuning.layer_decay
     layer_of = ENCODERS[recipe.backbone.network].layer_of
     of = {name: layer_of(name) for name, _ in model.encoder.named_parameters()}
     layers = sorted(set(of.values()))
