@@ -34,7 +34,8 @@ def test_tables(finished, table, models, classical):
         value, low, high = rows[metric], rows[f"{metric}_low"], rows[f"{metric}_high"]
         assert np.isfinite([value, low, high]).all(), metric
         assert ((low <= value) & (value <= high)).all(), metric
-        assert (low < high).all(), metric
+        # Of a few dozen galaxies none need be an outlier.
+        assert ((low < high) | (metric == "outliers") & (value == 0)).all(), metric
     published = rows[rows.group.isin(["scratch", "pretrained"])]
     for metric in ("mse", "mae", "bias", "precision", "r2"):
         assert published[f"{metric}_published"].notna().all()
