@@ -15,6 +15,9 @@ pytestmark = pytest.mark.workflow
 #: Processor time that the study may take on the test preset beside the survey, seconds.
 LIMIT_S = 180
 
+#: Rules that follow from predictions.
+AFTER_CURVES = {"label_table", "label_figure", "study_values", "study_document", "rivals"}
+
 COLUMNS = ["objective", "network", "frozen", "n_labels", "n_seeds", "nmad", "nmad_low", "nmad_high", "outliers", "r2"]
 
 
@@ -74,9 +77,9 @@ def test_a_second_run_does_nothing(studied):
 @pytest.mark.parametrize(
     ("source", "rerun"),
     [
-        ("workflow/astromae/figures/label_curves.py", {"label_figure", "rivals"}),
-        ("workflow/astromae/evaluation/label_curves.py", {"label_table", "label_figure", "rivals"}),
-        ("workflow/astromae/classical/local_linear.py", {"classical_curve", "label_table", "label_figure", "rivals"}),
+        ("workflow/astromae/figures/label_curves.py", {"label_figure", "study_document", "rivals"}),
+        ("workflow/astromae/evaluation/label_curves.py", AFTER_CURVES),
+        ("workflow/astromae/classical/local_linear.py", {"classical_curve", *AFTER_CURVES}),
     ],
 )
 def test_an_edit_reruns_what_depends_on_it(studied, source, rerun):
