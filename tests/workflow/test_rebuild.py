@@ -138,7 +138,7 @@ def test_an_edited_figure_is_drawn_again_and_nothing_else(bundle, rebuilt, elsew
         jobs = elsewhere.plan_by_product("--config", f"bundle={bundle}")
     finally:
         source.write_bytes(before)
-    parts = ("experiment1-scratch", "experiment1-pretrained", "experiment2")
+    parts = ("experiment1-scratch", "experiment1-pretrained", "experiment1-baselines", "experiment2")
     assert jobs == {"paper", "results_page", "all", *(f"figure: density-{part}" for part in parts)}
 
 
