@@ -228,7 +228,8 @@ def test_make_plan_says_what_a_run_takes(project):
     ran = project.astromae("plan", "--profile", "slurm", *arguments)
     assert ran.returncode == 0, ran.stdout
     # Columns of a rule: jobs, threads, GPUs where there are, GB, limit, longest, core-hours, GPU-hours.
-    rows = {line.split()[0]: line.replace(" h", "").split()[1:] for line in ran.stdout.splitlines() if line}
+    by_rule, _, trainings = ran.stdout.partition("each training, over all its seeds")
+    rows = {line.split()[0]: line.replace(" h", "").split()[1:] for line in by_rule.splitlines() if line}
     counts = {rule: int(jobs) for rule, jobs in project.plan(*arguments).items() if rule not in ("all", "stamps")}
     assert {rule: int(rows[rule][0]) for rule in counts} == counts
     assert int(rows["all"][0]) == sum(counts.values())
@@ -237,6 +238,13 @@ def test_make_plan_says_what_a_run_takes(project):
     stamps = seeds * 659_857 * 2000 * (0.8 + 0.8 * 3.6 / 3.1 + 0.8 * 3.6 / 3.1)
     assert float(rows["pretrain"][-1].replace(",", "")) == pytest.approx(stamps / 1200 / 3600, rel=1e-3)
     assert rows["pretrain"][1:3] == ["8", "1"]
+    each = [line.split() for line in trainings.partition("\n\n")[0].splitlines() if line.startswith("pretrain ")]
+    assert {(*words[1:3], words[3]) for words in each} == {
+        *((encoder, "experiment1", str(seeds)) for encoder in ("plain", "pcm")),
+        ("pcm", "experiment2", str(seeds)),
+    }
+    gpu_hours = sum(float(words[-1].replace(",", "")) for words in each)
+    assert gpu_hours == pytest.approx(stamps / 1200 / 3600, rel=1e-3)
     # 250,000 fields, four threads a job: (2.4 / 4 + 2 s of their share of the requests) x 4 threads.
     assert float(rows["cut"][-1]) == pytest.approx(250_000 * 2.6 * 4 / 3600, rel=1e-3)
     # After the models several ways to the paper take equally long.
