@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 #: Part of the updates, at their end, in which a loss that still falls is a sign that the budget was short.
 LAST = 0.2
@@ -43,5 +42,9 @@ def still_falling(history: pd.DataFrame) -> bool | None:
     if late.sum() < FEWEST_ROWS or not len(early):
         return None
     fall = -LAST * end * np.polyfit(update[late], loss[late], 1)[0]
-    ordered = kendalltau(update[late], loss[late], alternative="less").pvalue <= RISK
-    return bool(ordered and fall > max(0.0, TOLERANCE * (np.median(early) - loss[-1])))
+    if not fall > max(0.0, TOLERANCE * (np.median(early) - loss[-1])):
+        return False
+    # Only here, since it takes as long to import as half of torch, and every training asks.
+    from scipy.stats import kendalltau
+
+    return bool(kendalltau(update[late], loss[late], alternative="less").pvalue <= RISK)

@@ -6,15 +6,18 @@ torchrun (`astromae.training.launch`), one process a GPU.
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astromae.collective import part_of, total
 from astromae.errors import InputError
 from astromae.grouped_batchnorm import adopt
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Share:
 WHOLE = Share()
 
 
-def share_of(fabric: Fabric) -> Share:
+def share_of(fabric: "Fabric") -> Share:
     """Return the share of this process."""
     return Share(fabric.global_rank, fabric.world_size)
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 
 from astromae.code_state import code_state
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 #: Packages that decide a network's numbers.
 TORCH_PACKAGES = ("torch", "timm", "lightning-fabric", "numpy")
@@ -43,7 +45,7 @@ class Cost:
         Its device and its processes; None for a step without a network.
     """
 
-    def __init__(self, fabric: Fabric | None = None):
+    def __init__(self, fabric: "Fabric | None" = None):
         self.fabric = fabric
         self.wall, self.cpu = time.monotonic(), time.process_time()
         self.before: dict[str, float] = {"attempts": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_memory_mb": 0}
