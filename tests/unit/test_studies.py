@@ -139,7 +139,7 @@ def test_names_that_others_have(defaults):
     study["networks"] |= {"vit": study["networks"]["small-vit"], "small-vit": study["networks"]["small-vit"]}
     study["objectives"] |= {"mae-small": {**study["objectives"]["mae"], "networks": ["vit"]}}
     with pytest.raises(
-        InputError, match="mae-small on vit and mae on small-vit would both be called mae-small-vit; rename one"
+        InputError, match="mae on small-vit and mae-small on vit would both be called mae-small-vit; rename one"
     ):
         check_configuration(config)
 
