@@ -42,6 +42,18 @@ rule cut:
         "2>&1 | tee {log}"
 
 
+rule stamps_checksum:
+    input:
+        [f"{shard}.sha256" for shard in SHARDS],
+    output:
+        SHARDS_CHECKSUM,
+    log:
+        "results/logs/stamps/checksum.log",
+    localrule: True
+    shell:
+        "cat {input:q} > {output:q}.part 2> {log:q} && mv {output:q}.part {output:q}"
+
+
 rule split:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),
