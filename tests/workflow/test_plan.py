@@ -248,7 +248,7 @@ def test_make_plan_says_what_a_run_takes(project):
     # 250,000 fields, four threads a job: (2.4 / 4 + 2 s of their share of the requests) x 4 threads.
     assert float(rows["cut"][-1]) == pytest.approx(250_000 * 2.6 * 4 / 3600, rel=1e-3)
     # After the models several ways to the paper take equally long.
-    assert "catalog > cut > split > scaling > pretrain > features > train > " in ran.stdout
+    assert "catalog > cut > stamps_checksum > split > scaling > pretrain > features > train > " in ran.stdout
     assert not (project.folder / "results/catalog").exists()
 
 
