@@ -193,14 +193,19 @@ def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
 
 
 def test_a_failing_step_leaves_finished_results(finished, tmp_path):
-    """Too strict a limit on missing stamps: the split fails with a reason, and the rest stays as it was."""
+    """Too strict a limit on missing stamps: the split fails with a reason, and the rest stays as it was.
+
+    In a copy, since the split that there was is gone.
+    """
+    copy = dataclasses.replace(finished, folder=tmp_path / "project")
+    shutil.copytree(finished.folder, copy.folder, symlinks=True)
     settings = tmp_path / "settings.yaml"
     settings.write_text("stamps: {max_missing_fraction: 0.0}\n")
-    stamps = {path: path.read_bytes() for path in (finished.folder / "results/stamps").iterdir()}
-    table = finished.folder / "results/tables/table4.csv"
+    stamps = {path: path.read_bytes() for path in (copy.folder / "results/stamps").iterdir()}
+    table = copy.folder / "results/tables/table4.csv"
     before = table.read_bytes()
-    ran = finished.snakemake("--cores", "2", "--configfile", PRESET[1], str(settings))
+    ran = copy.snakemake("--cores", "2", "--configfile", PRESET[1], str(settings))
     assert ran.returncode != 0
     assert re.search(r"^error: .*max_missing_fraction", ran.stdout, flags=re.M)
-    assert {path: path.read_bytes() for path in (finished.folder / "results/stamps").iterdir()} == stamps
+    assert {path: path.read_bytes() for path in (copy.folder / "results/stamps").iterdir()} == stamps
     assert table.read_bytes() == before
