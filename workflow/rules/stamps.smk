@@ -50,6 +50,8 @@ rule stamps_checksum:
     log:
         "results/logs/stamps/checksum.log",
     localrule: True
+    conda:
+        "../../envs/survey.yaml"
     shell:
         "cat {input:q} > {output:q}.part 2> {log:q} && mv {output:q}.part {output:q}"
 
