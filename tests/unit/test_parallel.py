@@ -111,6 +111,28 @@ def test_two_processes_train_and_validate_as_one_does(galaxies, tmp_path, object
             np.testing.assert_allclose(*(each[name] for each in weights), rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("objective", ["moco", "barlow_twins"])
+def test_two_processes_stay_together_over_real_steps(galaxies, tmp_path, objective):
+    """They end where one process ends: what parts them is below a thousandth of the way that the weights went."""
+    own = {"moco": {"queue": 32, "bn_groups": 4}, "barlow_twins": {"projection": 24}}[objective]
+    sgd = {"kind": "sgd", "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0}
+    recipes = {
+        epochs: objective_recipe(objective, PCM, {"batch_size": 16, "epochs": epochs, "optimiser": sgd}, **own)
+        for epochs in (1, 5)
+    }
+    for epochs, recipe in recipes.items():
+        run_pretrain(galaxies, tmp_path / f"one-{epochs}", recipe)
+    ran = run(*TWO, *pretraining(galaxies, tmp_path / "two", recipes[5]))
+    assert ran.returncode == 0, ran.stderr
+    histories = [pd.read_csv(tmp_path / f"{name}/history.csv") for name in ("one-5", "two")]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
+    early, one, two = (load_file(tmp_path / f"{name}/weights.safetensors") for name in ("one-1", "one-5", "two"))
+    trained = [name for name in one if "weight" in name and "running" not in name]
+    way = np.sqrt(sum(((one[name] - early[name]) ** 2).sum() for name in trained))
+    apart = np.sqrt(sum(((one[name] - two[name]) ** 2).sum() for name in trained))
+    assert apart < 1e-3 * way
+
+
 def test_several_gpus_want_as_many_processes():
     from astromae.errors import InputError
 
