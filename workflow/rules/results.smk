@@ -3,6 +3,16 @@ from astromae.documents.inputs import values_inputs
 from astromae.tasks import TASKS
 
 
+def values_of_test_galaxies(wildcards):
+    """Return what an experiment's values are made of; documents, which quote them, tell of test galaxies only."""
+    if SETTINGS.evaluation.subset != "test":
+        raise WorkflowError(
+            f"evaluation.subset is {SETTINGS.evaluation.subset}: documents tell of test galaxies only; make the target "
+            "`tables`"
+        )
+    return values_inputs(RUN, wildcards.experiment)
+
+
 rule tables:
     input:
         [f"results/tables/{name}.{suffix}" for name in TABLES_OF_RUN for suffix in ("csv", "tex")],
@@ -64,7 +74,7 @@ rule figure:
 
 rule values_experiment:
     input:
-        unpack(lambda wildcards: values_inputs(RUN, wildcards.experiment)),
+        unpack(values_of_test_galaxies),
         code=lambda wildcards: code("values-experiment", TASKS.source(RUN.task(wildcards.experiment))),
     output:
         output="results/values/{experiment}.json",
@@ -79,7 +89,7 @@ rule values_experiment:
         files=step_files,
         step=step_settings(
             experiment=lambda wildcards: wildcards.experiment,
-            settings=lambda wildcards: EXPERIMENTS[wildcards.experiment],
+            settings=lambda wildcards: config["experiments"][wildcards.experiment],
             evaluation=SETTINGS.evaluation,
         ),
     shell:

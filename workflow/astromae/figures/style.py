@@ -93,6 +93,9 @@ def drawing(pdf: Path, png: Path, width: float, height: float, layout: str = "co
         yield figure
         with atomic_path(pdf) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
+        # Finding the places takes as long as drawing: the second file has those of the first.
+        if figure.get_layout_engine() is not None:
+            figure.set_layout_engine("none")
         with atomic_path(png) as temporary:
             figure.savefig(temporary, format="png")
 
