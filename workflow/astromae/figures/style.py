@@ -91,8 +91,8 @@ def drawing(pdf: Path, png: Path, width: float, height: float, layout: str = "co
         if figure.get_layout_engine() is not None:
             figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
         yield figure
-        # Not `savefig`, which draws each file twice and looks for the places of all panels as often. The second file has
-        # those of the first.
+        # Not `savefig`, which draws each file twice and looks for the places of all panels as often. The second has
+        # the places of the first.
         with atomic_path(png) as temporary:
             FigureCanvasAgg(figure).print_png(temporary)
         if figure.get_layout_engine() is not None:
