@@ -1,16 +1,6 @@
 # Tables, figures and the numbers that the paper quotes: all from predictions, histories, provenance and samples.
-from astromae.documents.inputs import values_inputs
+from astromae.documents.inputs import documented_inputs
 from astromae.tasks import TASKS
-
-
-def values_of_test_galaxies(wildcards):
-    """Return what an experiment's values are made of; documents, which quote them, tell of test galaxies only."""
-    if SETTINGS.evaluation.subset != "test":
-        raise WorkflowError(
-            f"evaluation.subset is {SETTINGS.evaluation.subset}: documents tell of test galaxies only; make the target "
-            "`tables`"
-        )
-    return values_inputs(RUN, wildcards.experiment)
 
 
 rule tables:
@@ -74,7 +64,7 @@ rule figure:
 
 rule values_experiment:
     input:
-        unpack(values_of_test_galaxies),
+        unpack(lambda wildcards: documented_inputs(RUN, wildcards.experiment)),
         code=lambda wildcards: code("values-experiment", TASKS.source(RUN.task(wildcards.experiment))),
     output:
         output="results/values/{experiment}.json",
