@@ -3,13 +3,22 @@
 #   snakemake --cores all --configfile workflow/presets/test.yaml    the same in minutes, tiny
 #   snakemake --profile slurm                                        everything, on a cluster
 #   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
-# A target can be named: catalog, stamps, encoders, models, tables, figures, paper, results_page, bundle.
+# A target can be named: catalog, stamps, encoders, models, tables, figures, paper, results_page, bundle; and each study
+# of workflow/studies, which is part neither of everything nor of a bundle:  snakemake --cores all rivals
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
 configfile: "config.yaml"
+
+
+# What each study asks. A preset is laid over these as over config.yaml.
+for study in sorted(Path(workflow.basedir, "workflow/studies").glob("*.yaml")):
+
+    configfile: study
 
 
 report: "workflow/report/workflow.rst"
@@ -32,6 +41,7 @@ else:
     include: "workflow/rules/stamps.smk"
     include: "workflow/rules/encoders.smk"
     include: "workflow/rules/models.smk"
+    include: "workflow/rules/studies.smk"
     include: "workflow/rules/samples.smk"
     include: "workflow/rules/preflight.smk"
     include: "workflow/rules/bundle.smk"
@@ -39,6 +49,11 @@ else:
 
 include: "workflow/rules/results.smk"
 include: "workflow/rules/paper.smk"
+
+
+if not config["bundle"]:
+
+    include: "workflow/rules/study_targets.smk"
 
 
 localrules:

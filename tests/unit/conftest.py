@@ -9,6 +9,7 @@ from strip import Strip, draw_strip
 @pytest.fixture(scope="module", autouse=True)
 def forget_entries():
     """Take entries that a module's tests added out of the tables."""
+    from astromae.classical import METHODS
     from astromae.encoders import ENCODERS
     from astromae.figures import FIGURES, SAMPLES
     from astromae.objectives import OBJECTIVES
@@ -17,7 +18,7 @@ def forget_entries():
     from astromae.tables import TABLES
     from astromae.tasks import TASKS
 
-    tables = (ENCODERS, FIGURES, OBJECTIVES, SAMPLES, STEPS, SURVEYS, TABLES, TASKS)
+    tables = (ENCODERS, FIGURES, METHODS, OBJECTIVES, SAMPLES, STEPS, SURVEYS, TABLES, TASKS)
     before, modules = [set(table) for table in tables], set(sys.modules)
     yield
     for table, names in zip(tables, before, strict=True):
@@ -34,6 +35,17 @@ def strip(tmp_path_factory) -> Strip:
 
 
 # torch is imported by the fixtures that need it, not for every test.
+
+
+@pytest.fixture
+def one_thread():
+    """Sums over threads depend on their number; a run is the same only on the same one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ Errors are normal, of a width that is given for each model, so that tests know t
 """
 
 import json
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-import yaml
+from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions
 from astromae.contracts.shards import write_shard
 from astromae.contracts.stamp_format import StampFormat
@@ -17,12 +16,12 @@ from astromae.settings.evaluation import Evaluation
 from astromae.settings.training import Schedule
 from astromae.tables.published import published_table
 from astromae.tasks.networks import describe_networks
-from astromae.training.history import write_history
 from astromae.training.schedule import learning_rate
+from published_configuration import published_configuration
 
 SETTINGS = Evaluation(bootstrap_samples=200, interval=0.95, outlier_threshold=0.05, seed=42)
 FIRST_OBJID = 1_237_645_879_551_066_262
-SCHEDULE = {"kind": "cosine", "warmup_epochs": 2, "period_epochs": 12}
+SCHEDULE = {"kind": "cosine", "warmup": 2}
 
 
 def redshifts(n, seed=0):
@@ -69,12 +68,13 @@ def history_file(path, seed=0, epochs=12, base=3e-4):
     """Write a history whose losses fall as losses do."""
     rng = np.random.default_rng(seed)
     rows = [
-        [
-            epoch,
-            learning_rate(base, Schedule(**SCHEDULE), epoch),
-            0.01 * np.exp(-epoch / 3) + 0.0006 * rng.uniform(1, 1.1),
-            0.009 * np.exp(-epoch / 3) + 0.0007 * rng.uniform(1, 1.3),
-        ]
+        {
+            "update": 4 * (epoch + 1),
+            "epoch": epoch + 1.0,
+            "learning_rate": learning_rate(base, Schedule(**SCHEDULE), epochs, epoch),
+            "train_loss": 0.01 * np.exp(-epoch / 3) + 0.0006 * rng.uniform(1, 1.1),
+            "val_loss": 0.009 * np.exp(-epoch / 3) + 0.0007 * rng.uniform(1, 1.3),
+        }
         for epoch in range(epochs)
     ]
     write_history(path, rows)
@@ -192,12 +192,11 @@ def training_record(folder, experiment, name, pretraining=False, seed=42, **took
 
 
 def networks_file(path):
-    """Describe the networks of the default configuration."""
-    configuration = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
-    return json_file(path, describe_networks(configuration, 5))
+    """Describe the networks of table III's sizes."""
+    return json_file(path, describe_networks(published_configuration(), 5))
 
 
-PHASE = {"epochs": 12, "batch_size": 256, "schedule": SCHEDULE}
+PHASE = {"updates": None, "epochs": 12, "batch_size": 256, "schedule": SCHEDULE}
 EXPERIMENT = {
     "title": "Experiment 1",
     "table": "table4",

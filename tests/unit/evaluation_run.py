@@ -23,6 +23,7 @@ from evaluation_inputs import (
     history_file,
     models_file,
     networks_file,
+    predictions_file,
     reconstructions_file,
     split_file,
     stamps_files,
@@ -48,11 +49,14 @@ def write_run(folder):
     networks = networks_file(folder / "networks.json")
     second = EXPERIMENT | {"title": "Experiment 2", "table": "table5", "pretrain_on": ["train", "test"]}
     # configurations are merged, so that keys of the other kind of schedule may be left
-    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup_epochs": 1, "period_epochs": 12}
+    steps = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10, "warmup": 1}
     second["finetuning"] = second["finetuning"] | {"schedule": steps}
     for name, settings in (("experiment1", EXPERIMENT), ("experiment2", second)):
         table = settings["table"]
         predictions = experiment_files(folder, name, table, classical=table == "table4", n=150)
+        if table == "table4":
+            for model, group, sigma in (("random-plain-vit", "random", 0.022), ("local-linear", "classical", 0.012)):
+                predictions.append(predictions_file(folder, name, model, group, sigma, n=150))
         write_table(table, predictions, SETTINGS, folder / f"{table}.csv", folder / f"{table}.tex")
         records = [training_record(folder / "records", name, encoder, True) for encoder in ("plain", "pcm")]
         titles = {name: settings["title"]}
@@ -71,8 +75,8 @@ def write_run(folder):
             values[-1],
         )
     history = history_file(folder / "history.csv")
-    draw_learning_rate("pretraining", "experiment1", history, *out("learning-rate-pretraining-experiment1"))
-    draw_pretraining(["plain"], [history], "loss", *out("pretraining-experiment1"))
+    draw_learning_rate("pretraining", "experiment1", "epochs", history, *out("learning-rate-pretraining-experiment1"))
+    draw_pretraining(["plain"], [history], "epochs", "loss", *out("pretraining-experiment1"))
     reconstructions = reconstructions_file(folder / "reconstructions.h5")
     draw_reconstructions(["plain"], [reconstructions], *out("reconstructions-experiment1"))
     draw_density(predictions, None, *out("density-experiment2"))

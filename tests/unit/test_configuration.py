@@ -14,10 +14,14 @@ from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted((ROOT / "workflow/presets").glob("*.yaml"))
+STUDIES = sorted((ROOT / "workflow/studies").glob("*.yaml"))
 
 
 def default() -> dict:
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for study in STUDIES:
+        update_config(config, yaml.safe_load(study.read_text()))
+    return config
 
 
 def with_preset(path: Path) -> dict:
@@ -56,8 +60,12 @@ def test_presets_are_valid(preset):
 def test_a_preset_can_change_the_kind_of_schedule():
     config = default()
     schedule = {"kind": "paper_steps", "decay": 0.995, "restart_every": 10}
-    update_config(config, {"experiments": {"experiment1": {"finetuning": {"schedule": schedule}}}})
+    finetuning = {"updates": None, "epochs": 20, "schedule": schedule}
+    update_config(config, {"experiments": {"experiment1": {"finetuning": finetuning}}})
     check_configuration(config)
+    finetuning |= {"updates": 20, "epochs": None}
+    update_config(config, {"experiments": {"experiment1": {"finetuning": finetuning}}})
+    assert "allowed: cosine while experiments.experiment1.finetuning.updates is given" in complaint(config)
 
 
 #: Keys that config.yaml leaves out, besides those of entries: their defaults are explained in the documentation.
@@ -80,7 +88,7 @@ def test_config_yaml_holds_every_key_of_the_models():
 def test_config_yaml_and_the_models_have_the_same_defaults():
     """A bare configuration is the default run but for what each run names itself."""
     config = default()
-    named = {name: config[name] for name in ("backbones", "models", "experiments", "decoder")}
+    named = {name: config[name] for name in ("backbones", "models", "experiments", "decoder", "studies")}
     bare, whole = (configuration_model().model_validate(given) for given in (named, config))
     for name in config:
         assert getattr(bare, name) == getattr(whole, name), name
@@ -89,12 +97,12 @@ def test_config_yaml_and_the_models_have_the_same_defaults():
 def test_editors_know_the_keys():
     """After a change:  astromae docs-configuration"""
     assert SCHEMA_PATH.read_text() == editor_schema()
-    for file in [ROOT / "config.yaml", *PRESETS]:
+    for file in [ROOT / "config.yaml", *PRESETS, *STUDIES]:
         modeline = re.match(r"# yaml-language-server: \$schema=(.*)", file.read_text())
         assert (file.parent / modeline[1]).resolve() == SCHEMA_PATH
 
 
-@pytest.mark.parametrize("given", [ROOT / "config.yaml", *PRESETS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("given", [ROOT / "config.yaml", *PRESETS, *STUDIES], ids=lambda path: path.stem)
 def test_the_schema_allows_what_config_yaml_and_presets_hold(given):
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.validate(yaml.safe_load(given.read_text()), json.loads(SCHEMA_PATH.read_text()))
@@ -119,7 +127,7 @@ def test_every_key_has_a_description():
         ("augmentation.rotation_deg", ("`45.0`", "a number at least 0 and at most 180", "deg")),
         (
             "experiments.<name>.fractions.train",
-            ("experiment1: `0.3`, experiment2: `0.8`", "a number above 0 and at", ""),
+            ("experiment1: `0.3`, experiment2: `0.8`, architectures: `0.8`", "a number above 0 and at", ""),
         ),
         ("sdss.cuts.ra", ("none", "null or a list of two values, each a number", "deg")),
         ("survey", ("`embedded`", "embedded, sdss, cube", "")),
@@ -133,11 +141,12 @@ def test_the_reference_says_what_a_key_may_hold(path, expected):
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """Split config.yaml into its top-level sections, each with the comments right above it."""
+    """Split a file into its top-level sections, each with the comments right above it; joined where one comes again."""
     found, comments, lines = {}, [], []
     for line in text.splitlines():
         if re.match(r"\w+:", line):
-            found[line.partition(":")[0]] = lines = [*comments, line]
+            lines = found.setdefault(line.partition(":")[0], [])
+            lines += [*comments, line]
             comments = []
         elif line.startswith("#"):
             comments.append(line)
@@ -150,7 +159,7 @@ def sections(text: str) -> dict[str, list[str]]:
 
 def test_every_key_of_config_yaml_is_explained():
     """A key has a comment on its line, or the comments of its section name it."""
-    written = sections((ROOT / "config.yaml").read_text())
+    written = sections("\n".join(file.read_text() for file in [ROOT / "config.yaml", *STUDIES]))
     inside: dict[str, list[str]] = {}
     for path in (tuple(part for part in key.path if part != "<name>") for key in keys(default())):
         inside.setdefault(path[0], []).extend(path[1:2])
@@ -202,7 +211,19 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.pretraining.mask_ratio", 0.02, ["at least one of the 16 patches"]),
         ("experiments.experiment1.pretraining.mask_ratio", 0.97, ["at least one of the 16 patches"]),
         ("experiments.experiment1.pretraining.mask_ratio", 0.99, ["at least one of the 16 patches"]),
-        ("experiments.experiment1.pretraining.epochs", 500, ["period_epochs", "at least"]),
+        (
+            "experiments.experiment1.pretraining.epochs",
+            5,
+            ["null while experiments.experiment1.pretraining.up"],
+        ),
+        ("experiments.experiment1.pretraining.updates", None, ["a number of updates", "pretraining.epochs is null"]),
+        ("experiments.experiment1.finetuning.updates", 2.5, ["an integer at least 1"]),
+        (
+            "experiments.experiment1.finetuning.schedule.warmup",
+            10**6,
+            ["at most experiments.experiment1.finetuning"],
+        ),
+        ("experiments.experiment1.finetuning.schedule.warmup", None, ["schedule.warmup is missing"]),
         ("experiments.experiment1.finetuning.optimiser.learning_rate", "1e-4", ["a number", "1.0e-3"]),
         ("experiments.experiment1.finetuning.optimiser.learning_rate", float("nan"), ["finite"]),
         ("experiments.experiment1.finetuning.optimiser.betas", [0.9], ["two values"]),
@@ -210,12 +231,13 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.finetuning.schedule.kind", "paper_steps", ["schedule.decay is missing"]),
         ("models.henghes.encoder", "resnet", ['"resnet"', "plain, pcm"]),
         ("models.henghes.pretrained", True, ["encoder is null"]),
-        ("models.scratch-plain-vit.frozen", True, ["pretrained is false"]),
+        ("models.inception-only.frozen", True, ["false while encoder is null"]),
+        ("experiments.experiment1.classical", ["local-linaer"], ["hgb-apertures", "did you mean local-linear?"]),
         ("models.inception-only.inception", False, ["no branch"]),
-        ("backbones.plain.heads", 5, ["a divisor of backbones.plain.width (192)"]),
+        ("backbones.plain.heads", 5, ["a divisor of backbones.plain.width (96)"]),
         ("backbones.plain.width", 190, ["a multiple of 4"]),
         ("backbones.plain.patch", 5, ["a divisor of scaling.crop (32)"]),
-        ("backbones.pcm.pcm.groups", 50, ["a divisor of backbones.pcm.width (192)"]),
+        ("backbones.pcm.pcm.groups", 50, ["a divisor of backbones.pcm.width (96)"]),
         ("backbones.pcm.pcm.pretrain_kernel", 2, ["1, 3, 5"]),
         ("backbones.pcm.pcm.pretrain_kernel", 5, ["at most finetune_kernel (3)"]),
         ("backbones.Big", {}, ["backbones.Big", "lower-case"]),
@@ -240,7 +262,7 @@ def test_every_key_of_config_yaml_is_explained():
         ("experiments.experiment1.pretraining.mask_ration", 0.5, ["unknown key", "did you mean mask_ratio?"]),
         ("experiments.experiment1.task", "redshifts", ["experiments.experiment1.task", "did you mean redshift?"]),
         ("experiments.experiment1.finetuning.schedule.decay", 2.0, ["schedule.decay is 2.0", "at most 1"]),
-        ("decoder.heads", 5, ["decoder.heads is 5", "a divisor of decoder.width (192)"]),
+        ("decoder.heads", 5, ["decoder.heads is 5", "a divisor of decoder.width (96)"]),
         ("decoder", None, ["decoder is missing", "experiments.experiment1.pretraining.objective mae reads it"]),
         ("sdss.server", "https://x\u2028y", ["text on one line"]),
         ("sdss.download.tries", True, ["sdss.download.tries is true", "an integer at least 1"]),
@@ -251,6 +273,18 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, words):
     for word in words:
         assert word in message
     assert key.split(".")[0] in message
+
+
+def test_the_sweep_varies_what_config_yaml_has_and_sees_no_test_galaxy():
+    config, varied = default(), with_preset(ROOT / "workflow/presets/sweep.yaml")
+    assert varied["evaluation"]["subset"] == "val"
+    ours, first = config["experiments"]["experiment1"], varied["experiments"]["experiment1"]
+    assert {key for key in first if first[key] != ours[key]} == {"title", "table", "classical", "models"}
+    own = {name: settings for name, settings in varied["experiments"].items() if settings.get("study") is None}
+    for name, settings in own.items():
+        assert all(settings[key] == ours[key] for key in ("seed", "fractions", "pretrain_on", "validate_on")), name
+        differing = [phase for phase in ("pretraining", "finetuning") if settings[phase] != ours[phase]]
+        assert len(differing) == (name not in ("experiment1", "pretraining")), name
 
 
 def test_a_decoder_is_demanded_only_where_one_is_trained():
@@ -323,7 +357,7 @@ def test_the_paper_preset_holds_what_the_paper_states():
     pretraining = copy.deepcopy(first["pretraining"])
     assert (pretraining["epochs"], pretraining["batch_size"], pretraining["mask_ratio"]) == (2000, 2048, 0.75)
     assert pretraining["optimiser"] == {"learning_rate": 1.2e-3, "betas": [0.9, 0.95], "weight_decay": 0.05}
-    assert pretraining["schedule"] == {"kind": "cosine", "warmup_epochs": 200, "period_epochs": 2000}
+    assert pretraining["schedule"] == {"kind": "cosine", "warmup": 200}
 
     finetuning = first["finetuning"]
     assert (finetuning["epochs"], finetuning["batch_size"], finetuning["noise_sigma"]) == (700, 1024, 0.05)
@@ -334,14 +368,14 @@ def test_the_paper_preset_holds_what_the_paper_states():
     finetuning = second["finetuning"]
     assert (finetuning["epochs"], finetuning["noise_sigma"]) == (100, 0.20)
     assert finetuning["optimiser"]["learning_rate"] == 1e-4
-    assert finetuning["schedule"] == {"kind": "cosine", "warmup_epochs": 50, "period_epochs": 100}
+    assert finetuning["schedule"] == {"kind": "cosine", "warmup": 50}
 
     for backbone in config["backbones"].values():
         assert [backbone[key] for key in ("patch", "width", "depth", "heads")] == [8, 192, 12, 3]
     assert config["decoder"] == {"width": 192, "depth": 4, "heads": 3}
     assert config["augmentation"]["rotation_deg"] == 45
-    assert len(first["models"]) == 14
-    assert second["models"] == ["henghes", "pcm-astromae"]
+    assert len([name for name in first["models"] if not name.startswith("random-")]) == 14
+    assert [name for name in second["models"] if not name.startswith("random-")] == ["henghes", "pcm-astromae"]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +383,7 @@ def test_the_paper_preset_holds_what_the_paper_states():
     [
         ("experiments", "experiment2", "survey", "results/values/survey.json"),
         ("experiments", "experiment2", "experiment1-scratch", "would share figures with experiments.experiment1"),
-        ("models", "henghes", "hgb-magnitudes", "the classical method"),
+        ("models", "henghes", "hgb-magnitudes", "a classical method"),
     ],
 )
 def test_names_that_would_share_a_file(section, old, name, word):

@@ -16,6 +16,7 @@ RULES = {
     for file in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
     for name in re.findall(r"^\s*rule (\w+):", file.read_text(), flags=re.M)
 }
+RULES |= {file.stem for file in (ROOT / "workflow/studies").glob("*.yaml")}
 MAKE_TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
 COMMANDS = typer.main.get_command(app)
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from astromae.classical import METHODS
 from astromae.figures import FIGURES, SAMPLES
 from astromae.sources import command_sources, executed_nodes, sources_of
 from astromae.tables import TABLES
@@ -45,7 +46,9 @@ def commands_of(environment: str) -> set[str]:
 def sources(command: str) -> set[Path]:
     """Return the files that a subcommand runs, those of every family of products among them."""
     table = {"figure": FIGURES, "table": TABLES, "sample": SAMPLES}.get(command, {})
-    return {*command_sources(command), *sources_of(*(product.make.partition(":")[0] for product in table.values()))}
+    modules = [product.make.partition(":")[0] for product in table.values()]
+    modules += map(METHODS.source, METHODS) if command == "classical" else []
+    return {*command_sources(command), *sources_of(*modules)}
 
 
 def third_party_imports(file: Path) -> set[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from astromae.classical import METHODS
 from astromae.encoders import ENCODERS
 from astromae.figures import FIGURES
 from astromae.objectives import OBJECTIVES
@@ -28,7 +29,7 @@ def loaded(forget_entries, tmp_path_factory):
 
 
 def test_each_table_has_an_example():
-    assert list(BLOCKS) == ["encoder", "objective", "task", "figure"]  # a survey's is a file of the tests
+    assert list(BLOCKS) == ["encoder", "objective", "task", "method", "figure"]  # a survey's is a file of the tests
 
 
 def test_the_encoder_and_the_objective_learn():
@@ -52,6 +53,14 @@ def test_the_task_measures():
     measured = task.measure(columns, 0.05)
     assert list(measured) == list(task.metrics)
     assert measured["mae"] == pytest.approx([0.2])
+
+
+def test_the_method_fits_a_plane():
+    method = METHODS["plane"]
+    magnitudes = 18 + np.random.default_rng(0).normal(size=(30, 5))
+    labels = np.column_stack([0.1 + magnitudes @ [0.1, 0.2, 0, 0, -0.1], magnitudes[:, 0]])
+    inputs = method.measure(magnitudes, "ugriz")
+    np.testing.assert_allclose(method.predict(method.fit(inputs, labels, 0), inputs), labels, atol=1e-9)
 
 
 def test_the_figure_has_a_member_for_each_experiment():

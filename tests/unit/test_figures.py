@@ -93,9 +93,13 @@ def inputs(tmp_path_factory):
 
 
 KINDS = {
-    "learning-rate": lambda i, *out: draw_learning_rate("finetuning", "experiment1", i["histories"][0], *out),
-    "pretraining": lambda i, *out: draw_pretraining(["plain", "pcm"], i["histories"][:2], "loss", *out),
-    "finetuning": lambda i, *out: draw_finetuning(["henghes", "pcm-vit", "pcm-vit"], i["histories"], "loss", *out),
+    "learning-rate": lambda i, *out: draw_learning_rate(
+        "finetuning", "experiment1", "updates", i["histories"][0], *out
+    ),
+    "pretraining": lambda i, *out: draw_pretraining(["plain", "pcm"], i["histories"][:2], "updates", "loss", *out),
+    "finetuning": lambda i, *out: draw_finetuning(
+        ["henghes", *["pcm-vit"] * 2], i["histories"], "epochs", "loss", *out
+    ),
     "density": lambda i, *out: draw_density(i["predictions"], ["scratch", "pretrained"], *out),
     "published": lambda i, *out: draw_published(i["table"], *out),
     "reconstructions": lambda i, *out: draw_reconstructions(["plain", "pcm"], i["reconstructions"], *out),
@@ -190,7 +194,7 @@ def test_density_counts_galaxies():
 def test_published_schedules_are_those_of_the_figures():
     def rates(key):
         _, base, schedule, epochs = PUBLISHED[key]
-        return np.array([learning_rate(base, schedule, epoch) for epoch in range(epochs)])
+        return np.array([learning_rate(base, schedule, epochs, epoch) for epoch in range(epochs)])
 
     figure4 = rates(("pretraining", "experiment1"))
     assert len(figure4) == 2000 and figure4.argmax() == 195 and figure4.max() == pytest.approx(1.172e-3, abs=5e-7)
@@ -251,8 +255,10 @@ def test_a_galaxy_without_a_stamp_is_no_example(inputs, tmp_path):
 
 def test_a_history_that_is_none(tmp_path):
     (tmp_path / "h.csv").write_text("epoch,loss\n0,1\n")
-    with pytest.raises(InputError, match=r"h\.csv: a history needs at least one epoch and the columns epoch"):
-        draw_learning_rate("pretraining", "experiment1", tmp_path / "h.csv", tmp_path / "a.pdf", tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"h\.csv: a history needs at least one row and the columns update, epoch"):
+        draw_learning_rate(
+            "pretraining", "experiment1", "epochs", tmp_path / "h.csv", tmp_path / "a.pdf", tmp_path / "a.png"
+        )
 
 
 def texts(figure):
@@ -324,7 +330,7 @@ def test_residuals_show_one_model_of_each_group(inputs, tmp_path, monkeypatch):
         assert sum(int(text.get_text()) for text in axes.texts) == 200, "every test galaxy is in a bin"
 
 
-def test_time_passes_evenly_over_epochs(inputs):
+def test_time_passes_evenly_over_updates(inputs):
     run = read_run(inputs["provenance"][1], inputs["histories"][1])
     np.testing.assert_allclose(run.seconds, 61.5 * np.arange(1, 13) / 12)
     assert (run.name, run.kind) == ("Henghes et al. 2022", "none")

@@ -1,16 +1,14 @@
 """What networks say of themselves agrees with the paper's numbers, and with the networks."""
 
-from pathlib import Path
-
-import yaml
 from astromae.encoders.inception_network import Inception
 from astromae.tasks.networks import count_parameters, describe_models, describe_networks
+from published_configuration import published_configuration
 from pytest import fixture
 
 
 @fixture(scope="module")
 def configuration():
-    return yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+    return published_configuration()
 
 
 @fixture(scope="module")

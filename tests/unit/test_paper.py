@@ -175,7 +175,10 @@ def typed_numbers(source):
     return found
 
 
-@pytest.mark.parametrize("file", sorted(SOURCE.glob("*.typ")), ids=lambda path: path.name)
+TEXTS = [*sorted(SOURCE.glob("*.typ")), SOURCE.parent / "studies/rivals.typ"]
+
+
+@pytest.mark.parametrize("file", TEXTS, ids=lambda path: path.name)
 def test_no_number_is_typed(file):
     assert typed_numbers(file.read_text()) == []
 
@@ -218,7 +221,7 @@ def test_experiment_values_are_text_that_results_made(results):
     values = json.loads(results["values"][1].read_text())
     assert values["n_test"] == "150" and values["subsets"]["pretrain"] == "1,200"
     assert values["pretrain_galaxies"] == "1,200" and values["labelled"] == "900"
-    assert len(values["rows"]) == 15 and values["classical"] == ["hgb-magnitudes"]
+    assert len(values["rows"]) == 17 and values["best_classical"] == "local-linear"
     assert values["best_astromae"] in ("plain-astromae", "pcm-astromae")
     assert values["encoders"][1]["pcm"] == {"pretrain_kernel": "1", "finetune_kernel": "3", "groups": "48"}
     assert values["provenance"]["time"] == "2.0 minutes" and values["provenance"]["devices"] == ["A processor"]
@@ -232,8 +235,8 @@ def test_experiment_values_are_text_that_results_made(results):
 
 def test_a_phase_shows_the_keys_of_its_own_schedule(results):
     first, second = (json.loads(path.read_text())["phases"] for path in results["values"][1:])
-    assert second["finetuning"]["decay"] == "0.995" and "warmup_epochs" not in second["finetuning"]
-    assert first["finetuning"]["warmup_epochs"] == "2" and "decay" not in first["finetuning"]
+    assert second["finetuning"]["decay"] == "0.995" and "warmup" not in second["finetuning"]
+    assert first["finetuning"]["warmup"] == "2" and "decay" not in first["finetuning"]
 
 
 def test_an_order_is_claimed_only_where_galaxies_and_seeds_support_it(tmp_path):

@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from astromae.plan import Job, longest_chain, time_left_s
+from astromae.plan import Job, describe, longest_chain, time_left_s
 
 
 def job(name: str, seconds: float, *after: str) -> Job:
@@ -38,3 +38,16 @@ def test_time_left_follows_the_chain_or_the_cores():
 def test_jobs_are_expected_to_take_as_long_as_others_of_their_rule():
     jobs = [Job("cut", (), (name,), 1, 0, 1000, 10, 10) for name in "ab"]
     assert time_left_s(jobs, 1, {"a": 30}, {"b": 12}) == 18
+
+
+def test_a_plan_says_what_each_training_takes():
+    seeds = [Job("train", (), (f"a{n}",), 2, 1, 0, 60, 3600, of="experiment1 plain-vit") for n in range(5)]
+    longer = Job("pretrain", (), ("b",), 4, 0, 0, 60, 18000, of="plain experiment1")
+    lines = describe([*seeds, longer, job("table", 9, "b")]).splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("each training"))
+    rows = [line.split() for line in lines[first + 1 : first + 3]]
+    assert rows == [
+        ["pretrain", "plain", "experiment1", "1", "20.00"],
+        ["train", "experiment1", "plain-vit", "5", "10.00", "5.00"],
+    ]
+    assert lines[first + 3] == ""

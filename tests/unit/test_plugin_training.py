@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astromae.classical import METHODS
+from astromae.classical.fit import fit_classical
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.encoders import ENCODERS
 from astromae.errors import Interrupted
 from astromae.objectives import OBJECTIVES
@@ -14,9 +17,7 @@ from astromae.plugins import load_plugins
 from astromae.predict import load_model
 from astromae.sources import sources_of
 from astromae.tasks import TASKS
-from astromae.training import checkpoint
-from astromae.training.boosting import boost
-from astromae.training.recipes import BoostingRecipe
+from astromae.training import fingerprint
 from safetensors.torch import load_file
 from test_predict import evaluated
 from training_inputs import (
@@ -107,9 +108,10 @@ def test_two_outputs_go_from_the_catalogue_to_predictions(galaxies, own_encoder,
     assert set(metrics) == set(TASKS["two-outputs"].metrics)
 
 
-def test_classical_regression_fits_each_target(galaxies, tmp_path):
-    told = BoostingRecipe(experiment="e", model="hgb-magnitudes", group="classical", task="two-outputs")
-    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", told, 42, tmp_path)
+@pytest.mark.parametrize("method", [name for name in METHODS if not METHODS[name].stamps])
+def test_classical_regression_fits_each_target(galaxies, tmp_path, method):
+    recipe = ClassicalRecipe(experiment="e", model=method, group="classical", task="two-outputs")
+    fit_classical(galaxies / "galaxies.parquet", galaxies / "split.parquet", recipe, 42, tmp_path)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet")
     assert abs(predictions.mag_r_pred - predictions.mag_r_true).median() < 0.5
     known = evaluated(galaxies, predictions.objid.to_numpy())
@@ -124,7 +126,7 @@ def test_an_edit_of_the_file_is_another_training(galaxies, tmp_path, monkeypatch
     edited.write_text(PLUGINS[0].read_text() + "\n")
     swapped = {PLUGINS[0]: edited}
     monkeypatch.setattr(
-        checkpoint, "sources_of", lambda *modules: sources_of(*(swapped.get(module, module) for module in modules))
+        fingerprint, "sources_of", lambda *modules: sources_of(*(swapped.get(module, module) for module in modules))
     )
     run_pretrain(galaxies, tmp_path, recipe())
     assert "it was made with another code\n" in capsys.readouterr().err

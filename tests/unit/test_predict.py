@@ -9,17 +9,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.classical.fit import fit_classical
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.constants import BANDS
 from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
 from astromae.predict import load_model
-from astromae.training.boosting import Trees, boost, tree_inputs
-from astromae.training.recipes import BoostingRecipe
-from sklearn.ensemble import HistGradientBoostingRegressor
-from training_inputs import model_recipe, run_train
+from safetensors.numpy import load_file
+from training_inputs import FINETUNING, model_recipe, run_train
 
 MAGNITUDES = [f"mag_{band}" for band in BANDS]
-BOOSTING = BoostingRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
+BOOSTING = ClassicalRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
 
 #: Loads a folder and predicts with it, in a process that has done nothing else.
 PREDICT = """
@@ -48,9 +48,9 @@ def trained(galaxies, encoder, features, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def boosted(galaxies, tmp_path_factory):
-    """Folder of the classical method."""
+    """Folder of a classical method."""
     folder = tmp_path_factory.mktemp("boosted")
-    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", BOOSTING, 42, folder)
+    fit_classical(galaxies / "galaxies.parquet", galaxies / "split.parquet", BOOSTING, 42, folder)
     return folder
 
 
@@ -93,17 +93,22 @@ def test_a_model_from_scratch_needs_no_encoder_and_no_magnitudes(galaxies, tmp_p
     np.testing.assert_array_equal(load_model(tmp_path).predict(stamps)["z_pred"], known.z_pred)
 
 
-@pytest.mark.parametrize("n", [30, 3000])
-def test_trees_predict_what_scikit_learn_does_to_the_last_bit(n):
-    random = np.random.default_rng(n)
-    magnitudes = 18 + random.normal(size=(n, 5)).cumsum(axis=1)
-    inputs = tree_inputs(magnitudes, BANDS)
-    target = 0.1 + 0.05 * inputs[:, 2] + 0.02 * np.abs(inputs[:, 1]) + 0.01 * random.normal(size=n)
-    model = HistGradientBoostingRegressor(random_state=1).fit(inputs, target)
-    others = tree_inputs(18 + random.normal(size=(500, 5)).cumsum(axis=1), BANDS)
-    trees = Trees.from_tensors(Trees.of(model).tensors("z"), "z")
-    for known in (inputs, others):
-        np.testing.assert_array_equal(trees.predict(known), model.predict(known))
+def test_a_random_encoder_stays_as_it_began(galaxies, tmp_path):
+    """Two trainings that end differently have the same encoder: that which the seed draws."""
+    encoders = []
+    for name, rate in (("slow", 1e-4), ("fast", 1e-3)):
+        finetuning = {**FINETUNING, "optimiser": {**FINETUNING["optimiser"], "learning_rate": rate}}
+        branches = {"pretrained": False, "frozen": True, "inception": False, "magnitude": False}
+        run_train(galaxies, tmp_path / name, model_recipe(finetuning, **branches))
+        weights = load_file(tmp_path / name / "weights.safetensors")
+        encoders.append({key: weight for key, weight in weights.items() if key.startswith("encoder.")})
+    slow, fast = encoders
+    assert slow and all(np.array_equal(slow[key], fast[key]) for key in slow)
+    known = pd.read_parquet(tmp_path / "fast/predictions.parquet").query("subset == 'test'")
+    stamps, _ = evaluated(galaxies, known.objid.to_numpy())
+    np.testing.assert_array_equal(load_model(tmp_path / "fast").predict(stamps)["z_pred"], known.z_pred)
+    other = pd.read_parquet(tmp_path / "slow/predictions.parquet").query("subset == 'test'")
+    assert not np.array_equal(known.z_pred, other.z_pred)
 
 
 def test_what_does_not_fit_is_named(galaxies, trained, boosted, tmp_path):

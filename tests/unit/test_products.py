@@ -37,14 +37,15 @@ def run_of(config):
 def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
     names = list(members(FIGURES, run_of(config)))
     assert names[:6] == ["stamps", "realism", "scheme-autoencoder", "scheme-inception", "scheme-models", "labels"]
-    assert names[6:9] == ["density-experiment1-scratch", "density-experiment1-pretrained", "density-experiment2"]
-    assert names[9:11] == ["published-table4", "published-table5"]
+    assert names[6:9] == [f"density-experiment1-{part}" for part in ("scratch", "pretrained", "baselines")]
+    assert names[9] == "density-experiment2"
+    assert names[10:12] == ["published-table4", "published-table5"]
     assert names[-4:] == [
         f"learning-rate-{phase}-{experiment}"
         for phase in ("finetuning", "pretraining")
         for experiment in ("experiment1", "experiment2")
     ]
-    assert len(names) == 27
+    assert len(names) == 28
     assert list(members(TABLES, run_of(config))) == ["table4", "table5", "cost", "realism"]
 
 
@@ -74,7 +75,7 @@ def test_another_task_has_its_table_and_no_figure_of_redshifts(config):
     finally:
         TASKS.unregister("other")
     assert (run.with_task("redshift"), run.task("experiment2")) == (["experiment1"], "other")
-    assert set(density_parts(run)) == {"experiment1-scratch", "experiment1-pretrained"}
+    assert set(density_parts(run)) == {f"experiment1-{part}" for part in ("scratch", "pretrained", "baselines")}
     assert not shares_models(run) and "labels" not in names
     assert {name for name in names if name.endswith(("experiment2", "table5"))} == {
         f"{family}-experiment2"
@@ -91,8 +92,9 @@ def test_another_task_has_its_table_and_no_figure_of_redshifts(config):
 
 def test_densities_are_divided_where_they_would_not_fit_a_page(config):
     assert density_parts(run_of(config)) == {
-        "experiment1-scratch": ("experiment1", ["scratch", "classical"]),
+        "experiment1-scratch": ("experiment1", ["scratch"]),
         "experiment1-pretrained": ("experiment1", ["pretrained"]),
+        "experiment1-baselines": ("experiment1", ["random", "classical"]),
         "experiment2": ("experiment2", []),
     }
     of_one_group = [name for name in config["models"] if config["models"][name]["group"] == "pretrained"]

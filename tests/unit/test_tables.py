@@ -4,12 +4,15 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from astromae.contracts.history import write_history
 from astromae.contracts.predictions import read_predictions
 from astromae.errors import InputError
 from astromae.evaluation.scores import score
 from astromae.tables.formatting import decimals_for, fixed, formatted_rows
-from astromae.tables.metrics import columns_of, read_table, write_table
+from astromae.tables.metrics import columns_of, count_falling, read_table, write_table
 from astromae.tables.published import published_table
 from astromae.tasks.redshift import METRICS, redshift_metrics
 from evaluation_inputs import SETTINGS, experiment_files, predictions_file
@@ -53,6 +56,47 @@ def test_one_seed_has_no_deviation(tmp_path):
     assert list(table["model"]) == ["henghes", "pcm-astromae"]
     assert table["mse_std"].isna().all() and table["mse_published"].notna().all()
     assert table["nmad_published"].isna().all()  # the paper gives no NMAD
+
+
+def test_a_model_that_was_still_falling_is_marked(tmp_path):
+    paths = experiment_files(tmp_path, seeds=(1, 2), n=60)
+    flat, steep, short = (tmp_path / name for name in ("flat.csv", "steep.csv", "short.csv"))
+    for path, rows, fall in ((flat, 20, 0), (steep, 20, 1), (short, 5, 1)):
+        losses = [
+            {"update": n, "epoch": n, "learning_rate": 1, "train_loss": 1, "val_loss": 9 - fall * n / rows}
+            for n in range(1, rows + 1)
+        ]
+        write_history(path, losses)
+    histories = {"henghes": (flat, steep), "pcm-vit": (flat, flat), "plain-vit": (flat, short)}
+    models = [model for model, files in histories.items() for _ in files]
+    files = [path for pair in histories.values() for path in pair]
+    write_table("table4", paths, SETTINGS, tmp_path / "t.csv", tmp_path / "t.tex", models, files)
+    falling = read_table(tmp_path / "t.csv", METRICS).set_index("model")["still_falling"]
+    assert (falling["henghes"], falling["pcm-vit"]) == (1, 0)
+    # Too short to say, and no training.
+    assert falling[["plain-vit", "hgb-magnitudes"]].isna().all()
+    rows = {row["model"]: row["falling"] for row in formatted_rows(read_table(tmp_path / "t.csv", METRICS), METRICS)}
+    assert [model for model, marked in rows.items() if marked] == ["henghes"]
+    assert r"Henghes et al. 2022$^\dagger$ &" in (tmp_path / "t.tex").read_text()
+    with pytest.raises(InputError, match="6 names of models for 5 histories"):
+        count_falling(models, files[1:])
+
+
+def test_a_table_of_validation_galaxies_sees_no_test_galaxy(tmp_path):
+    paths = experiment_files(tmp_path, n=60)
+    settings = SETTINGS.model_copy(update={"subset": "val"})
+    write_table("table4", paths, settings, tmp_path / "t.csv", tmp_path / "t.tex")
+    for path in paths:
+        table = pd.read_parquet(path)
+        table.loc[table["subset"] == "test", "z_pred"] += 1
+        pq.write_table(
+            pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(pq.read_schema(path).metadata),
+            path,
+        )
+    write_table("table4", paths, settings, tmp_path / "u.csv", tmp_path / "u.tex")
+    assert (tmp_path / "u.csv").read_bytes() == (tmp_path / "t.csv").read_bytes()
+    assert set(read_table(tmp_path / "t.csv", METRICS)["n_test"]) == {50}
+    assert "% 50 validation galaxies;" in (tmp_path / "t.tex").read_text()
 
 
 def test_same_predictions_same_bytes(made, tmp_path):

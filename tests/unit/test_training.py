@@ -9,21 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astromae.classical.fit import fit_classical
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.features import FeatureBank
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
+from astromae.photometry_checks import check_finite
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
 from astromae.training.attention import choose_attention
-from astromae.training.boosting import boost
 from astromae.training.features import pretrained_encoder
-from astromae.training.recipes import BoostingRecipe
+from astromae.training.fit_scaling import fit_magnitudes, fit_pixels, write_scaling
+from astromae.training.pretrain import pretrain
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
-from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
+from astromae.training.scaling import Scaling
 from astromae.training.schedule import learning_rate
-from astromae.training.session import Session
-from astromae.training.sources import MappedStamps, ResidentStamps, check_finite, open_stamps
+from astromae.training.session import Execution, Session
+from astromae.training.sources import MappedStamps, ResidentStamps, open_stamps
 from astromae.training.subsets import members
 from astromae.training.views import Views, batches, centre, random_maps, turn
 from safetensors.torch import load_file
@@ -42,7 +45,7 @@ from training_inputs import (
     scaling_of,
 )
 
-BOOSTING = BoostingRecipe(experiment="experiment1", model="hgb-magnitudes", group="classical", task="redshift")
+CLASSICAL = ClassicalRecipe(experiment="experiment1", model="knn", group="classical", task="redshift")
 
 
 def test_compiled_pretraining_learns_the_same(galaxies, tmp_path):
@@ -62,17 +65,16 @@ def test_compiled_pretraining_learns_the_same(galaxies, tmp_path):
 
 
 def test_published_learning_rates():
-    pretraining = Schedule(kind="cosine", warmup_epochs=200, period_epochs=2000)
-    rates = [learning_rate(1.2e-3, pretraining, e) for e in range(2000)]
+    rates = [learning_rate(1.2e-3, Schedule(kind="cosine", warmup=200), 2000, e) for e in range(2000)]
     # Figure 4: the peak is 1.17e-3 near epoch 195.
     assert max(rates) == pytest.approx(1.172e-3, abs=1e-6)
     assert abs(int(np.argmax(rates)) - 195) <= 1
-    second = Schedule(kind="cosine", warmup_epochs=50, period_epochs=100)
-    assert learning_rate(1e-4, second, 35) == pytest.approx(7.2e-5, abs=1e-6)
-    assert learning_rate(1e-4, second, 0) == pytest.approx(2e-6)
+    second = Schedule(kind="cosine", warmup=50)
+    assert learning_rate(1e-4, second, 100, 35) == pytest.approx(7.2e-5, abs=1e-6)
+    assert learning_rate(1e-4, second, 100, 0) == pytest.approx(2e-6)
     first = Schedule(kind="paper_steps", decay=0.995, restart_every=10)
-    assert [learning_rate(1e-4, first, e) for e in (0, 10, 690)] == [1e-4] * 3
-    assert learning_rate(1e-4, first, 699) == pytest.approx(1e-4 * 0.995**699)
+    assert [learning_rate(1e-4, first, 700, e) for e in (0, 10, 690)] == [1e-4] * 3
+    assert learning_rate(1e-4, first, 700, 699) == pytest.approx(1e-4 * 0.995**699)
 
 
 # Scaling
@@ -196,8 +198,8 @@ def test_empty_subset_is_named(galaxies):
 
 
 def test_stamp_that_is_not_finite_is_named():
-    images = torch.ones(3, 5, 46, 46, dtype=torch.float16)
-    images[1, 2, 3, 4] = torch.nan
+    images = np.ones((3, 5, 46, 46), np.float16)
+    images[1, 2, 3, 4] = np.nan
     with pytest.raises(InputError, match=r"objid \[12\]"):
         check_finite(images, np.array([11, 12, 13]))
 
@@ -217,7 +219,7 @@ def test_mapped_stamps_equal_resident_ones(galaxies, monkeypatch, capsys):
     assert isinstance(mapped, MappedStamps)
     assert "reading from the shards" in capsys.readouterr().err
     # A training may be continued where there is less memory.
-    monkeypatch.setattr("astromae.training.sources.BLOCK", 7)
+    monkeypatch.setattr("astromae.training.sources.READ_BLOCK", 7)
     assert mapped.identity().tolist() == resident.identity().tolist()
     for (_, p, a), (_, q, b) in zip(views.epoch(2, 1), other.epoch(2, 1), strict=True):
         assert torch.equal(p, q)
@@ -230,8 +232,10 @@ def test_mapped_stamps_equal_resident_ones(galaxies, monkeypatch, capsys):
 
 def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     history = pd.read_csv(encoder / "history.csv")
-    assert list(history) == ["epoch", "learning_rate", "train_loss", "val_loss"]
-    assert history.epoch.tolist() == [0, 1, 2]
+    assert list(history) == ["update", "epoch", "learning_rate", "train_loss", "val_loss", "deviation", "rank"]
+    assert history["update"].tolist() == [3, 6, 9]
+    assert history.epoch.tolist() == [1, 2, 3]
+    assert (history["deviation"] > 0).all() and (history["rank"] >= 1).all()
     assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
     recorded = json.loads((encoder / "recipe.json").read_text())
     assert recorded["recipe"] == pretraining_recipe().as_json()
@@ -239,6 +243,24 @@ def test_pretraining_learns_and_leaves_its_files(galaxies, encoder):
     assert recorded["stamps"] == 48
     assert json.loads((encoder / "provenance.json").read_text())["stamps"] == 48 * 3
     assert not list((encoder / "checkpoints").glob("*"))
+
+
+def test_validation_labels_judge_features_and_teach_nothing(galaxies, encoder, tmp_path):
+    """The same weights with the reading as without."""
+    recipe = pretraining_recipe().model_copy(update={"probe": "redshift", "validate_on": ("train",)})
+    files = [galaxies / "0000.h5"], galaxies / "split.parquet", galaxies / "scaling.json"
+    with pytest.raises(InputError, match="pretrain pcm: its validation reads z; give the catalogue"):
+        pretrain(*files, recipe, 42, tmp_path / "unread", execution=Execution(tmp_path))
+    run_pretrain(galaxies, tmp_path / "read", recipe)
+    assert (tmp_path / "read/weights.safetensors").read_bytes() == (encoder / "weights.safetensors").read_bytes()
+    history = pd.read_csv(tmp_path / "read/history.csv")
+    assert history["knn_nmad"].between(0, 0.2).all()
+
+
+def test_a_part_of_the_galaxies_teaches(galaxies, tmp_path):
+    run_pretrain(galaxies, tmp_path, pretraining_recipe(part=0.5))
+    assert json.loads((tmp_path / "recipe.json").read_text())["stamps"] == 24
+    assert json.loads((tmp_path / "provenance.json").read_text())["stamps"] == 24 * 3
 
 
 def test_same_seed_same_bytes(galaxies, encoder, tmp_path):
@@ -321,7 +343,7 @@ def test_a_galaxy_without_a_value_is_named(galaxies, tmp_path, column, subset):
     with pytest.raises(InputError, match=rf"1 of {n} galaxies have no {column}; the first is objid {objid}\."):
         run_train(inputs, tmp_path / "run", recipe)
     with pytest.raises(InputError, match=f"have no {column}; the first is objid {objid}"):
-        boost(inputs / "galaxies.parquet", inputs / "split.parquet", BOOSTING, 42, tmp_path / "boost")
+        fit_classical(inputs / "galaxies.parquet", inputs / "split.parquet", CLASSICAL, 42, tmp_path / "classical")
     if column == "mag_u":
         run_train(inputs, tmp_path / "run", model_recipe(encoder=None, pretrained=False, frozen=False, magnitude=False))
 
@@ -344,8 +366,7 @@ def test_predictions_cover_validation_and_test(galaxies, encoder, features, tmp_
 
 
 def test_scratch_model_learns_redshifts(galaxies, tmp_path):
-    schedule = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 25}
-    longer = {**FINETUNING, "epochs": 25, "schedule": schedule}
+    longer = {**FINETUNING, "epochs": 25}
     recipe = model_recipe(longer, backbone=None, encoder=None, pretrained=False, frozen=False)
     run_train(galaxies, tmp_path, recipe)
     predictions = pd.read_parquet(tmp_path / "predictions.parquet").query("subset == 'test'")
@@ -359,13 +380,6 @@ def test_same_seed_same_predictions(galaxies, tmp_path):
         run_train(galaxies, tmp_path / name, recipe)
     once, again = (tmp_path / name / "predictions.parquet" for name in ("once", "again"))
     assert once.read_bytes() == again.read_bytes()
-
-
-def test_boosting_predicts_the_same_galaxies(galaxies, tmp_path):
-    boost(galaxies / "galaxies.parquet", galaxies / "split.parquet", BOOSTING, 42, tmp_path)
-    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
-    assert predictions.subset.value_counts().to_dict() == {"test": 16, "val": 8}
-    assert np.isfinite(predictions.z_pred).all()
 
 
 def test_precision_follows_the_processor():

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from astromae.errors import InputError, Interrupted
-from astromae.training import checkpoint, trainer
+from astromae.training import checkpoint, fingerprint, trainer
 from astromae.training.checkpoint import Checkpoint
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
@@ -33,7 +33,6 @@ from training_inputs import (
 
 #: Trainings long enough to be killed several times.
 EPOCHS = 40
-SCHEDULE = {"kind": "cosine", "warmup_epochs": 1, "period_epochs": EPOCHS}
 
 #: Forks a process for every attempt, so that torch is imported once, and kills each at a random moment after it
 #: has saved a state. The last attempt runs to its end.
@@ -64,22 +63,13 @@ for attempt in range({kills}):
 """
 
 
-@pytest.fixture
-def one_thread():
-    """Sums over threads depend on their number; a run is the same only on the same one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def long_pretraining(folder, output):
-    recipe = pretraining_recipe(epochs=EPOCHS, schedule=SCHEDULE)
+    recipe = pretraining_recipe(epochs=EPOCHS)
     run_pretrain(Path(folder), Path(output), recipe, events=Path(output, "events"))
 
 
 def long_finetuning(folder, output):
-    longer = {**FINETUNING, "epochs": EPOCHS, "schedule": SCHEDULE}
+    longer = {**FINETUNING, "epochs": EPOCHS}
     recipe = model_recipe(longer, pretrained=False, frozen=False, inception=False, magnitude=False)
     run_train(Path(folder), Path(output), recipe, events=Path(output, "events"))
 
@@ -112,13 +102,12 @@ def test_training_that_is_killed_ends_with_the_same_bytes(galaxies, tmp_path, on
     # The scalars are those of the history and do not tell that the training was killed.
     history = pd.read_csv(run / "history.csv")
     expected, scalars = read_scalars(whole / "events"), read_scalars(run / "events")
-    batches = len(expected["loss/batch"]) // EPOCHS
     for name, column in (
         ("loss/train", "train_loss"),
         ("loss/validation", "val_loss"),
         ("learning_rate", "learning_rate"),
     ):
-        assert list(scalars[name]) == [batches * (epoch + 1) for epoch in history.epoch], name
+        assert list(scalars[name]) == history["update"].tolist(), name
         assert list(scalars[name].values()) == pytest.approx(history[column], rel=1e-6), name
     assert scalars["loss/batch"] == expected["loss/batch"]
     assert pd.Series(scalars["seconds"]).is_monotonic_increasing
@@ -128,7 +117,7 @@ def test_training_that_is_killed_ends_with_the_same_bytes(galaxies, tmp_path, on
 
 def test_termination_has_its_own_status_and_the_same_command_continues(galaxies, tmp_path, one_thread, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    recipe = pretraining_recipe(epochs=EPOCHS, schedule=SCHEDULE)
+    recipe = pretraining_recipe(epochs=EPOCHS)
 
     run, whole = tmp_path / "run", tmp_path / "whole"
     told = {"stamps": [galaxies / "0000.h5"], "split": galaxies / "split.parquet", "seed": 42, "output": run}
@@ -220,7 +209,7 @@ def test_the_scale_of_a_16_mixed_loss_is_continued(galaxies, tmp_path, monkeypat
         return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
 
     monkeypatch.setattr("astromae.training.session.make_fabric", fabric)
-    recipe = pretraining_recipe(epochs=4, schedule={"kind": "cosine", "warmup_epochs": 1, "period_epochs": 4})
+    recipe = pretraining_recipe(epochs=4)
     run_pretrain(galaxies, tmp_path / "whole", recipe)
     for _ in range(5):
         with pytest.raises(Interrupted):
@@ -244,8 +233,8 @@ def test_state_of_another_training_is_not_continued_and_says_so(galaxies, tmp_pa
     elif changed == "data":
         folder = with_changed_pixel(galaxies, tmp_path / "other", 0.5)
     else:
-        others = [path for path in checkpoint.command_sources("pretrain") if path.name != "pretrain.py"]
-        monkeypatch.setattr(checkpoint, "command_sources", lambda command: others)
+        others = [path for path in fingerprint.command_sources("pretrain") if path.name != "pretrain.py"]
+        monkeypatch.setattr(fingerprint, "command_sources", lambda command: others)
     capsys.readouterr()
     run_pretrain(folder, tmp_path, recipe)
     said = capsys.readouterr().err
@@ -267,7 +256,7 @@ def test_loss_that_is_not_finite_stops_with_the_galaxies(galaxies, tmp_path):
 def test_the_last_good_state_is_named(galaxies, tmp_path, monkeypatch):
     """The learning rate leaps in the second epoch: no state is saved after it has spoiled the weights."""
     monkeypatch.setattr(trainer, "CHECKPOINT_INTERVAL_S", 0.0)
-    monkeypatch.setattr(trainer, "learning_rate", lambda base, schedule, epoch: base * 1e60**epoch)
+    monkeypatch.setattr(trainer, "rate_of_update", lambda phase, update, batches: 1e-3 * 1e60 ** (update // batches))
     with pytest.raises(InputError) as caught:
         run_pretrain(galaxies, tmp_path, pretraining_recipe())
     (path,) = (tmp_path / "checkpoints").glob("*.checkpoint")
@@ -279,7 +268,7 @@ def test_the_last_good_state_is_named(galaxies, tmp_path, monkeypatch):
 def test_encoder_that_collapses_in_pretraining_is_noticed(galaxies, tmp_path):
     # A decay that leaves nothing of the weights after a step but what the step itself adds.
     recipe = pretraining_recipe(optimiser={"learning_rate": 1e-6, "betas": [0.9, 0.95], "weight_decay": 1e6})
-    message = r"pretrain pcm, after epoch 1: .*the encoder has collapsed.*No state had been saved"
+    message = r"pretrain pcm, after update 3: .*the encoder has collapsed.*No state had been saved"
     with pytest.raises(InputError, match=message):
         run_pretrain(galaxies, tmp_path, recipe)
     assert not (tmp_path / "weights.safetensors").exists()

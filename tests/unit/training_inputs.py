@@ -12,14 +12,16 @@ from astromae.encoders import build_encoder
 from astromae.objectives.mae import MAESettings
 from astromae.objectives.masked_autoencoder import MaskedAutoencoder
 from astromae.settings.entries import Backbone
+from astromae.settings.galaxy_views import EXTINCTION_PER_EBV
 from astromae.settings.training import Augmentation
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model
 from astromae.training.features import write_features
+from astromae.training.fit_scaling import write_scaling
 from astromae.training.pretrain import pretrain
 from astromae.training.recipes import EncoderRecipe, FeaturesRecipe, ModelRecipe
-from astromae.training.scaling import read_scaling, write_scaling
+from astromae.training.scaling import read_scaling
 from astromae.training.session import Execution
 from astromae.training.train import train
 from pydantic import TypeAdapter
@@ -38,7 +40,7 @@ FINETUNING = {
     "batch_size": 16,
     "noise_sigma": 0.05,
     "optimiser": {"learning_rate": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.005},
-    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 3},
+    "schedule": {"kind": "cosine", "warmup": 1},
 }
 PRETRAINING = {
     **{k: v for k, v in FINETUNING.items() if k != "noise_sigma"},
@@ -89,6 +91,22 @@ def pretraining_recipe(backbone=PCM, own_pretraining=None, sections=DECODER, **c
     )
 
 
+def objective_recipe(objective, backbone=BACKBONE, phase=(), **own):
+    """Return the recipe of an encoder that learns by another objective than mae; `phase` are keys that all have."""
+    common = {name: value for name, value in FINETUNING.items() if name != "noise_sigma"}
+    labels = objective == "supervised"
+    return EncoderRecipe(
+        experiment="experiment1",
+        name="own",
+        backbone=backbone,
+        pretrain_on=["train" if labels else "pretrain"],
+        validate_on=["val" if labels else "pretrain_val"],
+        pretraining={**common, "objective": objective, **dict(phase), **own},
+        task="redshift" if labels else None,
+        **COMMON,
+    )
+
+
 def model_recipe(finetuning=FINETUNING, task="redshift", backbone=PCM, **changes):
     branches = {"encoder": "pcm", "pretrained": True, "frozen": True, "inception": True, "magnitude": True}
     return ModelRecipe(
@@ -116,10 +134,12 @@ def write_galaxies(folder):
     magnitudes = 17 + 3 * z[:, None] * [2.0, 1.0, 0.5, 0.3, 0.2] + random.normal(0, 0.02, (n, 5))
     objid = random.permutation(np.arange(n)) + 10**18
     catalog = pd.DataFrame({"objid": objid, "z": z} | {f"mag_{b}": magnitudes[:, i] for i, b in enumerate(BANDS)})
+    dust = random.uniform(0, 0.1, n)  # E(B-V)
+    catalog = catalog.assign(**{f"extinction_{b}": EXTINCTION_PER_EBV[b] * dust for b in BANDS})
     radius = np.hypot(*np.mgrid[-31.5:32, -31.5:32])
     profile = np.exp(-radius / (4 - 8 * z[:, None, None]))
     profile /= profile.sum(axis=(1, 2), keepdims=True)
-    flux = 10 ** (-0.4 * (magnitudes - 22.5))
+    flux = 10 ** (-0.4 * (magnitudes + catalog[[f"extinction_{b}" for b in BANDS]].to_numpy() - 22.5))
     images = flux[:, :, None, None] * profile[:, None] + random.normal(0, 0.02, (n, 5, 64, 64))
     write_shard(folder / "0000.h5", objid, images.astype(np.float32), STAMPS, "test", "none")
     catalog.to_parquet(folder / "galaxies.parquet")
@@ -147,6 +167,7 @@ def run_pretrain(folder, output, recipe, seed=42, **execution):
         recipe,
         seed,
         output,
+        folder / "galaxies.parquet" if recipe.reads_catalog else None,
         Execution(**{"checkpoints": output / "checkpoints", **execution}),
     )
 

@@ -15,11 +15,8 @@ pytestmark = pytest.mark.workflow
 PLUGIN = ROOT / "tests/plugins/survey_of_four_bands.py"
 BANDS, SCALE, SIZE, GALAXIES = "griz", 0.2, 48, 240
 
-#: One epoch, and one model with every branch.
-SMALL = {
-    "pretraining": {"epochs": 1, "schedule": {"warmup_epochs": 1, "period_epochs": 1}},
-    "finetuning": {"epochs": 1, "schedule": {"warmup_epochs": 1, "period_epochs": 1}},
-}
+#: A few updates, and one model with every branch.
+SMALL = {phase: {"updates": 2, "schedule": {"warmup": 1}} for phase in ("pretraining", "finetuning")}
 MODELS = ["plain-astromae"]
 
 

@@ -19,7 +19,7 @@ PHASE = {
     "epochs": 1,
     "batch_size": 64,
     "optimiser": {"learning_rate": 1.0e-3, "betas": [0.9, 0.95], "weight_decay": 0.05},
-    "schedule": {"kind": "cosine", "warmup_epochs": 1, "period_epochs": 1},
+    "schedule": {"kind": "cosine", "warmup": 1},
 }
 CONFIGURATION = {
     "plugins": [str(path) for path in PLUGINS],
@@ -59,7 +59,7 @@ def test_an_encoder_an_objective_and_a_task_of_ones_own(finished, tmp_path):
     arguments = ("--configfile", PRESET[1], str(tmp_path / "own.yaml"))
     wanted = ("results/tables/own.csv", *arguments)
     jobs = copy.plan(*wanted)
-    assert jobs == {name: 1 for name in ("split", "scaling", "pretrain", "features", "train", "boost", "table")}
+    assert jobs == {name: 1 for name in ("split", "scaling", "pretrain", "features", "train", "classical", "table")}
     ran = copy.snakemake("--cores", "2", *wanted)
     assert ran.returncode == 0, ran.stdout[-5000:]
     folder = copy.folder / "results/models/own/own/seed42"

@@ -138,7 +138,7 @@ def test_an_edited_figure_is_drawn_again_and_nothing_else(bundle, rebuilt, elsew
         jobs = elsewhere.plan_by_product("--config", f"bundle={bundle}")
     finally:
         source.write_bytes(before)
-    parts = ("experiment1-scratch", "experiment1-pretrained", "experiment2")
+    parts = ("experiment1-scratch", "experiment1-pretrained", "experiment1-baselines", "experiment2")
     assert jobs == {"paper", "results_page", "all", *(f"figure: density-{part}" for part in parts)}
 
 
@@ -162,7 +162,7 @@ def test_a_run_keeps_what_it_has(finished, bundle):
 
 def test_a_damaged_bundle_is_named(bundle, fresh_project, tmp_path):
     content = bytearray(Path(bundle).read_bytes())
-    place = content.index(b"epoch,learning_rate")
+    place = content.index(b"update,epoch,learning_rate")
     content[place] ^= 1
     (tmp_path / "damaged.tar").write_bytes(content)
     ran = fresh_project.snakemake("--cores", "1", "--config", f"bundle={tmp_path}/damaged.tar")

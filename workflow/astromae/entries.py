@@ -15,13 +15,28 @@ ENCODERS = {
     "vit": "astromae.encoders.vit:ENCODER",
     "pcm-vit": "astromae.encoders.pcm_vit:ENCODER",
     "inception": "astromae.encoders.inception:ENCODER",
+    "resnet": "astromae.encoders.resnet:ENCODER",
+    "pasquet": "astromae.encoders.pasquet:ENCODER",
 }
 
-#: Objectives: what encoders learn by without labels (`astromae.objectives`).
-OBJECTIVES = {"mae": "astromae.objectives.mae:OBJECTIVE"}
+#: Objectives: what encoders learn by, most of them without labels (`astromae.objectives`).
+OBJECTIVES = {
+    "mae": "astromae.objectives.mae:OBJECTIVE",
+    "moco": "astromae.objectives.moco:OBJECTIVE",
+    "barlow_twins": "astromae.objectives.barlow_twins:OBJECTIVE",
+    "supervised": "astromae.objectives.supervised:OBJECTIVE",
+}
 
 #: Tasks: what models learn from labels and predict (`astromae.tasks`).
 TASKS = {"redshift": "astromae.tasks.redshift:TASK"}
+
+#: Classical methods: what predicts without a network (`astromae.classical`).
+METHODS = {
+    "hgb-magnitudes": "astromae.classical.hgb_magnitudes:METHOD",
+    "hgb-apertures": "astromae.classical.hgb_apertures:METHOD",
+    "local-linear": "astromae.classical.local_linear:METHOD",
+    "knn": "astromae.classical.knn:METHOD",
+}
 
 #: Families of figures, in the order of the results page (`astromae.figures`).
 FIGURES = {

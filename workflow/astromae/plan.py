@@ -19,7 +19,7 @@ from astromae.errors import InputError
 SMALL_JOB_S = 25
 
 #: Rules whose jobs go on where the one before them stopped.
-CONTINUED = ("pretrain", "features", "train")
+CONTINUED = ("pretrain", "features", "train", "label_curve")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Job:
     ----------
     rule, inputs, outputs
         Its rule and files.
+    of
+        What of its rule it makes: its wildcards but for the seed.
     threads, gpus, memory_mb, minutes
         What it asks for: threads and GPUs over all its nodes, memory on each, the time limit of its first attempt.
     expected_s
@@ -47,6 +49,7 @@ class Job:
     minutes: int
     expected_s: float
     kept_mb: float = 0
+    of: str = ""
 
 
 def dry_run(arguments: Sequence[str], folder: Path | None = None) -> list[Job]:
@@ -95,6 +98,7 @@ def _job(rule: str, text: Mapping[str, str]) -> Job:
         int(asked.get("runtime", 0)),
         float(asked.get("expected_s", SMALL_JOB_S)),
         float(asked.get("kept_mb", 0)),
+        " ".join(value for name, value in re.findall(r"(\w+)=([^,]*)", text.get("wildcards", "")) if name != "seed"),
     )
 
 
@@ -182,6 +186,7 @@ def describe(jobs: Sequence[Job]) -> str:
     total_h = {of: sum(getattr(job, of) * job.minutes for job in jobs) / 60 for of in ("threads", "gpus")}
     lines += [
         f"{'all':<24}{len(jobs):>6}{'':>45}{_hours(jobs, 'threads'):>12,.1f}{_hours(jobs, 'gpus'):>11,.1f}",
+        *_trainings(jobs),
         "",
         f"Time limits of all jobs: {total_h['threads']:,.0f} core-hours and {total_h['gpus']:,.0f} GPU-hours.",
         f"Longest chain: {' > '.join(job.rule for job in chain)}, "
@@ -201,6 +206,19 @@ def describe(jobs: Sequence[Job]) -> str:
             f"A GPU is taken to pretrain {site.gpu_stamps_per_s:,g} stamps a second: gpu_stamps_per_s of {site.path}."
         )
     return "\n".join(lines)
+
+
+def _trainings(jobs: Iterable[Job]) -> list[str]:
+    """Return what each training is expected to take over all seeds, the longest first."""
+    trainings: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.rule in CONTINUED:
+            trainings.setdefault(f"{job.rule} {job.of}", []).append(job)
+    lines = ["", f"{'each training, over all its seeds':<69}{'jobs':>6}{'core-hours':>12}{'GPU-hours':>11}"]
+    for name, alike in sorted(trainings.items(), key=lambda training: -_hours(training[1], "threads")):
+        gpus = f"{_hours(alike, 'gpus'):,.2f}" if any(job.gpus for job in alike) else ""
+        lines.append(f"{name:<69}{len(alike):>6}{_hours(alike, 'threads'):>12,.2f}{gpus:>11}".rstrip())
+    return lines if trainings else []
 
 
 def _hours(jobs: Iterable[Job], of: str) -> float:

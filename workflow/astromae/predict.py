@@ -10,21 +10,23 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from astromae.classical import METHODS
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.tasks import TASKS, Task
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
-from astromae.training.boosting import Trees, tree_inputs
 from astromae.training.features import pretrained_encoder
-from astromae.training.folders import RECIPE, WEIGHTS, load_weights, read_recipe, read_weights
-from astromae.training.recipes import BoostingRecipe, EncoderRecipe, ModelRecipe
+from astromae.training.folders import RECIPE, WEIGHTS, read_recipe
+from astromae.training.recipes import EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
 from astromae.training.session import Session
 from astromae.training.sources import ResidentStamps
 from astromae.training.train import Galaxies, predict
-from astromae.training.views import Views
+from astromae.training.views import Views, centre
+from astromae.training.weights import load_weights, read_weights
 
 
 class Predictor(Protocol):
@@ -124,31 +126,38 @@ class TrainedEncoder:
 
 
 @dataclass(frozen=True)
-class BoostedTrees:
-    """The classical method.
+class FittedMethod:
+    """A classical method with what it has fitted.
 
     Attributes
     ----------
     recipe
-        What it was fitted with.
+        Which method, and what it predicts.
     bands
-        Bands of its magnitudes.
-    trees
-        Trees of each target.
+        Bands of its magnitudes or stamps.
+    fitted
+        What its `fit` returned.
     """
 
-    recipe: BoostingRecipe
+    recipe: ClassicalRecipe
     bands: Sequence[str]
-    trees: Sequence[Trees]
+    fitted: Mapping[str, np.ndarray]
 
     def predict(
         self, stamps: np.ndarray | None = None, magnitudes: np.ndarray | None = None
     ) -> Mapping[str, np.ndarray]:
-        """Predict as `TrainedModel.predict` does; stamps are not read."""
-        if magnitudes is None:
-            raise InputError(f"{self.recipe.model} reads magnitudes, and none are given")
-        inputs = tree_inputs(_checked_magnitudes(magnitudes, len(magnitudes), self.bands), self.bands)
-        return TASKS[self.recipe.task].predict(np.column_stack([trees.predict(inputs) for trees in self.trees]))
+        """Predict as `TrainedModel.predict` does; it reads either stamps or magnitudes."""
+        method = METHODS[self.recipe.model]
+        wanted, given = ("stamps", stamps) if method.stamps else ("magnitudes", magnitudes)
+        if given is None:
+            raise InputError(f"{self.recipe.model} reads {wanted}, and none are given")
+        if method.stamps:
+            images = centre(_checked_stamps(stamps, len(self.bands), self.recipe.crop), self.recipe.crop)
+            checked = images.astype(np.float32)
+        else:
+            checked = _checked_magnitudes(magnitudes, len(magnitudes), self.bands)
+        inputs = method.measure(checked, self.bands)
+        return TASKS[self.recipe.task].predict(method.predict(self.fitted, inputs))
 
 
 def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
@@ -172,7 +181,7 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
     try:
         recipe = about["recipe"]
         if "runtime" not in recipe:
-            return _load_trees(folder, about)
+            return _load_method(folder, about)
         recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
         kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
         session = Session("predict", kind.model_validate(recipe), about["seed"], Scaling.from_json(about["scaling"]))
@@ -197,19 +206,22 @@ def _ready(network: nn.Module, session: Session) -> nn.Module:
     return network
 
 
-def _load_trees(folder: Path, about: Mapping[str, Any]) -> BoostedTrees:
-    recipe = BoostingRecipe(**{name: about["recipe"][name] for name in BoostingRecipe.model_fields})
-    weights = read_weights(folder)
-    try:
-        trees = [Trees.from_tensors(weights, name) for name in TASKS[recipe.task].targets]
-    except KeyError as error:
-        raise InputError(f"{folder / WEIGHTS}: not the trees of {recipe.model} (no {error})") from error
-    return BoostedTrees(recipe, about["bands"], trees)
+def _load_method(folder: Path, about: Mapping[str, Any]) -> FittedMethod:
+    recipe = ClassicalRecipe(**{name: about["recipe"][name] for name in ClassicalRecipe.model_fields})
+    fitted = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
+    if sorted(fitted) != about["fitted"]:
+        raise InputError(f"{folder / WEIGHTS}: not what {recipe.model} has fitted ({', '.join(about['fitted'][:5])})")
+    return FittedMethod(recipe, about["bands"], fitted)
 
 
 def _views(session: Session, stamps: np.ndarray, batch_size: int) -> Views:
     """Return the views of checked stamps."""
-    crop, bands = session.recipe.crop, len(session.scaling.bands)
+    images = torch.from_numpy(_checked_stamps(stamps, len(session.scaling.bands), session.recipe.crop))
+    return session.views(ResidentStamps(images.to(session.device)), batch_size)
+
+
+def _checked_stamps(stamps: np.ndarray, bands: int, crop: int) -> np.ndarray:
+    """Return stamps as float16."""
     stamps = np.asarray(stamps)
     if stamps.ndim != 4 or stamps.shape[1] != bands or min(stamps.shape[2:]) < crop or not len(stamps):
         raise InputError(
@@ -219,11 +231,11 @@ def _views(session: Session, stamps: np.ndarray, batch_size: int) -> Views:
     bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
     if len(bad):
         raise InputError(f"stamps with pixels that are not finite float16, the first is number {bad[0]}")
-    return session.views(ResidentStamps(torch.from_numpy(images).to(session.device)), batch_size)
+    return images
 
 
 def _checked_magnitudes(magnitudes: np.ndarray, count: int, bands: Sequence[str]) -> np.ndarray:
-    magnitudes = np.asarray(magnitudes, dtype=np.float64)
+    magnitudes = np.ascontiguousarray(magnitudes, dtype=np.float64)
     if magnitudes.shape != (count, len(bands)):
         raise InputError(f"magnitudes of shape {magnitudes.shape}: expected ({count}, {len(bands)})")
     bad = np.flatnonzero(~np.isfinite(magnitudes).all(axis=1))

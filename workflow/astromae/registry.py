@@ -1,4 +1,4 @@
-"""Tables of what can be chosen by name: surveys, encoders, objectives, tasks, figures."""
+"""Tables of what can be chosen by name: surveys, encoders, objectives, tasks, classical methods, figures."""
 
 import difflib
 import importlib

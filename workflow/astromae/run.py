@@ -1,9 +1,11 @@
 """A run as its configuration describes it: the models and encoders of each experiment, and where their files lie."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
@@ -35,8 +37,16 @@ class Run:
 
     @property
     def experiments(self) -> Mapping[str, Experiment]:
-        """Return the settings of every experiment, by its name."""
-        return self.configuration.experiments
+        """Return the settings of every experiment that belongs to no study, by its name."""
+        return {name: settings for name, settings in self.configuration.experiments.items() if settings.study is None}
+
+    def experiment(self, name: str) -> Experiment:
+        """Return the settings of an experiment, one of a study too."""
+        return self.configuration.experiments[name]
+
+    def tables(self, study: str | None = None) -> list[str]:
+        """Return the names of the tables of a study's experiments, or of those that belong to no study."""
+        return [settings.table for settings in self.configuration.experiments.values() if settings.study == study]
 
     def with_task(self, task: str) -> list[str]:
         """Return the experiments that have a task."""
@@ -44,12 +54,12 @@ class Run:
 
     def task(self, experiment: str) -> str:
         """Return the name of an experiment's task."""
-        return self.experiments[experiment].task
+        return self.experiment(experiment).task
 
     def pretrained_models(self, experiment: str) -> list[str]:
         """Return the experiment's models that start from a pretrained encoder."""
         models = self.configuration.models
-        return [name for name in self.experiments[experiment].models if models[name].pretrained]
+        return [name for name in self.experiment(experiment).models if models[name].pretrained]
 
     def encoders(self, experiment: str) -> list[str]:
         """Return the backbones that are pretrained for an experiment."""
@@ -104,15 +114,15 @@ class Run:
         """Return the folders of an experiment's models, model by model; of all trained ones unless some are given."""
         return [
             f"results/models/{experiment}/{model}/seed{seed}"
-            for model in (self.experiments[experiment].models if models is None else models)
+            for model in (self.experiment(experiment).models if models is None else models)
             for seed in self.configuration.seeds
         ]
 
     def _classical_folders(self, experiment: str) -> list[str]:
-        return self.model_folders(experiment, self.experiments[experiment].classical)
+        return self.model_folders(experiment, self.experiment(experiment).classical)
 
     def predictions(self, experiment: str, models: Sequence[str] | None = None) -> list[str]:
-        """Return the predictions of some models, or all of an experiment, the classical ones last."""
+        """Return the predictions of some models, or all of an experiment, classical methods last."""
         folders = self.model_folders(experiment, models)
         folders += self._classical_folders(experiment) if models is None else []
         return [f"{folder}/predictions.parquet" for folder in folders]
@@ -131,6 +141,15 @@ class Run:
         classical = [f"{folder}/provenance.json" for folder in self._classical_folders(experiment)]
         return self.trained(experiment, "provenance.json") + classical
 
+    def label_curves(self, study: str) -> list[str]:
+        """Return the predictions of all lines of a study, line by line."""
+        settings = self.configuration.studies[study]
+        return [
+            f"results/{study}/curves/{curve}/seed{seed}/predictions.parquet"
+            for curve in [*settings.curves(), *settings.classical]
+            for seed in settings.seeds
+        ]
+
     @property
     def values(self) -> list[str]:
         """Return the named values of the survey and of every experiment."""
@@ -138,13 +157,18 @@ class Run:
 
     def wildcards(self) -> dict[str, str]:
         """Return the pattern of each wildcard: a name stands for nothing that the run does not have."""
+        studies = self.configuration.studies
+        of_studies = [name for study in studies.values() for name in study.encoders()]
         names = {
-            "experiment": self.experiments,
-            "encoder": self.configuration.backbones,
+            "experiment": [*self.configuration.experiments, *studies],
+            "encoder": [*self.configuration.backbones, *of_studies],
             "model": self.configuration.models,
+            "study": studies,
+            "curve": [name for study in studies.values() for name in study.curves()],
+            "method": METHODS,
         }
         return {
             "chunk": r"\d{4}",
             "seed": r"\d+",
-            **{wildcard: "|".join(values) for wildcard, values in names.items()},
+            **{wildcard: "|".join(map(re.escape, values)) for wildcard, values in names.items()},
         }

@@ -75,6 +75,7 @@ def _closure(pending: list[str]) -> tuple[Path, ...]:
     return tuple(sorted(files - {_ENTRIES}))
 
 
+@functools.cache
 def _file(module: str) -> Path | None:
     """Return the file of a module or package of astromae; None if there is none."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
@@ -82,9 +83,10 @@ def _file(module: str) -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _with_data(file: Path) -> list[Path]:
+@functools.cache
+def _with_data(file: Path) -> tuple[Path, ...]:
     """Return a module's file and its data: published.csv stands beside published.py, which reads it."""
-    return [path for path in file.parent.glob(f"{file.stem}.*") if path.is_file()]
+    return tuple(path for path in file.parent.glob(f"{file.stem}.*") if path.is_file())
 
 
 @functools.cache

@@ -44,8 +44,6 @@ except InputError as error:
 environments = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(shell_prefix(PACKAGE_ROOT, SETTINGS.plugins, environments).replace("{", "{{").replace("}", "}}"))
 
-EXPERIMENTS = config["experiments"]
-SEEDS = config["seeds"]
 SURVEY = config["survey"]
 CATALOG = "results/catalog/galaxies.parquet"
 
@@ -65,6 +63,8 @@ if not config["bundle"]:
         raise WorkflowError(str(error)) from None
 
 SHARDS = [f"results/stamps/{chunk:04d}.h5" for chunk in CHUNKS]
+# Of all shards: hundreds of files among the inputs of hundreds of jobs would make each plan slow.
+SHARDS_CHECKSUM = "results/stamps.sha256"
 MISSING = [f"results/stamps/{chunk:04d}.missing.csv" for chunk in CHUNKS]
 
 RUN = Run(SETTINGS, SHARDS, MISSING, CATALOG)
@@ -73,7 +73,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 # All that tables, figures and the paper are made from, and no rule of theirs makes.
-BUNDLED = bundled_files(RUN, TABLES.values(), FIGURES.values())
+TABLES_OF_RUN = [name for name in TABLES if not any(name in RUN.tables(study) for study in SETTINGS.studies)]
+BUNDLED = bundled_files(RUN, [TABLES[name] for name in TABLES_OF_RUN], FIGURES.values())
 if survey:
     ESTIMATES = Estimates(RUN, COUNTS, STAMPS, site.gpu_stamps_per_s)
 
@@ -90,12 +91,13 @@ def by_content(**inputs):
     """Return large inputs that count as changed when their checksum is another one, whatever their dates.
 
     Snakemake compares the content of small files only. Those that go through here have a small one beside
-    them (`astromae.files.write_checksum`), an output of the same job, which stands in for them.
+    them (`astromae.files.write_checksum`), an output of the same job, which stands in for them. The shards
+    have one together.
     """
-    files = [file for value in inputs.values() for file in ([value] if isinstance(value, str) else value)]
+    files = [SHARDS_CHECKSUM.removesuffix(".sha256") if value is SHARDS else value for value in inputs.values()]
     return {
         **{name: ancient(value) for name, value in inputs.items()},
-        "checksums": [f"{file}.sha256" for file in files],
+        "checksums": [f"{file}.sha256" for value in files for file in ([value] if isinstance(value, str) else value)],
     }
 
 

@@ -32,8 +32,8 @@ rule scaling:
     params:
         files=step_files,
         step=step_settings(
-            pretrain_on=lambda wildcards: EXPERIMENTS[wildcards.experiment]["pretrain_on"],
-            settings=config["scaling"],
+            pretrain_on=lambda wildcards: SETTINGS.sample(wildcards.experiment).pretrain_on,
+            settings=lambda wildcards: SETTINGS.of_sample(wildcards.experiment).scaling,
         ),
     shell:
         "python -m astromae scaling --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
@@ -41,7 +41,7 @@ rule scaling:
 
 rule pretrain:
     input:
-        **by_content(stamps=SHARDS),
+        unpack(pretraining_inputs),
         split="results/splits/{experiment}.parquet",
         scaling="results/splits/{experiment}.scaling.json",
         code=recipe_code("pretrain", encoder_recipe),
@@ -91,7 +91,7 @@ rule reconstruct:
     params:
         files=step_files,
         step=step_settings(
-            validate_on=lambda wildcards: EXPERIMENTS[wildcards.experiment]["validate_on"],
+            validate_on=lambda wildcards: SETTINGS.sample(wildcards.experiment).validate_on,
             seed=seed_of,
         ),
     shell:

@@ -1,12 +1,12 @@
-# Models: one run for each experiment, model and seed, and the classical method beside them.
+# Models: one run for each experiment, model and seed, and the classical methods beside them.
 
 MODEL = "results/models/{experiment}/{model}/seed{seed}"
-CLASSICAL = "results/models/{experiment}/hgb-magnitudes/seed{seed}"
+CLASSICAL = "results/models/{experiment}/{method}/seed{seed}"
 
 
 rule models:
     input:
-        [file for experiment in EXPERIMENTS for file in RUN.predictions(experiment)],
+        [file for experiment in RUN.experiments for file in RUN.predictions(experiment)],
     localrule: True
 
 
@@ -46,11 +46,11 @@ rule train:
         "2>&1 | tee {log}"
 
 
-rule boost:
+rule classical:
     input:
-        **by_content(catalog=CATALOG),
+        unpack(classical_inputs),
         split="results/splits/{experiment}.parquet",
-        code=recipe_code("boost", boosting_recipe),
+        code=recipe_code("classical", classical_recipe),
     output:
         f"{CLASSICAL}/predictions.parquet",
         f"{CLASSICAL}/weights.safetensors",
@@ -58,7 +58,7 @@ rule boost:
         f"{CLASSICAL}/recipe.json",
         f"{CLASSICAL}/provenance.json",
     log:
-        "results/logs/boost/{experiment}-seed{seed}.log",
+        "results/logs/classical/{experiment}-{method}-seed{seed}.log",
     conda:
         "../../envs/training.yaml"
     resources:
@@ -67,9 +67,9 @@ rule boost:
     params:
         files=step_files,
         step=step_settings(
-            recipe=as_setting(boosting_recipe),
+            recipe=as_setting(classical_recipe),
             seed=seed_of,
             output=lambda wildcards: CLASSICAL.format(**dict(wildcards.items())),
         ),
     shell:
-        "python -m astromae boost --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
+        "python -m astromae classical --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"

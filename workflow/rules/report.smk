@@ -29,23 +29,30 @@ def caption_of(products, wildcard):
 def reported(path, caption=None):
     """Return an output that Snakemake's report shows.
 
-    Its caption is a file of workflow/report; that of a table or figure (no `caption`) is a parameter of its job.
+    Its caption is a file of workflow/report, in the folder of the output's kind unless it names another; that of a
+    table or figure (no `caption`) is a parameter of its job.
     """
     folder, suffix = os.path.basename(os.path.dirname(path)), path.rpartition(".")[2]
     # Of two formats the report shows first the one that the alphabet does.
     formats = {"png": "image (PNG)", "pdf": "vector (PDF)"} if folder == "figures" else {}
+    file = caption and (caption if os.path.dirname(caption) else f"{folder}/{caption}")
     products, wildcard = (FIGURES, "figure") if folder == "figures" else (TABLES, "table")
 
     def said(wildcards):
         if caption is None:
             return shown_product(products, wildcards[wildcard])
-        text = Path(PACKAGE_ROOT, "report", folder, f"{caption}.rst").read_text(encoding="utf-8")
+        text = Path(PACKAGE_ROOT, "report", f"{file}.rst").read_text(encoding="utf-8")
         return Shown(caption_title(text), None, GENERAL, text)
 
     return report(
         path,
-        caption="../report/product.rst" if caption is None else f"../report/{folder}/{caption}.rst",
+        caption="../report/product.rst" if caption is None else f"../report/{file}.rst",
         category={"report": "Results page"}.get(folder, folder.capitalize()),
         subcategory=lambda wildcards: said(wildcards).heading,
         labels=lambda wildcards: {"result": said(wildcards).title, "format": formats.get(suffix, suffix.upper())},
     )
+
+
+def study_text(study):
+    """Return the text of a study's document, which it need not have."""
+    return in_clone(f"workflow/studies/{study}.typ")

@@ -5,7 +5,7 @@ from astromae.tasks import TASKS
 
 rule tables:
     input:
-        [f"results/tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex")],
+        [f"results/tables/{name}.{suffix}" for name in TABLES_OF_RUN for suffix in ("csv", "tex")],
         "results/tables/models.json",
 
 
@@ -79,7 +79,7 @@ rule values_experiment:
         files=step_files,
         step=step_settings(
             experiment=lambda wildcards: wildcards.experiment,
-            settings=lambda wildcards: EXPERIMENTS[wildcards.experiment],
+            settings=lambda wildcards: config["experiments"][wildcards.experiment],
             evaluation=SETTINGS.evaluation,
         ),
     shell:

@@ -42,6 +42,20 @@ rule cut:
         "2>&1 | tee {log}"
 
 
+rule stamps_checksum:
+    input:
+        [f"{shard}.sha256" for shard in SHARDS],
+    output:
+        SHARDS_CHECKSUM,
+    log:
+        "results/logs/stamps/checksum.log",
+    localrule: True
+    conda:
+        "../../envs/survey.yaml"
+    shell:
+        "cat {input:q} > {output:q}.part 2> {log:q} && mv {output:q}.part {output:q}"
+
+
 rule split:
     input:
         **by_content(catalog=CATALOG, stamps=SHARDS),
@@ -60,8 +74,8 @@ rule split:
     params:
         files=step_files,
         step=step_settings(
-            fractions=lambda wildcards: EXPERIMENTS[wildcards.experiment]["fractions"],
-            seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+            fractions=lambda wildcards: SETTINGS.sample(wildcards.experiment).fractions,
+            seed=lambda wildcards: SETTINGS.sample(wildcards.experiment).seed,
             max_missing_fraction=config["stamps"]["max_missing_fraction"],
         ),
     shell:

@@ -1,6 +1,7 @@
 # What trainings ask for: resources, recipes, and which files they read.
 from functools import partial
 
+from astromae.classical import METHODS
 from astromae.cluster.jobs import TRAINING_MINUTES, launcher, training_resources
 from astromae.training import configured_recipes
 
@@ -23,7 +24,8 @@ def training_job(gpus=GPUS, nodes=NODES, **resources):
 encoder_recipe = of_wildcards(partial(configured_recipes.encoder_recipe, SETTINGS))
 features_recipe = of_wildcards(partial(configured_recipes.features_recipe, SETTINGS))
 model_recipe = of_wildcards(partial(configured_recipes.model_recipe, SETTINGS))
-boosting_recipe = of_wildcards(partial(configured_recipes.boosting_recipe, SETTINGS))
+curve_recipe = of_wildcards(partial(configured_recipes.curve_recipe, SETTINGS))
+classical_recipe = of_wildcards(partial(configured_recipes.classical_recipe, SETTINGS))
 
 
 def as_setting(recipe):
@@ -51,6 +53,14 @@ def seed_of(wildcards):
     return int(wildcards.seed)
 
 
+def pretraining_inputs(wildcards):
+    """Return the stamps, and the catalogue where labels or extinctions are read."""
+    large = {"stamps": SHARDS}
+    if encoder_recipe(wildcards).reads_catalog:
+        large["catalog"] = CATALOG
+    return by_content(**large)
+
+
 def training_inputs(wildcards):
     """Return the catalogue, a model's pretrained encoder and shared features, and the stamps where it reads pixels."""
     large = {"catalog": CATALOG}
@@ -63,3 +73,49 @@ def training_inputs(wildcards):
         if RUN.shares_features(wildcards.model):
             large["features"] = f"{folder}/features.h5"
     return by_content(**large)
+
+
+def curve_inputs(wildcards):
+    """Return the catalogue and the stamps that a line of a study reads, and its pretrained encoder."""
+    large = {"catalog": CATALOG, "stamps": SHARDS}
+    encoder = SETTINGS.studies[wildcards.study].curves()[wildcards.curve].encoder
+    if encoder:
+        large["encoder"] = f"results/encoders/{encoder}/{wildcards.study}/seed{wildcards.seed}/weights.safetensors"
+    return by_content(**large)
+
+
+def classical_inputs(wildcards):
+    """Return the catalogue, and the stamps where a classical method measures them."""
+    large = {"catalog": CATALOG}
+    if METHODS[wildcards.method].stamps:
+        large["stamps"] = SHARDS
+    return by_content(**large)
+
+
+def checked_study(study):
+    """Return a study of the configuration, whose settings fit the rest of it."""
+    try:
+        SETTINGS.check_study(study)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return SETTINGS.studies[study]
+
+
+def study_results(study):
+    """Return a function that gives all that a study makes."""
+
+    def results(wildcards):
+        masks = [f"{study}-masks"] if checked_study(study).mask_ratios() else []
+        return [
+            *(f"results/tables/{table}.csv" for table in (study, f"{study}-saved", *RUN.tables(study))),
+            *(f"results/figures/{figure}.{suffix}" for figure in (study, *masks) for suffix in ("pdf", "png")),
+            *([f"results/{study}/{study}.pdf"] if Path(study_text(study)).exists() else []),
+        ]
+
+    return results
+
+
+def study_predictions(wildcards):
+    """Return the predictions of all lines of a study."""
+    checked_study(wildcards.study)
+    return RUN.label_curves(wildcards.study)

@@ -13,6 +13,7 @@ from typing import Any
 
 from astromae.contracts.catalog import fields_of_chunks
 from astromae.contracts.stamp_format import StampFormat
+from astromae.encoders import ENCODERS
 from astromae.run import Run
 from astromae.settings.experiments import Model
 from astromae.survey import SURVEYS
@@ -26,19 +27,25 @@ DRAWN_GALAXY_S = 0.06
 CUT_FIELD_S = 2.4
 #: A stamp of a deflated cube converted.
 CUBE_STAMP_S = 0.7e-3
-#: By network; another takes the time of a plain transformer.
-PRETRAIN_S = {"vit": 3.1e-3, "pcm-vit": 3.6e-3}
+#: By network, of table III's sizes; another takes the time of a plain transformer.
+PRETRAIN_S = {"vit": 3.1e-3, "pcm-vit": 3.6e-3, "resnet": 1.2e-3}
 #: The encoder forwards, by views.
-FEATURES_S = {"vit": 1.8e-3, "pcm-vit": 2.1e-3}
-TRAIN_ENCODER_S = {"vit": 4.9e-3, "pcm-vit": 8.0e-3}
+FEATURES_S = {"vit": 1.8e-3, "pcm-vit": 2.1e-3, "resnet": 0.2e-3}
+TRAIN_ENCODER_S = {"vit": 4.9e-3, "pcm-vit": 8.0e-3, "resnet": 0.6e-3}
 BRANCH_S = {"inception": 1.2e-3, "magnitude": 0.3e-3}
+#: Width times depth of table III's encoders. On a core the time of a smaller one falls in proportion to it.
+TABLE_III = 192 * 12
+#: Depth and width of the ResNet of the rates. The products of convolutions go with depth and the square of width.
+THIN_RESNET = 10, 16
+#: Side of the stamps of the rates, pixels.
+RATED_SIDE = 32
 #: Views and head, which all models have.
 HEAD_S = 0.15e-3
 
 #: Of a stored feature: float16.
 FEATURE_BYTES = 2
 
-#: Numbers of a stored feature vector where the encoder's settings do not say (Inception).
+#: Numbers of a stored feature vector where neither an encoder nor its settings say.
 FEATURE_WIDTH = 192
 
 #: Memory of a training's process without its stamps, MB.
@@ -131,30 +138,32 @@ class Estimates:
         cores_of_gpu = self.gpu_stamps_per_s * PRETRAIN_S["vit"]
         return math.ceil(core_s / (gpus * cores_of_gpu or training.threads))
 
-    def _galaxies(self, experiment: str, subsets: Iterable[str]) -> float:
+    def _galaxies(self, experiment: str, subsets: Iterable[str]) -> int:
         """Return how many galaxies an experiment is expected to have in some subsets."""
-        fractions = self.run.experiments[experiment].fractions
-        return self.counts.galaxies * sum(getattr(fractions, subset) for subset in subsets)
+        fractions = self.run.configuration.sample(experiment).fractions
+        return round(self.counts.galaxies * sum(getattr(fractions, subset) for subset in subsets))
 
-    def _finetuning_stamps(self, experiment: str) -> float:
+    def _finetuning_stamps(self, experiment: str) -> int:
         """Return how many stamps the gradient steps of a fine-tuning see."""
-        return self._galaxies(experiment, ["train"]) * self.run.experiments[experiment].finetuning.epochs
+        return self.run.experiment(experiment).finetuning.stamps(self._galaxies(experiment, ["train"]))
 
-    def _views(self, experiment: str) -> float:
+    def _views(self, experiment: str) -> int:
         """Return how many views of stamps have a stored feature."""
-        return self._finetuning_stamps(experiment) + self._galaxies(experiment, ["val", "test"])
+        labelled = self._galaxies(experiment, ["train"])
+        passes = self.run.experiment(experiment).finetuning.passes(labelled)
+        return passes * labelled + self._galaxies(experiment, ["val", "test"])
 
-    def _backbone(self, encoder: str) -> Any:
-        return self.run.configuration.backbones[encoder]
-
-    def _rate(self, rates: dict[str, float], encoder: str) -> float:
-        return rates.get(self._backbone(encoder).network, rates["vit"])
+    def _rate(self, rates: dict[str, float], encoder: str, experiment: str = "") -> float:
+        own = self.run.configuration.of_sample(experiment)
+        return _seconds(rates, own.backbones[encoder], own.scaling.crop)
 
     def pretraining_s(self, experiment: str, encoder: str) -> int:
         """Return how long a pretraining takes, in seconds."""
-        settings = self.run.experiments[experiment]
-        stamps = self._galaxies(experiment, settings.pretrain_on) * settings.pretraining.epochs
-        return self._training_s(stamps * self._rate(PRETRAIN_S, encoder))
+        configuration = self.run.configuration
+        galaxies = self._galaxies(experiment, configuration.sample(experiment).pretrain_on)
+        phase = configuration.pretraining(experiment, encoder)
+        stamps = phase.stamps(max(1, round(phase.part * galaxies)))
+        return self._training_s(stamps * self._rate(PRETRAIN_S, encoder, experiment))
 
     def features_s(self, experiment: str, encoder: str) -> int:
         """Return how long a frozen encoder's features take, in seconds."""
@@ -163,8 +172,11 @@ class Estimates:
 
     def features_mb(self, experiment: str, encoder: str) -> int:
         """Return the disk that a frozen encoder's features take, in MB."""
-        width = getattr(self._backbone(encoder), "width", FEATURE_WIDTH)
-        return math.ceil(self._views(experiment) * width * FEATURE_BYTES / 2**20)
+        own = self.run.configuration.of_sample(experiment)
+        backbone, side = own.backbones[encoder], own.scaling.crop
+        width = ENCODERS[backbone.network].width
+        features = getattr(backbone, "width", FEATURE_WIDTH) if width is None else width(backbone, side)
+        return math.ceil(self._views(experiment) * features * FEATURE_BYTES / 2**20)
 
     def all_features_mb(self) -> int:
         """Return the disk that all features of a run take, in MB."""
@@ -187,6 +199,29 @@ class Estimates:
             stamp_s += self._rate(FEATURES_S if chosen.frozen else TRAIN_ENCODER_S, chosen.encoder)
         return self._training_s(self._finetuning_stamps(experiment) * stamp_s)
 
+    def curve_s(self, study: str, curve: str) -> int:
+        """Return how long a line of a study takes, in seconds: one training for each number of labels."""
+        settings = self.run.configuration.studies[study]
+        line = settings.curves()[curve]
+        galaxies, backbone = self._galaxies(study, ["train"]), settings.networks[line.network]
+        side = self.run.configuration.of_sample(study).scaling.crop
+        if line.frozen:
+            phase, stamp_s = settings.finetuning.frozen, HEAD_S
+            views = phase.augmented_views * galaxies + self._galaxies(study, ["val", "test"])
+            core_s = views * _seconds(FEATURES_S, backbone, side)
+        else:
+            phase, stamp_s, core_s = (
+                settings.finetuning.unfrozen,
+                HEAD_S + _seconds(TRAIN_ENCODER_S, backbone, side),
+                0.0,
+            )
+        core_s += stamp_s * sum(phase.stamps(count) for count in settings.label_counts(galaxies))
+        return self._training_s(core_s, min(self.run.configuration.training.gpus, 1))
+
+    def curve_priority(self, study: str, curve: str) -> float:
+        """Start long trainings first, so that the last ones to end are short ones."""
+        return math.log1p(self.curve_s(study, curve))
+
     def pretraining_priority(self, experiment: str, encoder: str) -> float:
         """Start the longest pretraining first: all that reads its encoder waits for it."""
         return 150 + math.log1p(self.pretraining_s(experiment, encoder))
@@ -194,6 +229,15 @@ class Estimates:
     def model_priority(self, experiment: str, model: str) -> float:
         """Start long trainings first, so that the last ones to end are short ones."""
         return math.log1p(self.model_s(experiment, model))
+
+
+def _seconds(rates: dict[str, float], backbone: Any, side: int) -> float:
+    """Return the seconds of a stamp of so many pixels on a side through a network of its kind and size."""
+    seconds = rates.get(backbone.network, rates["vit"]) * (side / RATED_SIDE) ** 2
+    if backbone.network == "resnet":
+        return seconds * backbone.depth / THIN_RESNET[0] * (backbone.width / THIN_RESNET[1]) ** 2
+    sizes = [getattr(backbone, name, None) for name in ("width", "depth")]
+    return seconds * math.prod(sizes) / TABLE_III if all(sizes) else seconds
 
 
 @functools.cache

@@ -142,14 +142,14 @@ def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
         twice = rows["objid"][rows["objid"].duplicated()].iloc[0]
         raise InputError(f"{path}: galaxy {twice} stands twice in subset `{subset}`")
     for column in columns:
-        finite = np.isfinite(_values(rows, column).reshape(len(rows), -1)).all(axis=1)
+        finite = np.isfinite(column_values(rows, column).reshape(len(rows), -1)).all(axis=1)
         if not finite.all():
             wrong = rows["objid"][~finite]
             raise InputError(f"{path}: {len(wrong)} values of {column} are not finite, first of galaxy {wrong.iloc[0]}")
     return metadata, rows
 
 
-def _values(rows: pd.DataFrame, column: str) -> np.ndarray:
+def column_values(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as float64, shape (n,), or (n, k) where each row holds a list."""
     values = rows[column].to_numpy()
     return np.stack(values).astype(np.float64) if values.dtype == object else values.astype(np.float64)
@@ -206,7 +206,7 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
         model, seed = metadata["model"], int(metadata["seed"])
         if seed in runs.setdefault(model, {}):
             raise InputError(f"{path}: model {model!r} with seed {seed} was already given")
-        runs[model][seed] = {column: _values(rows, column) for column in task.columns}
+        runs[model][seed] = {column: column_values(rows, column) for column in task.columns}
         groups[model] = metadata["group"]
     seeds = tuple(dict.fromkeys(seed for by_seed in runs.values() for seed in by_seed))
     for model, by_seed in runs.items():
@@ -229,7 +229,7 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
         first[1]["experiment"],
         first[1]["task"],
         first[2]["objid"].to_numpy(np.int64),
-        {column: _values(first[2], column) for column in task.targets.values()},
+        {column: column_values(first[2], column) for column in task.targets.values()},
         int(first[1]["train_galaxies"]),
         models,
     )

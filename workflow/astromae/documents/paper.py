@@ -6,12 +6,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import typst
-
+from astromae.documents.compiling import compile_pdf
 from astromae.errors import InputError
 from astromae.evaluation.records import read_values
-from astromae.files import atomic_path
-from astromae.progress import log
 
 #: The source's main file.
 MAIN = "astromae.typ"
@@ -59,7 +56,7 @@ def assemble(
 def write_paper(
     source: Path, values: Sequence[Path], figures: Sequence[Path], tables: Sequence[Path], output: Path
 ) -> None:
-    """Build the paper as PDF, without system fonts, network or date: the same inputs give the same bytes.
+    """Build the paper as PDF; the same inputs give the same bytes.
 
     Parameters
     ----------
@@ -76,13 +73,4 @@ def write_paper(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         assemble(source, values, figures, tables, folder)
-        try:
-            pdf, warnings = typst.compile_with_warnings(
-                folder / MAIN, root=folder, ignore_system_fonts=True, format="pdf"
-            )
-        except typst.TypstError as error:
-            raise InputError(f"{source / MAIN}: does not compile:\n{error.diagnostic}") from error
-    for warning in warnings:
-        log(f"{source / MAIN}: warning: {warning.message}")
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(pdf)
+        compile_pdf(folder / MAIN, source / MAIN, output)

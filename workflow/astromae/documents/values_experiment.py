@@ -62,8 +62,12 @@ def write_experiment_values(
     Raises
     ------
     InputError
-        If a file cannot be read or is of another experiment.
+        If a file cannot be read or is of another experiment, or the tables are not of test galaxies.
     """
+    if evaluation.subset != "test":
+        raise InputError(
+            f"evaluation.subset is {evaluation.subset}: documents tell of test galaxies only; make the target `tables`"
+        )
     task = settings.get("task", "redshift")
     metrics = TASKS[task].metrics
     subsets = read_split(split)["subset"].value_counts().to_dict()
@@ -107,7 +111,7 @@ def write_experiment_values(
             "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows, metrics)],
             "best_network": _best(networks, networks["model"], headline, metrics[headline]),
             "best_astromae": _best(networks, assembled, headline, metrics[headline]),
-            "classical": list(rows["model"][rows["group"] == CLASSICAL]),
+            "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "encoders": _encoders(recorded),
             "views": _views(recorded),
@@ -135,21 +139,32 @@ def _best(rows: pd.DataFrame, names: Iterable[str], key: str, metric: Metric) ->
 
 
 #: Keys of each kind of schedule; the configuration may hold those of the other kind too.
-_SCHEDULE_KEYS = {"cosine": ("warmup_epochs", "period_epochs"), "paper_steps": ("decay", "restart_every")}
+_SCHEDULE_KEYS = {"cosine": ("warmup",), "paper_steps": ("decay", "restart_every")}
 
 
 def _phase_text(settings: Mapping) -> dict:
     """Return the settings of a phase of training as text."""
     optimiser, schedule = settings["optimiser"], settings["schedule"]
+    kind = optimiser.get("kind", "adamw")
+    # A preset that changes the objective leaves keys of the other one behind, as with kinds of optimisers.
+    own = [key for key in ("mask_ratio", "noise_sigma") if key in settings]
+    if settings.get("objective", "mae") != "mae":
+        own = [key for key in own if key != "mask_ratio"]
+    unit = "epochs" if settings.get("updates") is None else "updates"
     return {
-        "epochs": grouped(settings["epochs"]),
+        "unit": unit,
+        "length": grouped(settings[unit]),
         "batch_size": grouped(settings["batch_size"]),
         "learning_rate": power_of_ten(optimiser["learning_rate"]),
-        "betas": [f"{beta:g}" for beta in optimiser["betas"]],
+        "optimiser": {"adamw": "AdamW", "sgd": "SGD", "lars": "LARS"}[kind],
+        **({"betas": ", ".join(f"{beta:g}" for beta in optimiser["betas"])} if kind == "adamw" else {}),
         "weight_decay": f"{optimiser['weight_decay']:g}",
         "schedule": schedule["kind"],
-        **{key: f"{settings[key]:g}" for key in ("mask_ratio", "noise_sigma") if key in settings},
-        **{key: f"{schedule[key]:g}" for key in _SCHEDULE_KEYS[schedule["kind"]]},
+        **{key: f"{settings[key]:g}" for key in own},
+        **{
+            key: grouped(schedule[key]) if key == "warmup" else f"{schedule[key]:g}"
+            for key in _SCHEDULE_KEYS[schedule["kind"]]
+        },
     }
 
 

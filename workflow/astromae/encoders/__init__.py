@@ -36,6 +36,16 @@ class Network:
     load_pretrained
         Called with a module built to be fine-tuned and the weights of one that was pretrained, loads them; None where
         both have the same weights.
+    width
+        Called with settings and side (px), returns the module's `width` without building it; None where it is the
+        setting of this name.
+    layer_of
+        Called with the name of one of the module's parameters, returns numbers that say in which layer it is, and sort
+        layers from the images on: `(0,)`, `(1, 0)`, `(1, 1)`. None where the network does not say, and all of it has to
+        be trained at one learning rate.
+    add_drop_path
+        Called with a module built to be fine-tuned and a rate, puts `astromae.encoders.drop_path.DropPath` behind its
+        residual branches, the last of which gets that rate. None where there are none.
     """
 
     title: str
@@ -44,6 +54,15 @@ class Network:
     problems: Callable[[Any, int], Iterator[tuple[str, str]]] = lambda settings, side: iter(())
     masked: bool = False
     load_pretrained: "Callable[[nn.Module, dict[str, Tensor]], None] | None" = None
+    width: Callable[[Any, int], int] | None = None
+    layer_of: Callable[[str], tuple[int, ...]] | None = None
+    add_drop_path: "Callable[[nn.Module, float], None] | None" = None
+
+
+def layer_of_blocks(name: str) -> tuple[int, ...]:
+    """Return the layer of a parameter of a network that consists of numbered `blocks`, and a stem before them."""
+    first, _, rest = name.partition(".")
+    return (1, int(rest.partition(".")[0])) if first == "blocks" else (0,)
 
 
 #: Encoders by name.

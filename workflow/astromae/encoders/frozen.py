@@ -43,7 +43,7 @@ class FrozenEncoder:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Return the mean over patch tokens, shape (n, width), float16, of images (n, bands, side, side)."""
+        """Return the features, shape (n, width), float16, of images (n, bands, side, side)."""
         if self.lean is None:
             self.lean = _without_padding(self.encoder)
         return self.lean.features(images).half()

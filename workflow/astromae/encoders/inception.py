@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from astromae.encoders import Network
+from astromae.encoders import Network, layer_of_blocks
 from astromae.typed import Typed
 
 if TYPE_CHECKING:
@@ -26,4 +26,12 @@ def _build(settings: InceptionSettings, bands: int, side: int, phase: str) -> "I
     return Inception(bands, side)
 
 
-ENCODER = Network(title="Inception", settings=InceptionSettings, build=_build, problems=_problems)
+ENCODER = Network(
+    title="Inception",
+    settings=InceptionSettings,
+    build=_build,
+    problems=_problems,
+    # Three pools, and 12 channels at the end.
+    width=lambda settings, side: 12 * (side // 8) ** 2,
+    layer_of=layer_of_blocks,
+)

@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from astromae.encoders import Network
-from astromae.encoders.vit import TransformerSettings, load_transformer, transformer_problems
+from astromae.encoders import Network, layer_of_blocks
+from astromae.encoders.vit import (
+    TransformerSettings,
+    drop_transformers_paths,
+    load_transformer,
+    transformer_problems,
+)
 from astromae.settings.base import HERE
 from astromae.typed import Typed
 
@@ -59,4 +64,6 @@ ENCODER = Network(
     problems=_problems,
     masked=True,
     load_pretrained=load_transformer,
+    layer_of=layer_of_blocks,
+    add_drop_path=drop_transformers_paths,
 )

@@ -4,9 +4,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from astromae.encoders.block import Block
+from astromae.encoders.drop_path import DropPath, rising_rates
 from astromae.encoders.vit import TransformerSettings
 
 
@@ -106,14 +107,15 @@ class PCMBlock(Block):
     """
 
     def __init__(self, width: int, heads: int, kernel: int, groups: int):
-        super().__init__(width, heads, qkv_bias=True)
+        super().__init__(width, heads)
         self.pcm = ParallelConvolution(width, kernel, groups)
+        self.drop_path_pcm = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (n, 1 + length, width), class token first, to the same shape."""
-        convolved = F.pad(self.pcm(x[:, 1:]), (0, 0, 1, 0))
-        x = x + self.attn(self.norm1(x)) + convolved
-        return x + self.mlp(self.norm2(x))
+        convolved = F.pad(self.drop_path_pcm(self.pcm(x[:, 1:])), (0, 0, 1, 0))
+        x = x + self.drop_path1(self.attn(self.norm1(x))) + convolved
+        return x + self.drop_path2(self.mlp(self.norm2(x)))
 
 
 def initialise(module: nn.Module) -> None:
@@ -161,8 +163,7 @@ class Transformer(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("positions", sincos_positions(width, side // self.patch), persistent=False)
         self.blocks = nn.ModuleList(
-            Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, *pcm)
-            for _ in range(settings.depth)
+            Block(width, heads) if pcm is None else PCMBlock(width, heads, *pcm) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width, eps=1e-6) if norm else nn.Identity()
         self.apply(initialise)
@@ -202,6 +203,14 @@ class Transformer(nn.Module):
         """Return the mean over patch tokens before any final norm, (n, width), of images (n, bands, side, side)."""
         tokens = self.tokens(patchify(images, self.patch))[:, 1:]
         return tokens.to(torch.promote_types(tokens.dtype, torch.float32)).mean(dim=1)
+
+
+def add_drop_path(encoder: Transformer, rate: float) -> None:
+    """Put drop path behind attention, perceptron and parallel convolution of each block, each with draws of its own."""
+    for block, own in zip(encoder.blocks, rising_rates(rate, len(encoder.blocks)), strict=True):
+        branches = ["drop_path1", "drop_path2", *["drop_path_pcm"] * isinstance(block, PCMBlock)]
+        for branch in branches:
+            setattr(block, branch, DropPath(own) if own else nn.Identity())
 
 
 def load_pretrained(encoder: Transformer, weights: dict[str, Tensor]) -> None:

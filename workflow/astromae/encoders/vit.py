@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from astromae.encoders import Network
+from astromae.encoders import Network, layer_of_blocks
 from astromae.settings.base import HERE
 from astromae.typed import Typed
 
@@ -45,6 +45,13 @@ def load_transformer(encoder: "Transformer", weights: "dict[str, Tensor]") -> No
     load_pretrained(encoder, weights)
 
 
+def drop_transformers_paths(encoder: "Transformer", rate: float) -> None:
+    """Put drop path behind the residual branches of a transformer's blocks."""
+    from astromae.encoders.transformer import add_drop_path
+
+    add_drop_path(encoder, rate)
+
+
 def _build(settings: ViTSettings, bands: int, side: int, phase: str) -> "Transformer":
     from astromae.encoders.transformer import Transformer
 
@@ -58,4 +65,6 @@ ENCODER = Network(
     problems=transformer_problems,
     masked=True,
     load_pretrained=load_transformer,
+    layer_of=layer_of_blocks,
+    add_drop_path=drop_transformers_paths,
 )

@@ -16,9 +16,13 @@ QUESTIONS = (
     ("scratch-pcm-vit", "scratch-plain-vit", "pcm in an encoder from scratch"),
     ("plain-vit", "scratch-plain-vit", "pretraining and freezing"),
     ("pcm-vit", "scratch-pcm-vit", "pretraining and freezing, with pcm"),
+    ("plain-vit", "random-plain-vit", "pretraining of a frozen encoder"),
+    ("pcm-vit", "random-pcm-vit", "pretraining of a frozen encoder, with pcm"),
+    ("pcm-astromae", "random-pcm-astromae", "pretraining of AstroMAE's frozen encoder"),
     ("inception-only", "plain-vit", "Inception for a frozen encoder"),
-    ("pcm-astromae", "hgb-magnitudes", "images, beside magnitudes"),
-    ("henghes", "hgb-magnitudes", "images, beside magnitudes"),
+    ("inception-only", "hgb-apertures", "a network on pixels instead of aperture fluxes"),
+    ("pcm-astromae", "local-linear", "images, beside magnitudes"),
+    ("henghes", "local-linear", "images, beside magnitudes"),
 )
 
 #: Compared metric: the paper's own measure of scatter (equation 8).

@@ -9,7 +9,7 @@ of the mean holds the first and the third, and is known well. What both hold is 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 #: The square of the critical value goes from that of the normal distribution to that of Student's t as the seeds' part
 #: of the variance goes from 0 to 1. In proportion to it (the modified large-sample method of Graybill & Wang 1980,
@@ -49,10 +49,10 @@ class Estimate:
     def _reach(self, galaxies: np.ndarray, confidence: float | np.ndarray, power: float) -> np.ndarray:
         tail = (1 + np.asarray(confidence)) / 2
         variance = self.seeds**2 + galaxies**2
-        squared = stats.norm.ppf(tail) ** 2
+        squared = ndtri(tail) ** 2
         if self.freedom:
             part = np.divide(self.seeds**2, variance, out=np.zeros_like(variance), where=variance > 0)
-            squared = squared + part**power * (stats.t.ppf(tail, self.freedom) ** 2 - squared)
+            squared = squared + part**power * (stdtrit(self.freedom, tail) ** 2 - squared)
         return np.sqrt(squared * variance)
 
 
@@ -77,14 +77,28 @@ def estimate_mean(runs: np.ndarray, resampled: np.ndarray, confidence: float) ->
     scatter = np.zeros_like(value)
     if count > 1:
         scatter = runs.std(axis=-1, ddof=1) / np.sqrt(count)
-        # the variance of a seed's own errors on these galaxies, which averages out over seeds as their scatter does
-        own = (resampled - mean[..., None, :]).var(axis=-1).sum(axis=-1) / (count - 1)
-        both = mean.var(axis=-1)
-        part = np.divide(own / count, both, out=np.zeros_like(both), where=both > 0)
-        shared = np.sqrt(np.clip(1 - part, 0, 1))
+        shared = shared_part(resampled)
         below, above = shared * below, shared * above
-    normal = stats.norm.ppf(1 - tail)
+    normal = ndtri(1 - tail)
     return Estimate(value, below / normal, above / normal, scatter, count - 1)
+
+
+def shared_part(resampled: np.ndarray) -> np.ndarray:
+    """Return which part of the bootstrap's deviation of a mean over seeds comes from the galaxies that seeds share.
+
+    The rest is each seed's own errors on these galaxies, which the scatter between seeds holds too.
+
+    Parameters
+    ----------
+    resampled
+        A metric on resampled galaxies, shape (..., k, samples), of k seeds, two at least.
+    """
+    count, mean = resampled.shape[-2], resampled.mean(axis=-2)
+    # the variance of a seed's own errors on these galaxies, which averages out over seeds as their scatter does
+    own = (resampled - mean[..., None, :]).var(axis=-1).sum(axis=-1) / (count - 1)
+    both = mean.var(axis=-1)
+    part = np.divide(own / count, both, out=np.zeros_like(both), where=both > 0)
+    return np.sqrt(np.clip(1 - part, 0, 1))
 
 
 def supported(differences: Estimate, confidence: float) -> np.ndarray:

@@ -113,19 +113,22 @@ LABELS = Product(
 def density_parts(run: Run) -> dict[str, tuple[str, list[str]]]:
     """Return the experiment of each density figure and the groups of models in it, as the paper divides them.
 
-    An experiment with more than `DENSITY_PANELS` models has a figure of those from scratch and one of those with a
-    pretrained encoder; any other has one figure of all groups, which is what an empty list stands for.
+    An experiment with more than `DENSITY_PANELS` models has a figure of those from scratch, one of those with a
+    pretrained encoder, and one of all others; any other experiment has one figure of all groups, which is what an
+    empty list stands for.
     """
     parts = {}
     for name in run.with_task("redshift"):
         settings = run.experiments[name]
         groups = {run.configuration.models[model].group for model in settings.models}
         few = len(settings.models) + len(settings.classical) <= DENSITY_PANELS
-        if few or groups != {"scratch", "pretrained"}:
+        if few or not groups >= {"scratch", "pretrained"}:
             parts[name] = name, []
         else:
-            parts[f"{name}-scratch"] = name, ["scratch", "classical"]
+            parts[f"{name}-scratch"] = name, ["scratch"]
             parts[f"{name}-pretrained"] = name, ["pretrained"]
+            if settings.classical or "random" in groups:
+                parts[f"{name}-baselines"] = name, ["random", "classical"]
     return parts
 
 
@@ -209,6 +212,7 @@ FINETUNING = Product(
     inputs=lambda run, experiment: {"histories": run.histories(experiment, "finetuning")},
     settings=lambda run, experiment: {
         "models": [name for name in run.experiments[experiment].models for _ in run.configuration.seeds],
+        "unit": run.experiments[experiment].finetuning.unit,
         "loss": _loss_of(TASKS[run.task(experiment)]),
     },
     members=lambda run: _each(*run.experiments),
@@ -231,6 +235,7 @@ PRETRAINING = Product(
     inputs=lambda run, experiment: {"histories": run.histories(experiment, "pretraining")},
     settings=lambda run, experiment: {
         "encoders": [name for name in run.encoders(experiment) for _ in run.configuration.seeds],
+        "unit": run.experiments[experiment].pretraining.unit,
         "loss": "mean squared error, masked patches" if experiment in run.with_objective("mae") else "loss",
     },
     members=lambda run: _each(*run.pretrained),
@@ -241,7 +246,11 @@ LEARNING_RATE = Product(
     "astromae.figures.learning_rate:draw_learning_rate",
     # All trainings of a phase have the same learning rates.
     inputs=lambda run, phase, experiment: {"history": run.histories(experiment, phase)[0]},
-    settings=lambda run, phase, experiment: {"phase": phase, "experiment": experiment},
+    settings=lambda run, phase, experiment: {
+        "phase": phase,
+        "experiment": experiment,
+        "unit": run.experiments[experiment].phase(phase).unit,
+    },
     members=lambda run: [
         *({"phase": "finetuning", "experiment": name} for name in run.experiments),
         *({"phase": "pretraining", "experiment": name} for name in run.pretrained),

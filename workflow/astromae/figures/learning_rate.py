@@ -1,12 +1,12 @@
-"""The learning rate by epoch: this run's, and the paper's (figures 4, 5 and 8)."""
+"""The learning rate by update or epoch: this run's, and the paper's (figures 4, 5 and 8)."""
 
 from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from astromae.figures.histories import read_history
-from astromae.figures.style import BLUE, FEW_EPOCHS, ONE_COLUMN, ORANGE, drawing
+from astromae.contracts.history import read_history
+from astromae.figures.style import BLUE, FEW_POINTS, ONE_COLUMN, ORANGE, drawing
 from astromae.settings.training import Schedule
 from astromae.training.schedule import learning_rate
 
@@ -16,7 +16,7 @@ PUBLISHED = {
     ("pretraining", "experiment1"): (
         "figure 4",
         1.2e-3,
-        Schedule(kind="cosine", warmup_epochs=200, period_epochs=2000),
+        Schedule(kind="cosine", warmup=200),
         2000,
     ),
     ("finetuning", "experiment1"): (
@@ -28,13 +28,13 @@ PUBLISHED = {
     ("finetuning", "experiment2"): (
         "figure 8",
         1e-4,
-        Schedule(kind="cosine", warmup_epochs=50, period_epochs=100),
+        Schedule(kind="cosine", warmup=50),
         100,
     ),
 }
 
 
-def draw_learning_rate(phase: str, experiment: str, history: Path, pdf: Path, png: Path) -> None:
+def draw_learning_rate(phase: str, experiment: str, unit: str, history: Path, pdf: Path, png: Path) -> None:
     """Draw the learning rate of one run as its history recorded it, and the paper's schedule if it has one.
 
     Parameters
@@ -43,25 +43,29 @@ def draw_learning_rate(phase: str, experiment: str, history: Path, pdf: Path, pn
         ``pretraining`` or ``finetuning``.
     experiment
         Name of the experiment.
+    unit
+        What the phase's budget counts: ``updates`` or ``epochs``.
     history
         History of a run of that phase.
     pdf, png
         Figure to write.
     """
     run = read_history(history)
-    panels = [("this run", BLUE, run["epoch"].to_numpy(), run["learning_rate"].to_numpy())]
+    # A row stands at the end of its update or epoch; those of a schedule are counted from 0.
+    done = run["update" if unit == "updates" else "epoch"].to_numpy() - 1
+    panels = [("this run", BLUE, unit, done, run["learning_rate"].to_numpy())]
     if (phase, experiment) in PUBLISHED:
         figure_name, base, schedule, epochs = PUBLISHED[phase, experiment]
-        epoch = np.arange(epochs)
-        rates = np.array([learning_rate(base, schedule, e) for e in epoch])
-        panels.append((f"paper, {figure_name}", ORANGE, epoch, rates))
+        steps = np.arange(epochs)
+        rates = np.array([learning_rate(base, schedule, epochs, step) for step in steps])
+        panels.append((f"paper, {figure_name}", ORANGE, "epochs", steps, rates))
     with drawing(pdf, png, ONE_COLUMN, 1.55) as figure:
-        for axes, (title, colour, epoch, rates) in zip(
+        for axes, (title, colour, counted, steps, rates) in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
             power = int(np.floor(np.log10(rates.max())))
-            few = len(epoch) <= FEW_EPOCHS
-            axes.plot(epoch, rates / 10.0**power, color=colour, lw=1 if few else 0.6, marker="o" if few else "", ms=2.5)
-            axes.set(title=title, xlabel="epoch", ylabel=rf"learning rate ($10^{{{power}}}$)")
+            few = len(steps) <= FEW_POINTS
+            axes.plot(steps, rates / 10.0**power, color=colour, lw=1 if few else 0.6, marker="o" if few else "", ms=2.5)
+            axes.set(title=title, xlabel=counted.removesuffix("s"), ylabel=rf"learning rate ($10^{{{power}}}$)")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, min_n_ticks=1))
             axes.set_ylim(0, 1.08 * rates.max() / 10.0**power)

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from astromae.contracts.history import read_history
 from astromae.errors import InputError
 from astromae.evaluation.records import read_provenance
-from astromae.figures.histories import read_history
 from astromae.figures.style import BLACK, BLUE, GREEN, ORANGE, PALE, TWO_COLUMNS, drawing
 from astromae.tables.names import encoder_name, model_name
 
@@ -27,7 +27,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its name, what is trained, wall time (s) at the end of each epoch, and validation loss."""
+    """One training: its name, what is trained, wall time (s) at each validation, and validation loss."""
 
     name: str
     kind: str
@@ -36,17 +36,16 @@ class Run:
 
 
 def read_run(provenance: Path, history: Path) -> Run:
-    """Read a training; its wall time is spread evenly over its epochs.
+    """Read a training; its wall time is spread evenly over its updates.
 
     Raises
     ------
     InputError
         If a file cannot be read.
     """
-    record = read_provenance(provenance)
-    about = record["recipe"]
-    losses = read_history(history)["val_loss"].to_numpy()
-    seconds = record["wall_s"] * np.arange(1, len(losses) + 1) / len(losses)
+    record, measured = read_provenance(provenance), read_history(history)
+    about, losses = record["recipe"], measured["val_loss"].to_numpy()
+    seconds = record["wall_s"] * measured["update"].to_numpy() / measured["update"].iloc[-1]
     if "pretraining" in about:
         masked = about["pretraining"].get("objective", "mae") == "mae"
         return Run(encoder_name(about["name"]), "autoencoder" if masked else "pretraining", seconds, losses)

@@ -69,11 +69,11 @@ def _height(row: Sequence[Mapping]) -> float:
 def _key(axes: Axes, y: float) -> None:
     """Explain the colours of the boxes."""
     kinds = {
-        "frozen": ("pretrained and frozen encoder", 0.05),
-        "encoder": ("trained encoder", 1.75),
-        "inception": ("Inception", 2.85),
-        "magnitude": ("layers on magnitudes", 3.65),
-        "layers": ("linear layers, by width", 4.95),
+        "frozen": ("frozen encoder", 0.05),
+        "encoder": ("trained encoder", 1.15),
+        "inception": ("Inception", 2.35),
+        "magnitude": ("layers on magnitudes", 3.25),
+        "layers": ("linear layers, by width", 4.65),
     }
     for kind, (text, x) in kinds.items():
         axes.plot(x + 0.06, y, "s", ms=7, mfc=FILLS[kind], mec=BLACK, mew=0.6)

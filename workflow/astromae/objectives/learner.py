@@ -1,7 +1,6 @@
 """What every objective builds around an encoder."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -28,37 +27,47 @@ class Learner(nn.Module):
         """
         return ()
 
+    def prepare(self, stamps: int, targets: Tensor | None = None) -> None:
+        """Set what depends on the galaxies to learn from, before the first step.
+
+        Parameters
+        ----------
+        stamps
+            Their number.
+        targets
+            Their targets (n, targets), where the objective reads labels.
+
+        Raises
+        ------
+        InputError
+            If nothing can be learnt from them.
+        """
+
     def forward(self, *views_and_draws: Tensor) -> Tensor:
         """Return the mean loss of a batch.
 
         Parameters
         ----------
         *views_and_draws
-            The views, each (n, bands, side, side), as many as `Objective.views`; then what `draw` returned.
+            The views, each (n, bands, side, side), as many as `Objective.views`; then what `draw` returned; then the
+            targets (n, targets), where the objective reads labels.
         """
         raise NotImplementedError
 
     def after_step(self, step: int, steps: int) -> None:
         """Do what follows the optimiser's step number `step`, from 0, of `steps`: move a momentum encoder, for one."""
 
-    def diagnose(self, features: Tensor) -> dict[str, float]:
-        """Return what tells a collapse, from the encoder's features (n, width) of some validation stamps.
+    def report(self, *views_and_draws: Tensor) -> dict[str, float]:
+        """Return numbers by name that tell how well the objective does on a validation batch.
 
-        Returns
-        -------
-        dict
-            Numbers by name, drawn in TensorBoard: ``deviation``, the standard deviation over stamps of the feature that
-            varies most behind a layer norm, and ``rank``, the effective rank of the features (Roy and Vetterli 2007):
-            the exponential of the entropy of their normalised singular values.
+        They become columns of the history and scalars of TensorBoard.
+
+        Parameters
+        ----------
+        *views_and_draws
+            As for `forward`.
         """
-        features = features.float()
-        normalised = F.layer_norm(features, features.shape[-1:])
-        values = torch.linalg.svdvals(features - features.mean(dim=0))
-        parts = values / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
-        return {
-            "deviation": normalised.std(dim=0).max().item() if len(features) > 1 else float("nan"),
-            "rank": torch.special.entr(parts).sum().exp().item(),
-        }
+        return {}
 
     def reconstruct(self, images: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Hide parts of images (n, bands, side, side) and fill them in.

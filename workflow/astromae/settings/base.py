@@ -176,7 +176,11 @@ def name_in(table: Registry) -> Any:
 
 
 def entry_of(
-    table: Registry, key: str, default: Callable[[Mapping[str, Any]], str], model: Callable[[str], type[Typed]]
+    table: Registry,
+    key: str,
+    default: Callable[[Mapping[str, Any]], str],
+    model: Callable[[str], type[Typed]],
+    ignore_others: bool = False,
 ) -> Any:
     """Return the type of a field that holds settings of an entry of a table, which one of its keys names.
 
@@ -190,6 +194,8 @@ def entry_of(
         Returns the entry of a mapping without that key.
     model
         Called with a name, returns the model of the entry's settings, the key itself among its fields.
+    ignore_others
+        Whether keys that only other entries have are ignored, so that a preset can change the entry.
     """
 
     def check(value: Any) -> Typed:
@@ -200,6 +206,11 @@ def entry_of(
         name = value.get(key, default(value))
         if not isinstance(name, str) or name not in table:
             raise wrong(key, name, f"{', '.join(table)}{near(name, table)}")
+        if ignore_others:
+            superfluous = {other for entry in table for other in model(entry).model_fields} - set(
+                model(name).model_fields
+            )
+            value = {name: given for name, given in value.items() if name not in superfluous}
         try:
             return model(name).model_validate({**value, key: name})
         except ValidationError as error:

@@ -17,8 +17,9 @@ SCHEMA_PATH = DEFAULTS_PATH.parent / "workflow/schemas/config.schema.json"
 _INTRODUCTION = """\
 # Configuration
 
-Every key of `config.yaml`, whose values are the defaults here. Lay your own file over it with `--configfile`:
-it needs only the keys that differ. A wrong key or value stops a run before its first job.
+Every key of `config.yaml` and of the studies in `workflow/studies`, whose values are the defaults here. Lay your own
+file over it with `--configfile`: it needs only the keys that differ. A wrong key or value stops a run before its first
+job.
 
 `<name>` stands for names that you choose: lower-case letters, digits and hyphens, beginning with a letter.
 Where entries differ in a key, its default is given for each, or as "by entry" where they are many.
@@ -74,8 +75,9 @@ def keys(config: Mapping[str, Any]) -> Iterator[Key]:
 def _keys(schema: Schema, path: tuple[str, ...], defaults: list[tuple[str, Any]]) -> Iterator[Key]:
     """Yield the keys below `schema`; `defaults` are the values of each entry there, with its name."""
     for name, parts in _by_name(schema).items():
-        below = [(entry, value[name]) for entry, value in defaults if isinstance(value, Mapping) and name in value]
-        yield from _described(parts, len(schema.choices()), (*path, name), below)
+        above = [(entry, value) for entry, value in defaults if isinstance(value, Mapping)]
+        below = [(entry, value[name]) for entry, value in above if name in value]
+        yield from _described(parts, len(schema.choices()), (*path, name), below, len(below) < len(above))
     if (entries := schema.chosen()) is not None:
         below = [(entry, value) for _, given in defaults for entry, value in given.items()]
         yield Key((*path, "<name>"), _text(entries.choices()[0].get("description", "")), "", "", "")
@@ -95,17 +97,22 @@ def _by_name(schema: Schema) -> dict[str, list[tuple[str, Schema]]]:
 
 
 def _described(
-    parts: list[tuple[str, Schema]], kinds: int, path: tuple[str, ...], defaults: list[tuple[str, Any]]
+    parts: list[tuple[str, Schema]],
+    kinds: int,
+    path: tuple[str, ...],
+    defaults: list[tuple[str, Any]],
+    others_lack_it: bool,
 ) -> Iterator[Key]:
     """Yield a key that several kinds of entry may have, and those below it."""
     _, first = parts[0]
     section = any(part.keys() or part.chosen() for _, part in parts)
     words = "" if section and not any(_takes_null(part) for _, part in parts) else _allowed([p for _, p in parts])
     of = f" Of {', '.join(kind for kind, _ in parts)}." if len(parts) < kinds else ""
-    default = "" if section else _default(defaults, first)
+    default = "" if section else _default(defaults, first, others_lack_it)
     yield Key(path, _text(first.get("description", "")) + of, words, first.get("unit", ""), default)
-    for part in (part for _, part in parts if part.keys() or part.chosen()):
-        yield from _keys(part, path, defaults)
+    below = [key for _, part in parts if part.keys() or part.chosen() for key in _keys(part, path, defaults)]
+    # Several kinds may have the same section.
+    yield from dict.fromkeys(below)
 
 
 def _takes_null(part: Schema) -> bool:
@@ -121,11 +128,17 @@ def _text(description: str) -> str:
     return " ".join(description.split())
 
 
-def _default(defaults: list[tuple[str, Any]], part: Schema) -> str:
-    """Return the default of a key, or those of the entries that have it."""
+def _default(defaults: list[tuple[str, Any]], part: Schema, others_lack_it: bool) -> str:
+    """Return the default of a key, and those of the entries that have another."""
     shown = {entry: _show(value) for entry, value in defaults}
+    own = "none" if part.get("default") is None else _show(part["default"])
     if not shown:
-        return "none" if part.get("default") is None else _show(part["default"])
+        return own
+    if others_lack_it and "default" in part.part:
+        shown = {entry: value for entry, value in shown.items() if value != own}
+        if len(shown) > _SHOWN:
+            return f"{own}, or by entry"
+        return ", ".join([own, *(f"{entry}: {value}" for entry, value in shown.items())])
     if len(set(shown.values())) == 1:
         return next(iter(shown.values()))
     if len(shown) > _SHOWN:
@@ -193,7 +206,7 @@ def write_documents(config: Path, reference_path: Path, schema_path: Path) -> No
         Files to write (Markdown, JSON).
     """
     from astromae.files import write_text
-    from astromae.settings.files import read_yaml
+    from astromae.settings.files import read_defaults
 
-    write_text(reference_path, reference(read_yaml(config)))
+    write_text(reference_path, reference(read_defaults(config)))
     write_text(schema_path, editor_schema())

@@ -7,7 +7,7 @@ from pydantic import create_model
 
 from astromae.encoders import ENCODERS, network_of
 from astromae.objectives import OBJECTIVES
-from astromae.settings.base import entry_of, setting
+from astromae.settings.base import PositiveFraction, entry_of, setting
 from astromae.settings.training import Phase
 from astromae.typed import Typed
 
@@ -41,9 +41,10 @@ def pretraining_model(objective: str) -> type[Phase]:
         __base__=Phase,
         __doc__="Pretraining of every encoder that the models want.",
         objective=(Literal[objective], setting("What the encoder learns by.", objective)),
+        part=(PositiveFraction, setting("Part of the galaxies that are seen, drawn with the training's seed.", 1.0)),
         **own,
     )
 
 
 Backbone = entry_of(ENCODERS, "network", network_of, backbone_model)
-Pretraining = entry_of(OBJECTIVES, "objective", lambda given: "mae", pretraining_model)
+Pretraining = entry_of(OBJECTIVES, "objective", lambda given: "mae", pretraining_model, ignore_others=True)

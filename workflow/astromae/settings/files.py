@@ -14,9 +14,12 @@ from astromae.settings.configuration import Configuration, check_configuration
 #: The defaults, in the root of the repository.
 DEFAULTS_PATH = Path(__file__).resolve().parents[3] / "config.yaml"
 
+#: Folder of the studies, a file each, which Snakemake lays over the defaults.
+STUDIES_PATH = DEFAULTS_PATH.parent / "workflow/studies"
+
 
 def read_configuration(path: Path | None = None) -> Configuration:
-    """Read a configuration as a run with ``--configfile path`` has it: laid over config.yaml, and checked.
+    """Read a configuration as a run with ``--configfile path`` has it: laid over config.yaml and studies, and checked.
 
     Parameters
     ----------
@@ -28,7 +31,7 @@ def read_configuration(path: Path | None = None) -> Configuration:
     InputError
         If the file is missing or no YAML with keys, or the configuration is wrong.
     """
-    config = read_yaml(DEFAULTS_PATH)
+    config = read_defaults()
     if path is not None:
         config = laid_over(config, read_yaml(path))
     try:
@@ -36,6 +39,14 @@ def read_configuration(path: Path | None = None) -> Configuration:
         return check_configuration(config)
     except InputError as error:
         raise InputError(f"{path or DEFAULTS_PATH}: {error}") from None
+
+
+def read_defaults(path: Path = DEFAULTS_PATH) -> dict[str, Any]:
+    """Read config.yaml, or another file in its place, with the studies laid over it; errors as of `read_yaml`."""
+    config = read_yaml(path)
+    for study in sorted(STUDIES_PATH.glob("*.yaml")):
+        config = laid_over(config, read_yaml(study))
+    return config
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -5,9 +5,18 @@ from astromae.products import Product
 METRICS = Product(
     "{table}",
     "astromae.tables.metrics:write_table",
-    inputs=lambda run, experiment, table: {"predictions": run.predictions(experiment)},
-    settings=lambda run, experiment, table: {"name": table, "settings": run.configuration.evaluation},
-    members=lambda run: [{"experiment": name, "table": settings.table} for name, settings in run.experiments.items()],
+    inputs=lambda run, experiment, table: {
+        "predictions": run.predictions(experiment),
+        "histories": run.histories(experiment, "finetuning"),
+    },
+    settings=lambda run, experiment, table: {
+        "name": table,
+        "settings": run.configuration.evaluation,
+        "models": [model for model in run.experiment(experiment).models for _ in run.configuration.seeds],
+    },
+    members=lambda run: [
+        {"experiment": name, "table": settings.table} for name, settings in run.configuration.experiments.items()
+    ],
 )
 
 COST = Product(

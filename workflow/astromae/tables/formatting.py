@@ -47,7 +47,8 @@ def formatted_rows(table: pd.DataFrame, metrics: Iterable[str]) -> list[dict]:
     list
         One mapping a row: model, name, group, group_name, and cells: for each metric the value, how far its
         interval reaches up and down (with signs), its ends, the standard deviation over seeds and the published
-        value (both empty where there is none), and whether it is the best value.
+        value (both empty where there is none), and whether it is the best value; and falling, whether a training of
+        the model was still falling.
     """
     decimals = {metric: column_decimals(table, metric) for metric in metrics}
     return [_formatted_row(row, decimals) for row in table.to_dict("records")]
@@ -73,6 +74,7 @@ def _formatted_row(row: Mapping, decimals: Mapping[str, int]) -> dict:
         "name": model_name(row["model"]),
         "group": row["group"],
         "group_name": group_name(row["group"]),
+        "falling": bool(row["still_falling"] > 0),
         "cells": cells,
     }
 

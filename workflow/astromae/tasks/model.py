@@ -122,4 +122,7 @@ class Model(nn.Module):
 
 def build_model(recipe: ModelRecipe, bands: int) -> Model:
     """Build the model of a recipe."""
-    return Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)
+    model = Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)
+    if model.encoder is not None and not model.frozen and recipe.finetuning.drop_path:
+        ENCODERS[recipe.backbone.network].add_drop_path(model.encoder, recipe.finetuning.drop_path)
+    return model

@@ -1,7 +1,6 @@
-"""What training costs on this machine: views, steps, loops and inference, against plain eager torch."""
+"""What training costs on this machine: views, steps, loops and inference, against plain torch and a peer's loop."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,9 +17,11 @@ from astromae.settings.training import Phase
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
-from astromae.training.bench_eager import Eager
+from astromae.training.bench_eager import eager_works
+from astromae.training.bench_peer import peer_works
+from astromae.training.bench_process import Elsewhere, Timed, timed
 from astromae.training.configured_recipes import encoder_recipe, model_recipe
-from astromae.training.optimiser import adamw
+from astromae.training.optimiser import make_optimiser
 from astromae.training.provenance import device_name
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.runtime import choose_precision
@@ -60,6 +61,11 @@ class TrainingBench:
         Floating-point operations of a stamp in such a step, millions: what a GPU's rate can be reckoned from.
     loop_over_step
         The smaller of the two loops' ratios to their steps.
+    pretrain_peer
+        The loop of `pretrain_plain_loop` with the habits of He et al.'s released one (`bench_peer`), in the same
+        precision and with the same threads, and two processes for its views.
+    pretrain_over_peer
+        Ours, measured in turn with it.
     finetune_{encoder,inception,magnitude}_step
         A step of one branch of `MODEL` and its head; the encoder is frozen and runs in every step.
     finetune_step, finetune_shared_step, finetune_eager
@@ -81,6 +87,8 @@ class TrainingBench:
     pretrain_pcm_loop: float
     pretrain_pcm_mflop: float
     loop_over_step: float
+    pretrain_peer: float
+    pretrain_over_peer: float
     finetune_encoder_step: float
     finetune_inception_step: float
     finetune_magnitude_step: float
@@ -92,21 +100,6 @@ class TrainingBench:
     inference: float
     inference_eager: float
     inference_over_eager: float
-
-
-#: Does some work and returns how long it took, seconds.
-Timed = Callable[[], float]
-
-
-def _timed(call: Callable[[], object], device: torch.device) -> Timed:
-    def measure() -> float:
-        started = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - started
-
-    return measure
 
 
 def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
@@ -123,7 +116,7 @@ def _rates(stamps: int, seconds: float, **works: Timed) -> dict[str, float]:
 
 def _trained(fabric: Fabric, model: nn.Module, phase: Phase) -> tuple[nn.Module, Any]:
     """Return a model and its optimiser as training has them."""
-    optimiser = adamw(model, phase.optimiser)
+    optimiser = make_optimiser(model, phase.optimiser)
     choose_attention(model.train(), fabric.device)
     return fabric.setup(model, optimiser)
 
@@ -144,8 +137,8 @@ def _pretraining(fabric: Fabric, recipe: EncoderRecipe, views: Views) -> tuple[T
     with FlopCounterMode(display=False) as operations:
         train(iter([fixed]))
     return (
-        _timed(lambda: train(fixed for _ in range(len(views))), fabric.device),
-        _timed(lambda: train(images for _, _, images in views.epoch(0)), fabric.device),
+        timed(lambda: train(fixed for _ in range(len(views))), fabric.device),
+        timed(lambda: train(images for _, _, images in views.epoch(0)), fabric.device),
         operations.get_total_flops() / len(fixed) / 1e6,
     )
 
@@ -166,7 +159,7 @@ def _finetuning(
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
-    return _timed(step, fabric.device)
+    return timed(step, fabric.device)
 
 
 def _inference(fabric: Fabric, model: Model, batch: tuple[Tensor, Tensor, Tensor]) -> Timed:
@@ -178,7 +171,7 @@ def _inference(fabric: Fabric, model: Model, batch: tuple[Tensor, Tensor, Tensor
         with fabric.autocast():
             model(*batch[:2])
 
-    return _timed(infer, fabric.device)
+    return timed(infer, fabric.device)
 
 
 def bench_training(configuration: Configuration, batch_size: int, seconds: float) -> dict[str, Any]:
@@ -211,22 +204,28 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
     stamps = torch.rand(shape, generator=random).half().to(device)
 
     noisy = session.views(ResidentStamps(stamps), batch_size, phase.noise_sigma)
-    pipeline = _timed(lambda: sum(len(images) for _, _, images in noisy.epoch(0)), device)
+    pipeline = timed(lambda: sum(len(images) for _, _, images in noisy.epoch(0)), device)
     result = {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "precision": choose_precision(runtime.precision, runtime.gpus),
         "pipeline_stamps_per_s": _rates(len(stamps), seconds, views=pipeline)["views"],
     }
+    loops = {}
     for name in ("plain", "pcm"):
-        step, loop, result[f"pretrain_{name}_mflop"] = _pretraining(
+        step, loops[name], result[f"pretrain_{name}_mflop"] = _pretraining(
             fabric, encoder_recipe(configuration, experiment, name), replace(noisy, noise_sigma=0.0)
         )
-        rates = _rates(len(stamps), 2 * seconds, step=step, loop=loop)
+        rates = _rates(len(stamps), 2 * seconds, step=step, loop=loops[name])
         result |= {f"pretrain_{name}_{what}": rate for what, rate in rates.items()}
     result["loop_over_step"] = min(
         result[f"pretrain_{name}_loop"] / result[f"pretrain_{name}_step"] for name in ("plain", "pcm")
     )
+    mixed = result["precision"] == "bf16-mixed"
+    plain = encoder_recipe(configuration, experiment, "plain")
+    with Elsewhere(peer_works, plain.as_json(), stamps.cpu(), scaling, batch_size, mixed, device) as peer:
+        rates = _rates(len(stamps), 2 * seconds, loop=loops["plain"], peer=peer.work("pretrain"))
+    result |= {"pretrain_peer": rates["peer"], "pretrain_over_peer": rates["loop"] / rates["peer"]}
 
     batch = (
         next(noisy.epoch(0))[2],
@@ -240,23 +239,22 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
     }
     model, shared = build_model(recipe, bands), build_model(recipe, bands)
     features = shared.to(device).encode(batch[0])
-    eager = Eager(recipe, tuple(part.cpu() for part in batch), str(device))
-    result |= _rates(
-        batch_size,
-        3 * seconds,
-        **works,
-        finetune_step=_finetuning(fabric, model, phase, batch),
-        finetune_shared_step=_finetuning(fabric, shared, phase, batch, features),
-        finetune_eager=lambda: eager.seconds("finetune"),
-    )
-    result["finetune_over_eager"] = result["finetune_step"] / result["finetune_eager"]
-    result["finetune_shared_over_eager"] = result["finetune_shared_step"] / result["finetune_eager"]
-    result |= _rates(
-        batch_size,
-        2 * seconds,
-        inference=_inference(fabric, model, batch),
-        inference_eager=lambda: eager.seconds("infer"),
-    )
+    with Elsewhere(eager_works, recipe.as_json(), tuple(part.cpu() for part in batch), device) as eager:
+        result |= _rates(
+            batch_size,
+            3 * seconds,
+            **works,
+            finetune_step=_finetuning(fabric, model, phase, batch),
+            finetune_shared_step=_finetuning(fabric, shared, phase, batch, features),
+            finetune_eager=eager.work("finetune"),
+        )
+        result |= _rates(
+            batch_size,
+            2 * seconds,
+            inference=_inference(fabric, model, batch),
+            inference_eager=eager.work("infer"),
+        )
+    for name in ("finetune", "finetune_shared"):
+        result[f"{name}_over_eager"] = result[f"{name}_step"] / result["finetune_eager"]
     result["inference_over_eager"] = result["inference"] / result["inference_eager"]
-    eager.close()
     return asdict(TrainingBench(**result))

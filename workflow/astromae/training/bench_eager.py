@@ -1,11 +1,9 @@
-"""What the benchmark of training compares with: plain eager torch, in a process of its own.
+"""What the benchmark of models compares with: plain eager torch.
 
-Published layer order, default memory layout, float32, and the memory management that torch has by itself.
+Published layer order, default memory layout and float32.
 """
 
-import multiprocessing
-import time
-from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from astromae.encoders.inception_network import Inception
 from astromae.tasks.model import build_model
+from astromae.training.bench_process import Timed, timed
 from astromae.training.recipes import ModelRecipe
 
 
@@ -27,10 +26,19 @@ class EagerInception(Inception):
         return self.blocks[4](x).flatten(1)
 
 
-def _serve(connection: Connection, recipe: dict[str, object], device: str, threads: int) -> None:
-    """Do what the other process asks for, until it asks for nothing, and answer with the seconds that it took."""
-    torch.set_num_threads(threads)
-    images, magnitudes, targets = (tensor.to(device) for tensor in connection.recv())
+def eager_works(recipe: dict[str, Any], batch: tuple[Tensor, Tensor, Tensor], device: torch.device) -> dict[str, Timed]:
+    """Return how a model is trained on a batch, `finetune`, and predicts one, `infer`.
+
+    Parameters
+    ----------
+    recipe
+        `ModelRecipe` of what is built, as JSON holds it.
+    batch
+        Images (n, bands, side, side), magnitudes (n, bands) and targets (n, 1).
+    device
+        Where it runs.
+    """
+    images, magnitudes, targets = (tensor.to(device) for tensor in batch)
     bands, side = images.shape[1], images.shape[-1]
     model = build_model(ModelRecipe.model_validate(recipe), bands)
     model.inception = EagerInception(bands, side)
@@ -46,41 +54,4 @@ def _serve(connection: Connection, recipe: dict[str, object], device: str, threa
     def infer() -> None:
         model.eval()(images, magnitudes)
 
-    while (wanted := connection.recv()) is not None:
-        started = time.perf_counter()
-        {"finetune": finetune, "infer": infer}[wanted]()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        connection.send(time.perf_counter() - started)
-
-
-class Eager:
-    """A model in plain eager torch.
-
-    Parameters
-    ----------
-    recipe
-        What is built.
-    batch
-        Images (n, bands, side, side), magnitudes (n, bands) and targets (n, 1).
-    device
-        Where it runs.
-    """
-
-    def __init__(self, recipe: ModelRecipe, batch: tuple[Tensor, Tensor, Tensor], device: str):
-        context = multiprocessing.get_context("spawn")
-        self.connection, other = context.Pipe()
-        arguments = (other, recipe.as_json(), device, torch.get_num_threads())
-        self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        self.process.start()
-        self.connection.send(batch)
-
-    def seconds(self, what: str) -> float:
-        """Return how long one batch takes: to `finetune` or to `infer`."""
-        self.connection.send(what)
-        return self.connection.recv()
-
-    def close(self) -> None:
-        """End the process."""
-        self.connection.send(None)
-        self.process.join()
+    return {"finetune": timed(finetune, device), "infer": timed(infer, device)}

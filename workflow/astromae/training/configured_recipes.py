@@ -3,35 +3,39 @@
 from pathlib import Path
 from typing import Any
 
+from astromae.classical import METHODS
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.encoders import ENCODERS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
-from astromae.training.recipes import BoostingRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
+from astromae.training.recipes import CurveRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
 
 
-def _common(configuration: Configuration) -> dict[str, Any]:
-    return {
-        "scaling": configuration.scaling,
-        "augmentation": configuration.augmentation,
-        "runtime": configuration.training.runtime(),
-    }
+def _common(configuration: Configuration, gpus: int | None = None) -> dict[str, Any]:
+    """Return what all recipes have in common; with `gpus` at most so many."""
+    runtime = configuration.training.runtime()
+    if gpus is not None:
+        runtime = runtime.model_copy(update={"gpus": min(runtime.gpus, gpus)})
+    return {"scaling": configuration.scaling, "augmentation": configuration.augmentation, "runtime": runtime}
 
 
 def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) -> EncoderRecipe:
-    """Return the recipe of an encoder of an experiment."""
-    settings = configuration.experiments[experiment]
-    sections = OBJECTIVES[settings.pretraining.objective].sections
+    """Return the recipe of an encoder of an experiment or of a study."""
+    sample, pretraining = configuration.sample(experiment), configuration.pretraining(experiment, encoder)
+    own, objective = configuration.of_sample(experiment), OBJECTIVES[pretraining.objective]
     return EncoderRecipe(
-        **_common(configuration),
-        **{name: configuration.section(name) for name in sections},
+        **_common(own),
+        **{name: own.section(name) for name in objective.sections},
         experiment=experiment,
         name=encoder,
-        backbone=configuration.backbones[encoder],
-        pretrain_on=settings.pretrain_on,
-        validate_on=settings.validate_on,
-        pretraining=settings.pretraining,
+        backbone=own.backbones[encoder],
+        pretrain_on=sample.pretrain_on,
+        validate_on=sample.validate_on,
+        pretraining=pretraining,
+        task=sample.task if objective.labels else None,
+        probe=sample.task if TASKS[sample.task].regression else None,
     )
 
 
@@ -39,10 +43,8 @@ def features_recipe(configuration: Configuration, experiment: str, encoder: str)
     """Return the recipe of the features of an experiment's frozen encoder."""
     finetuning = configuration.experiments[experiment].finetuning
     # Features need no gradient, and one GPU is enough.
-    runtime = configuration.training.runtime()
-    runtime = runtime.model_copy(update={"gpus": min(runtime.gpus, 1)})
     return FeaturesRecipe(
-        **{**_common(configuration), "runtime": runtime},
+        **_common(configuration, gpus=1),
         name=encoder,
         backbone=configuration.backbones[encoder],
         finetuning=Passes(**finetuning.model_dump(include=set(Passes.model_fields))),
@@ -64,18 +66,45 @@ def model_recipe(configuration: Configuration, experiment: str, model: str) -> M
     )
 
 
-def boosting_recipe(configuration: Configuration, experiment: str) -> BoostingRecipe:
-    """Return the recipe of the classical method of an experiment."""
-    task = configuration.experiments[experiment].task
-    return BoostingRecipe(experiment=experiment, model="hgb-magnitudes", group="classical", task=task)
+def curve_recipe(configuration: Configuration, study: str, curve: str) -> CurveRecipe:
+    """Return the recipe of a line of a study."""
+    settings = configuration.studies[study]
+    line = settings.curves()[curve]
+    # One GPU is enough for the few updates of a number of labels.
+    return CurveRecipe(
+        **_common(configuration.of_sample(study), gpus=1),
+        study=study,
+        objective=line.objective,
+        network=line.network,
+        task=settings.task,
+        branches=Branches(
+            encoder=line.network,
+            pretrained=line.encoder is not None,
+            frozen=line.frozen,
+            inception=False,
+            magnitude=False,
+        ),
+        backbone=settings.networks[line.network],
+        labels=settings.labels,
+        finetuning=settings.finetuning.frozen if line.frozen else settings.finetuning.unfrozen,
+    )
+
+
+def classical_recipe(configuration: Configuration, experiment: str, method: str) -> ClassicalRecipe:
+    """Return the recipe of a classical method of an experiment or of a study."""
+    crop = configuration.of_sample(experiment).scaling.crop if METHODS[method].stamps else None
+    task = configuration.sample(experiment).task
+    return ClassicalRecipe(experiment=experiment, model=method, group="classical", task=task, crop=crop)
 
 
 def networks_of(configuration: Configuration) -> dict[str, Any]:
-    """Return what of a configuration decides its networks."""
+    """Return what of a configuration decides its networks, but for those that only studies train."""
     described = configuration.model_dump(mode="json", include={"models", "backbones", "scaling", "decoder"})
-    tasks = {
-        name: {"task": settings.task, "models": settings.models} for name, settings in configuration.experiments.items()
-    }
+    of_run = {name: settings for name, settings in configuration.experiments.items() if settings.study is None}
+    tasks = {name: {"task": settings.task, "models": settings.models} for name, settings in of_run.items()}
+    named = {model for settings in of_run.values() for model in settings.models}
+    of_studies = {model for settings in configuration.experiments.values() for model in settings.models} - named
+    described["models"] = {name: model for name, model in described["models"].items() if name not in of_studies}
     return {**{name: value for name, value in described.items() if value is not None}, "experiments": tasks}
 
 
@@ -83,5 +112,5 @@ def network_sources(configuration: Configuration) -> list[str | Path]:
     """Return the sources of the encoders and tasks that a configuration names."""
     networks = {backbone.network for backbone in configuration.backbones.values()}
     networks |= {"inception"} if any(model.inception for model in configuration.models.values()) else set()
-    tasks = {settings.task for settings in configuration.experiments.values()}
+    tasks = {settings.task for settings in configuration.experiments.values() if settings.study is None}
     return [*map(ENCODERS.source, sorted(networks)), *map(TASKS.source, sorted(tasks))]

@@ -20,11 +20,11 @@ from astromae.progress import Ticker
 from astromae.settings.entries import Backbone
 from astromae.training.attention import choose_attention
 from astromae.training.collapse import require_no_collapse
-from astromae.training.folders import read_weights
 from astromae.training.recipes import FeaturesRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.session import Session
 from astromae.training.subsets import EVALUATED
+from astromae.training.weights import read_weights
 
 
 def pretrained_encoder(folder: Path, backbone: Backbone, bands: int, side: int) -> nn.Module:
@@ -103,6 +103,7 @@ def write_features(
     data += [weight.cpu().numpy() for weight in model.state_dict().values()]
     growing = FeatureFile(features, session.identify(*data))
     objid, training = views["train"]
+    epochs = passes.passes(len(objid))
     if not growing.epochs:
         evaluated = {
             subset: np.concatenate([compute(images) for _, _, images in views[subset][1].plain()])
@@ -112,11 +113,11 @@ def write_features(
             require_no_collapse(torch.from_numpy(computed), f"{folder}, subset {subset}")
         growing.lay_out(
             {f"{subset}_objid": ids for subset, (ids, _) in views.items()} | evaluated,
-            (passes.epochs, len(objid), model.width),
+            (epochs, len(objid), model.width),
         )
     done = growing.epochs * len(training)
-    ticker = Ticker(f"features {recipe.name}", passes.epochs * len(training), "batches", done)
-    for epoch in range(growing.epochs, passes.epochs):
+    ticker = Ticker(f"features {recipe.name}", epochs * len(training), "batches", done)
+    for epoch in range(growing.epochs, epochs):
         rows = np.empty((len(objid), model.width), FEATURE_TYPE)
         for _, positions, images in training.epoch(epoch):
             rows[positions.numpy()] = compute(images)

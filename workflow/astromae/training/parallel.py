@@ -6,13 +6,18 @@ torchrun (`astromae.training.launch`), one process a GPU.
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
+from astromae.collective import part_of, total
 from astromae.errors import InputError
+from astromae.grouped_batchnorm import adopt
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Share:
 
     def of(self, n: int) -> slice:
         """Return this process's part of `n` items."""
-        return slice(n * self.rank // self.world_size, n * (self.rank + 1) // self.world_size)
+        return part_of(n, self.rank, self.world_size)
 
     def weight(self, n: int) -> float:
         """Return the factor of the mean loss over this part of a batch of `n`.
@@ -45,7 +50,7 @@ class Share:
 WHOLE = Share()
 
 
-def share_of(fabric: Fabric) -> Share:
+def share_of(fabric: "Fabric") -> Share:
     """Return the share of this process."""
     return Share(fabric.global_rank, fabric.world_size)
 
@@ -64,22 +69,33 @@ def require_share(share: Share, batch: int) -> None:
         )
 
 
-class SyncedBatchNorm2d(nn.BatchNorm2d):
+class SyncedBatchNorm(nn.Module):
     """Batch normalisation with the mean and variance of the global batch.
 
-    torch's own SyncBatchNorm runs on GPUs only; this one can be tested without.
+    torch's own SyncBatchNorm runs on GPUs only; this one can be tested without. Parameters and buffers are those of
+    the layer that it stands for.
+
+    Parameters
+    ----------
+    layer
+        A layer of batch normalisation.
     """
 
+    def __init__(self, layer: nn.BatchNorm1d | nn.BatchNorm2d):
+        super().__init__()
+        self.eps, self.momentum = layer.eps, layer.momentum
+        adopt(self, layer)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the channels of x (n, channels, h, w)."""
+        """Normalise the channels of x (n, channels, ...)."""
         if not self.training:
-            return super().forward(x)
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         pixels = x.to(torch.promote_types(x.dtype, torch.float32))
-        shape = (1, -1, 1, 1)
-        count = all_reduce(pixels.new_tensor(x.numel() / x.shape[1]))
-        mean = all_reduce(pixels.sum(dim=(0, 2, 3))) / count
+        others, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
+        count = total(pixels.new_full((), x.numel() / x.shape[1]))
+        mean = total(pixels.sum(dim=others)) / count
         centred = pixels - mean.view(shape)
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = total(centred.square().sum(dim=others)) / count
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)
@@ -89,11 +105,9 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 def synchronise_batchnorm(module: nn.Module) -> None:
-    """Let every BatchNorm2d below a module see the global batch; parameters and buffers stay the same tensors."""
+    """Let every BatchNorm below a module see the global batch; parameters and buffers stay the same tensors."""
     for name, child in module.named_children():
-        if type(child) is nn.BatchNorm2d:
-            synced = SyncedBatchNorm2d(child.num_features, child.eps, child.momentum, device="meta")
-            synced._parameters, synced._buffers = child._parameters, child._buffers
-            setattr(module, name, synced.train(child.training))
+        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d):
+            setattr(module, name, SyncedBatchNorm(child).train(child.training))
         else:
             synchronise_batchnorm(child)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, model_validator
 
 from astromae.encoders import ENCODERS, build_encoder
-from astromae.objectives import OBJECTIVES
-from astromae.settings.base import AnyOf, Count, name_in
+from astromae.objectives import OBJECTIVES, Objective
+from astromae.settings.base import AnyOf, name_in
 from astromae.settings.entries import Backbone, Pretraining
-from astromae.settings.training import Augmentation, Finetuning, Runtime, Scaling
+from astromae.settings.galaxy_views import GalaxyViews
+from astromae.settings.studies import FrozenTraining
+from astromae.settings.training import Augmentation, Budget, Finetuning, Runtime, Scaling
 from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
 from astromae.typed import Typed
@@ -47,7 +49,9 @@ class Recipe(Typed):
 class EncoderRecipe(Recipe):
     """Recipe of an encoder: a backbone and an objective.
 
-    Sections of the configuration that the objective reads stand beside its own keys, each under its name.
+    Sections of the configuration that the objective reads stand beside its own keys, each under its name. `task` is
+    what it learns, if it reads labels. Of `probe`, a regression task, the labels of validation galaxies tell at each
+    validation how much the features know of it (`astromae.training.collapse`); nothing is learnt from them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -58,36 +62,66 @@ class EncoderRecipe(Recipe):
     pretrain_on: AnyOf[str]
     validate_on: AnyOf[str]
     pretraining: Pretraining
+    task: str | None = None
+    probe: str | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """Return what the encoder learns by."""
+        return OBJECTIVES[self.pretraining.objective]
+
+    @property
+    def galaxy_views(self) -> GalaxyViews | None:
+        """Return how the objective changes galaxies from view to view; None where it is by `augmentation`."""
+        own = self.objective.galaxy_views
+        return None if own is None else own(self.objective_settings())
+
+    @property
+    def source_size(self) -> int:
+        """Return the pixels on a side of a stamp that hold every view."""
+        return super().source_size if self.galaxy_views is None else self.galaxy_views.source_size(self.crop)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Return the columns of the catalogue that hold the labels that it reads: the keys; none without labels."""
+        return dict(TASKS[self.task].targets) if self.objective.labels else {}
+
+    @property
+    def reads_catalog(self) -> bool:
+        """Return whether it wants the catalogue: labels, or extinctions to take away."""
+        return bool(self.targets or self.probe) or (self.galaxy_views is not None and self.galaxy_views.deredden)
 
     @model_validator(mode="after")
     def _check_objective(self) -> "EncoderRecipe":
-        superfluous = set(self.model_extra or {}) - set(OBJECTIVES[self.pretraining.objective].sections)
+        superfluous = set(self.model_extra or {}) - set(self.objective.sections)
         if superfluous:
             raise ValueError(f"{self.pretraining.objective} reads no section {min(superfluous)}")
+        if self.objective.labels != (self.task is not None):
+            raise ValueError(f"{self.pretraining.objective} learns {'a' if self.objective.labels else 'no'} task")
         self.objective_settings()
         return self
 
     def objective_settings(self) -> Typed:
         """Return the settings of the objective."""
-        entry = OBJECTIVES[self.pretraining.objective]
+        entry = self.objective
         given = self.pretraining.model_dump(mode="json") | (self.model_extra or {})
         return entry.settings.model_validate({key: given[key] for key in entry.settings.model_fields if key in given})
 
     def sources(self) -> list[str | Path]:
-        """Return the sources of its encoder and its objective."""
-        return [ENCODERS.source(self.backbone.network), OBJECTIVES.source(self.pretraining.objective)]
+        """Return the sources of its encoder, its objective, and the tasks whose labels are read."""
+        named = [ENCODERS.source(self.backbone.network), OBJECTIVES.source(self.pretraining.objective)]
+        return [*named, *(TASKS.source(task) for task in dict.fromkeys([self.task, self.probe]) if task)]
 
     def build(self, bands: int) -> "Learner":
         """Build the encoder and what its objective adds."""
-        encoder = build_encoder(self.backbone, bands, self.crop, "pretrain")
-        return OBJECTIVES[self.pretraining.objective].build(encoder, self.objective_settings(), bands)
+        encoder = build_encoder(self.backbone, bands, self.crop, self.objective.phase)
+        task = [TASKS[self.task]] if self.task else []
+        return self.objective.build(encoder, self.objective_settings(), bands, *task)
 
 
-class Passes(Typed):
+class Passes(Budget):
     """What of fine-tuning decides its views."""
 
-    epochs: Count
-    batch_size: Count
     noise_sigma: float
 
 
@@ -121,18 +155,18 @@ class ModelRecipe(Recipe):
         return [TASKS.source(self.task), *map(ENCODERS.source, encoders)]
 
 
-class BoostingRecipe(Typed):
-    """Recipe of the classical method."""
+class CurveRecipe(Recipe):
+    """Recipe of one line of a study: an encoder and a task, over numbers of labels."""
 
-    experiment: str
-    model: str
-    group: str
+    study: str
+    objective: str
+    network: str
     task: name_in(TASKS)
+    branches: Branches
+    backbone: Backbone
+    labels: AnyOf[float]
+    finetuning: FrozenTraining | Finetuning
 
     def sources(self) -> list[str | Path]:
-        """Return the source of its task."""
-        return [TASKS.source(self.task)]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return self.model_dump(mode="json")
+        """Return the sources of its task and its encoder."""
+        return [TASKS.source(self.task), ENCODERS.source(self.backbone.network)]

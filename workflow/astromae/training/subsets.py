@@ -8,12 +8,20 @@ import pandas as pd
 
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
+from astromae.seeds import generator
 
 #: Subsets that models predict, besides the one they train on.
 EVALUATED = ("val", "test")
 
 
-def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path) -> None:
+#: What to do about galaxies without what models read.
+_ADVICE = (
+    "Models learn from galaxies with labels and, where they read them, magnitudes: leave the others out, or choose "
+    "models without magnitudes"
+)
+
+
+def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path, advice: str = _ADVICE) -> None:
     """Stop where a galaxy lacks a value that its training or its test needs.
 
     Parameters
@@ -24,6 +32,8 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
         Columns that must hold numbers.
     catalog
         Where they come from, for the message.
+    advice
+        What to do, for the message.
 
     Raises
     ------
@@ -36,9 +46,40 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
         objid = galaxies.index[lacking.any(axis=1)]
         raise InputError(
             f"{catalog}: {len(objid)} of {len(galaxies)} galaxies have no {names}; the first is objid {objid[0]}. "
-            "Models learn from galaxies with labels and, where they read them, magnitudes: leave the others out, or "
-            "choose models without magnitudes"
+            f"{advice}"
         )
+
+
+def labelled_order(objid: np.ndarray, seed: int) -> np.ndarray:
+    """Return positions of galaxies in the order in which they get labels: the first n are those of n labels.
+
+    So are fewer labels always a part of more, and the same for all that learn with one seed. The order follows from the
+    seed and the ascending ids of all galaxies.
+
+    Parameters
+    ----------
+    objid
+        Galaxies of the train subset, shape (n,), ascending.
+    seed
+        Seed of a training.
+    """
+    return generator(seed, "labels").permutation(len(objid))
+
+
+def drawn_part(objid: np.ndarray, part: float, seed: int) -> np.ndarray:
+    """Return a part of galaxies, at least one, ascending; with one seed a smaller part is a part of a larger.
+
+    Parameters
+    ----------
+    objid
+        Object ids, shape (n,), ascending.
+    part
+        Fraction of them.
+    seed
+        Seed of a training.
+    """
+    order = generator(seed, "part").permutation(len(objid))
+    return objid[np.sort(order[: max(1, round(part * len(objid)))])]
 
 
 def members(split: Path, subsets: Sequence[str]) -> np.ndarray:

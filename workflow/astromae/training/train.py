@@ -12,15 +12,17 @@ from torch import Tensor, nn
 
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.features import FeatureBank
+from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions
+from astromae.encoders.drop_path import draw_paths, drop_paths
 from astromae.tasks import TASKS
 from astromae.tasks.model import build_model
 from astromae.training.features import pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
-from astromae.training.history import write_history
+from astromae.training.layer_decay import rate_factors
 from astromae.training.recipes import ModelRecipe
 from astromae.training.scaling import read_scaling
-from astromae.training.seeding import seed_weights
+from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session, weights_of
 from astromae.training.subsets import EVALUATED, require_finite
 from astromae.training.trainer import Training
@@ -140,10 +142,15 @@ def train(
     data += [p.detach().numpy() for p in network.encoder.parameters()] if branches.pretrained else []
     session.identify(*data, *([bank.identity()] if bank else []))
 
+    paths, factors = drop_paths(network), rate_factors(network, recipe)
+
     def losses(model: nn.Module, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         of_epoch = bank.epoch(galaxies.objid, epoch) if bank else None
-        for _, positions, images in galaxies.views.epoch(epoch, first):
-            own = positions[share.of(len(positions))]
+        for batch, positions, images in galaxies.views.epoch(epoch, first):
+            part = share.of(len(positions))
+            if paths:
+                draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device), part)
+            own = positions[part]
             here = own.to(device)
             outputs = model(images, galaxies.magnitudes_of(here), of_epoch[own].to(device) if bank else None)
             yield positions, task.loss(outputs, targets[here])
@@ -153,10 +160,10 @@ def train(
         return task.loss(predict(fabric, model, part, known["val"]), labelled).item(), {}
 
     label = f"{recipe.experiment} {recipe.model}"
-    training = Training(label, network, phase, galaxies.objid, len(galaxies.views), losses, validate)
+    training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
     rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
     count = len(galaxies.objid)
-    provenance = session.provenance(count * phase.epochs)
+    provenance = session.provenance(phase.stamps(count))
     if not fabric.is_global_zero:
         return
     model = network.eval()

@@ -1,0 +1,135 @@
+"""A classical method, fitted to the labels that the networks learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from astromae.classical import METHODS
+from astromae.classical.recipe import ClassicalRecipe
+from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.predictions import write_predictions
+from astromae.contracts.shards import READ_BLOCK, StampSet
+from astromae.contracts.splits import read_split
+from astromae.photometry_checks import check_finite
+from astromae.tasks import TASKS, Task
+from astromae.training.fingerprint import fingerprint
+from astromae.training.folders import write_folder
+from astromae.training.provenance import Cost, provenance
+from astromae.training.subsets import EVALUATED, require_finite
+
+#: Packages that decide a method's numbers.
+PACKAGES = ("scikit-learn", "scipy", "numpy")
+
+
+def catalog_bands(catalog: Path) -> list[str]:
+    """Return the bands whose magnitudes a catalogue has, in its order."""
+    return [name.removeprefix("mag_") for name in pq.read_schema(catalog).names if name.startswith("mag_")]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Galaxies as a classical method reads them.
+
+    Attributes
+    ----------
+    task
+        What is predicted.
+    bands
+        Names of the bands.
+    objid
+        Of the training galaxies, ascending, shape (n,).
+    inputs, targets
+        Of the training galaxies: what the method measures (n, k), and labels (n, targets).
+    evaluated
+        The evaluated galaxies: objid, labels and subset.
+    known
+        What the method measures of them, (m, k).
+    """
+
+    task: Task
+    bands: list[str]
+    objid: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+    evaluated: pd.DataFrame
+    known: np.ndarray
+
+    def predicted(self, estimates: np.ndarray) -> pd.DataFrame:
+        """Return the table of predictions of the evaluated galaxies, from their estimates (m, targets)."""
+        values = self.task.predict(estimates)
+        columns = {column: self.evaluated[name].astype(np.float64) for name, column in self.task.targets.items()}
+        columns |= {name: values[name] for name in self.task.columns}
+        return pd.DataFrame({"objid": self.evaluated.objid, **columns, "subset": self.evaluated.subset})
+
+
+def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps: Sequence[Path] = ()) -> Measured:
+    """Measure training and evaluated galaxies; parameters and errors as of `fit_classical`."""
+    task, method = TASKS[recipe.task], METHODS[recipe.model]
+    shards = StampSet(stamps) if method.stamps else None
+    bands = list(shards.bands) if shards else catalog_bands(catalog)
+    labels, magnitudes = list(task.targets), [] if shards else magnitude_columns(bands)
+    subsets = read_split(split).sort_values("objid")
+    galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
+    table = subsets.merge(galaxies, on="objid", validate="one_to_one")
+    train, evaluated = table[table.subset == "train"], table[table.subset.isin(EVALUATED)]
+    require_finite(pd.concat([train, evaluated]).set_index("objid"), [*labels, *magnitudes], catalog)
+
+    def measure(part: pd.DataFrame) -> np.ndarray:
+        if shards is None:
+            return method.measure(np.ascontiguousarray(part[magnitudes], np.float64), bands)
+        measured = []
+        for start in range(0, len(part), READ_BLOCK):
+            objid = part.objid.to_numpy(np.int64)[start : start + READ_BLOCK]
+            images = shards.read(objid, recipe.crop)
+            check_finite(images, objid)
+            measured.append(method.measure(images.astype(np.float32), bands))
+        return np.concatenate(measured)
+
+    targets = np.array(train[labels], np.float64, order="C")
+    objid = train.objid.to_numpy(np.int64)
+    return Measured(task, bands, objid, measure(train), targets, evaluated, measure(evaluated))
+
+
+def fit_classical(
+    catalog: Path, split: Path, recipe: ClassicalRecipe, seed: int, output: Path, stamps: Sequence[Path] = ()
+) -> None:
+    """Fit a classical method to the training galaxies, and write its folder and its predictions.
+
+    Parameters
+    ----------
+    catalog, split
+        Catalogue and split of the experiment.
+    recipe
+        Which method and task, and names for the table.
+    seed
+        Seed of the method, which need not use it.
+    output
+        Folder for predictions.parquet, weights.safetensors (what it has fitted), recipe.json and provenance.json.
+    stamps
+        Shards, for a method that measures stamps.
+
+    Raises
+    ------
+    InputError
+        If a galaxy that is learnt from or predicted has no label, or lacks magnitudes or a stamp where they are read.
+    """
+    cost, method = Cost(), METHODS[recipe.model]
+    measured = measure_galaxies(catalog, split, recipe, stamps)
+    fitted = method.fit(measured.inputs, measured.targets, seed)
+    predictions = measured.predicted(method.predict(fitted, measured.known))
+    count = len(measured.inputs)
+    described = {
+        "recipe": {**recipe.as_json(), "settings": dict(method.settings)},
+        "fitted": sorted(fitted),
+        "seed": seed,
+        "train_galaxies": count,
+        "bands": measured.bands,
+    }
+    hashes = fingerprint("classical", recipe, seed, measured.inputs, measured.targets)
+    record = provenance(described["recipe"], seed, hashes, count, cost, PACKAGES)
+    write_predictions(output / "predictions.parquet", predictions, described["recipe"], seed, count)
+    write_folder(output, {name: np.ascontiguousarray(array) for name, array in fitted.items()}, described, record)

@@ -1,0 +1,34 @@
+"""Learning rates that decay from an encoder's last layer to its first, as masked autoencoders are fine-tuned."""
+
+from astromae.encoders import ENCODERS
+from astromae.tasks.model import Model
+from astromae.training.recipes import CurveRecipe, ModelRecipe
+
+
+def rate_factors(model: Model, recipe: ModelRecipe | CurveRecipe) -> dict[str, float]:
+    """Return the factor of the learning rate of each of a model's parameters that has one.
+
+    With a decay d and an encoder of n layers, counted from 0, those of layer i have d**(n - i). What reads the encoder
+    has all of the rate, and so have encoders that learn from scratch (He et al. 2022 and their released code; Clark et
+    al. 2020).
+
+    Parameters
+    ----------
+    model
+        The model.
+    recipe
+        Its recipe.
+
+    Returns
+    -------
+    dict
+        By the name of the parameter; empty where no encoder is fine-tuned with a decay.
+    """
+    branches = recipe.branches
+    if branches.frozen or not branches.pretrained or recipe.finetuning.layer_decay is None:
+        return {}
+    decay = recipe.finetuning.layer_decay
+    layer_of = ENCODERS[recipe.backbone.network].layer_of
+    of = {name: layer_of(name) for name, _ in model.encoder.named_parameters()}
+    layers = sorted(set(of.values()))
+    return {f"encoder.{name}": decay ** (len(layers) - layers.index(layer)) for name, layer in of.items()}
