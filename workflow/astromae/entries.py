@@ -28,7 +28,10 @@ OBJECTIVES = {
 }
 
 #: Tasks: what models learn from labels and predict (`astromae.tasks`).
-TASKS = {"redshift": "astromae.tasks.redshift:TASK"}
+TASKS = {
+    "redshift": "astromae.tasks.redshift:TASK",
+    "redshift_pdf": "astromae.tasks.redshift_pdf:TASK",
+}
 
 #: Classical methods: what predicts without a network (`astromae.classical`).
 METHODS = {

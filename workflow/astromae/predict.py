@@ -15,7 +15,7 @@ from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
-from astromae.tasks import TASKS, Task
+from astromae.tasks import Task, task_of
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
 from astromae.training.features import pretrained_encoder
@@ -56,7 +56,7 @@ class TrainedModel:
     @property
     def task(self) -> Task:
         """Return what it predicts."""
-        return TASKS[self.recipe.task]
+        return task_of(self.recipe.task)
 
     def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
         """Predict.
@@ -156,7 +156,7 @@ class FittedMethod:
         else:
             checked = _checked_magnitudes(magnitudes, len(magnitudes), self.bands)
         inputs = method.measure(checked, self.bands)
-        return TASKS[self.recipe.task].predict(method.predict(self.fitted, inputs))
+        return task_of(self.recipe.task).predict(method.predict(self.fitted, inputs))
 
 
 def load_model(folder: Path | str, gpus: int = 0) -> Predictor:

@@ -9,6 +9,7 @@ from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
+from astromae.tasks import NamedTask, task_name
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Run:
 
     def with_task(self, task: str) -> list[str]:
         """Return the experiments that have a task."""
-        return [name for name in self.experiments if self.task(name) == task]
+        return [name for name in self.experiments if task_name(self.task(name)) == task]
 
-    def task(self, experiment: str) -> str:
-        """Return the name of an experiment's task."""
-        return self.experiment(experiment).task
+    def task(self, experiment: str) -> NamedTask:
+        """Return an experiment's task."""
+        return self.configuration.task(experiment)
 
     def pretrained_models(self, experiment: str) -> list[str]:
         """Return the experiment's models that start from a pretrained encoder."""

@@ -15,7 +15,7 @@ from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.predictions import write_predictions
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
-from astromae.tasks import TASKS, Task
+from astromae.tasks import Task, task_of
 from astromae.training.checkpoint import fingerprint
 from astromae.training.folders import write_folder
 from astromae.training.provenance import Cost, provenance
@@ -69,7 +69,7 @@ class Measured:
 
 def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps: Sequence[Path] = ()) -> Measured:
     """Measure training and evaluated galaxies; parameters and errors as of `fit_classical`."""
-    task, method = TASKS[recipe.task], METHODS[recipe.model]
+    task, method = task_of(recipe.task), METHODS[recipe.model]
     shards = StampSet(stamps) if method.stamps else None
     bands = list(shards.bands) if shards else catalog_bands(catalog)
     labels, magnitudes = list(task.targets), [] if shards else magnitude_columns(bands)

@@ -18,7 +18,7 @@ from astromae.settings.evaluation import Evaluation
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.tables.metrics import read_table
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, task_of
 
 #: The metric that is quoted in sentences, where a task has it; else its first.
 HEADLINE = "nmad"
@@ -69,7 +69,7 @@ def write_experiment_values(
             f"evaluation.subset is {evaluation.subset}: documents tell of test galaxies only; make the target `tables`"
         )
     task = settings.get("task", "redshift")
-    metrics = TASKS[task].metrics
+    metrics = task_of(task).metrics
     subsets = read_split(split)["subset"].value_counts().to_dict()
     rows = read_table(table, metrics)
     described = {row["name"]: row for row in read_json(models)}

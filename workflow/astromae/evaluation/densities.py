@@ -66,7 +66,7 @@ def _quantiles(edges: np.ndarray, reached: np.ndarray, levels: Sequence[float]) 
         bins = np.minimum((reached[:, 1:] <= level).sum(axis=1), len(widths) - 1)
         below, above = reached[rows, bins], reached[rows, bins + 1]
         part = (level - below) / np.where(above > below, above - below, 1.0)
-        found[:, number] = edges[bins] + widths[bins] * np.clip(part, 0, 1)
+        found[:, number] = np.minimum(edges[bins] + widths[bins] * np.clip(part, 0, 1), edges[bins + 1])
     return found
 
 

@@ -9,7 +9,7 @@ from astromae.contracts.predictions import CLASSICAL, Predictions
 from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import Estimate, estimate_mean, supported
 from astromae.settings.evaluation import Evaluation
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, task_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def score(predictions: Predictions, settings: Evaluation) -> Scores:
         The configuration's section ``evaluation``.
     """
     threshold = settings.outlier_threshold
-    task = TASKS[predictions.task]
+    task = task_of(predictions.task)
     predicted = {
         column: np.stack([model.predicted[column] for model in predictions.models]) for column in task.columns
     }  # (models, seeds, galaxies), and k where a prediction is several numbers

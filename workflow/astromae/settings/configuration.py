@@ -37,6 +37,7 @@ from astromae.settings.messages import in_one_line
 from astromae.settings.studies import OWN, Study
 from astromae.settings.training import Augmentation, Finetuning, Phase, Scaling, Training
 from astromae.survey import SURVEYS
+from astromae.tasks import TASKS, NamedTask
 from astromae.typed import Typed
 
 # The Inception branch pools 32 pixels to 4, which its 192 features take for granted (figure 3 of the paper).
@@ -101,6 +102,12 @@ class Configuration(Typed):
     def section(self, name: str) -> Any:
         """Return the section of a survey or of an objective."""
         return getattr(self, name)
+
+    def task(self, sample: str) -> NamedTask:
+        """Return the task of an experiment or a study with its settings, as recipes and files name it."""
+        name = self.sample(sample).task
+        own = getattr(self.section("tasks"), name, None)
+        return name if own is None else {"task": name, **own.model_dump(mode="json")}
 
     def stamp_format(self) -> StampFormat:
         """Return bands, pixel scale and size of the survey's stamps."""
@@ -332,12 +339,14 @@ def _value(settings: Any, key: str) -> Any:
 
 def configuration_model() -> type[Configuration]:
     """Return the model of the configuration, with a section for each survey and objective that has one."""
-    return _configuration_model(tuple(SURVEYS), tuple(OBJECTIVES))
+    return _configuration_model(tuple(SURVEYS), tuple(OBJECTIVES), tuple(TASKS))
 
 
 @functools.cache
-def _configuration_model(surveys: tuple[str, ...], objectives: tuple[str, ...]) -> type[Configuration]:
-    sections: dict[str, Any] = {}
+def _configuration_model(
+    surveys: tuple[str, ...], objectives: tuple[str, ...], tasks: tuple[str, ...]
+) -> type[Configuration]:
+    sections: dict[str, Any] = {"tasks": _tasks_section(tasks)}
     for name in surveys:
         model = SURVEYS[name].settings
         wanted = any(field.is_required() for field in model.model_fields.values())
@@ -358,6 +367,14 @@ def _configuration_model(surveys: tuple[str, ...], objectives: tuple[str, ...]) 
     for name in sections.keys() & Configuration.model_fields.keys() - {"studies"}:
         raise InputError(f"{name}: a survey or an objective may not have the name of a section of the configuration")
     return create_model("Configuration", __base__=Configuration, **sections)
+
+
+def _tasks_section(names: tuple[str, ...]) -> Any:
+    """Return the field of the settings of tasks that have some."""
+    models = {name: TASKS[name].settings for name in names if TASKS[name].settings is not None}
+    fields = {name: (model, setting(_meaning(model), model())) for name, model in models.items()}
+    section = create_model("Tasks", __base__=Typed, __doc__="What tasks predict, where they leave a choice.", **fields)
+    return section, setting("What tasks predict, where they leave a choice.", section())
 
 
 def _objective_sections() -> dict[str, FieldInfo]:

@@ -21,7 +21,7 @@ from astromae.settings.base import (
 )
 from astromae.settings.entries import Pretraining
 from astromae.settings.training import Finetuning, Phase
-from astromae.tasks import TASKS
+from astromae.tasks import TASKS, task_of
 from astromae.typed import Typed
 
 Subset = Literal["pretrain", "pretrain_val", "train", "val", "test"]
@@ -102,7 +102,7 @@ class Experiment(Sample):
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
-        if self.classical and not TASKS[self.task].regression:
+        if self.classical and not task_of(self.task).regression:
             raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
         return self
 

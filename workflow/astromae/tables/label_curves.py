@@ -11,7 +11,7 @@ from astromae.evaluation.label_curves import CurveScores, labels_saved, score_cu
 from astromae.files import atomic_path
 from astromae.settings.evaluation import Evaluation
 from astromae.studies import SUPERVISED
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, task_of
 
 #: The metric with an interval, where a task has it, else its first; and those beside it, else all others.
 HEADLINE, BESIDE = "nmad", ("outliers", "r2")
@@ -108,7 +108,7 @@ def write_label_tables(predictions: Sequence[Path], settings: Evaluation, errors
         Files to write.
     """
     curves = read_label_curves(predictions)
-    metrics: dict[str, Metric] = TASKS[curves.task].metrics
+    metrics: dict[str, Metric] = task_of(curves.task).metrics
     scores, headline = score_curves(curves, settings), headline_of(metrics)
     compared = scores if metrics[headline].better == "less" else []
     tables = {

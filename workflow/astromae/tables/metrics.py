@@ -15,7 +15,7 @@ from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import formatted_rows
 from astromae.tables.names import GROUPS
 from astromae.tables.published import published_table
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, task_of
 
 #: What a table says of each metric besides its value.
 PARTS = ("std", "low", "high", "published", "best")
@@ -176,7 +176,7 @@ def write_table(
     table = make_table(name, data, settings, count_falling(models, histories))
     with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    write_text(tex, tex_table(table, settings.interval, TASKS[data.task].metrics, settings.subset))
+    write_text(tex, tex_table(table, settings.interval, task_of(data.task).metrics, settings.subset))
 
 
 def read_table(path: Path, metrics: Iterable[str]) -> pd.DataFrame:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from astromae import entries
 from astromae.registry import Registry
+from astromae.typed import Typed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +69,15 @@ class Task:
         (..., n, k)) that broadcast, and `outlier_threshold`; returns each metric as an array (...).
     regression
         Whether the outputs are estimates of the targets themselves, so that classical regression can stand in.
+    settings
+        Keys of its part of the configuration's `tasks`; None where it has none.
+    configured
+        Called with these settings, returns the task with them; the entry itself is that with their defaults.
+    density
+        Column of predictions.parquet that holds a distribution, the probability of each of k bins; `predict` returns it
+        beside `columns`, of shape (n, k). None where none is predicted.
+    edges
+        Edges of its bins, shape (k + 1,).
     """
 
     title: str
@@ -80,7 +90,40 @@ class Task:
     metrics: Mapping[str, Metric]
     measure: Callable[..., Mapping[str, np.ndarray]]
     regression: bool = False
+    settings: type[Typed] | None = None
+    configured: "Callable[[Any], Task] | None" = None
+    density: str | None = None
+    edges: np.ndarray | None = None
 
 
 #: Tasks by name.
 TASKS: Registry[Task] = Registry("task", entries.TASKS)
+
+#: A task as recipes and files name it: by its name, or, where it has settings, by these and `task`, its name.
+NamedTask = str | dict[str, Any]
+
+
+def task_name(named: NamedTask) -> str:
+    """Return the name of a task."""
+    return named if isinstance(named, str) else named["task"]
+
+
+def task_source(named: NamedTask) -> Any:
+    """Return the source of a task, as `astromae.registry.Registry.source`."""
+    return TASKS.source(task_name(named))
+
+
+def task_of(named: NamedTask) -> Task:
+    """Return a task with its settings.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    ValueError
+        If its settings are wrong.
+    """
+    entry = TASKS[task_name(named)]
+    if isinstance(named, str) or entry.settings is None:
+        return entry
+    return entry.configured(entry.settings.model_validate({key: named[key] for key in named if key != "task"}))

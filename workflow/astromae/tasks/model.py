@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.encoders.frozen import FrozenEncoder
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.tasks.branches import Branches
 from astromae.training.recipes import ModelRecipe
 from astromae.typed import Typed
@@ -122,7 +122,7 @@ class Model(nn.Module):
 
 def build_model(recipe: ModelRecipe, bands: int) -> Model:
     """Build the model of a recipe."""
-    model = Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)
+    model = Model(recipe.branches, recipe.backbone, bands, recipe.crop, task_of(recipe.task).outputs)
     if model.encoder is not None and not model.frozen and recipe.finetuning.drop_path:
         ENCODERS[recipe.backbone.network].add_drop_path(model.encoder, recipe.finetuning.drop_path)
     return model

@@ -13,7 +13,7 @@ from astromae.encoders.inception import InceptionSettings
 from astromae.files import write_json
 from astromae.objectives.mae import MAESettings
 from astromae.settings.entries import Backbone
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model
 
@@ -67,7 +67,7 @@ def _built(name: str, configuration: Mapping[str, Any], bands: int) -> Model:
         None if branches.encoder is None else _BACKBONE.validate_python(configuration["backbones"][branches.encoder])
     )
     tasks = [e.get("task", "redshift") for e in configuration["experiments"].values() if name in e["models"]]
-    outputs = TASKS[(tasks or ["redshift"])[0]].outputs
+    outputs = task_of((tasks or ["redshift"])[0]).outputs
     return Model(branches, backbone, bands, configuration["scaling"]["crop"], outputs)
 
 

@@ -16,7 +16,7 @@ from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.settings.studies import label_counts
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
@@ -73,7 +73,7 @@ def label_curve(
     """
     session = Session("label-curve", recipe, seed, read_scaling(scaling), execution)
     fabric, device, bands = session.fabric, session.device, len(session.scaling.bands)
-    phase, task = recipe.finetuning, TASKS[recipe.task]
+    phase, task = recipe.finetuning, task_of(recipe.task)
     labels = list(task.targets)
     table = read_catalog(catalog, ["objid", *labels]).set_index("objid")
     subsets = {

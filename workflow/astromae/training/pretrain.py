@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from astromae.contracts.catalog import extinction_columns, read_catalog
 from astromae.contracts.history import write_history
 from astromae.errors import InputError
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.training.collapse import STAMPS, deviation, effective_rank, neighbours_error, require_no_collapse
 from astromae.training.contrastive_views import ContrastiveViews
 from astromae.training.extinction import DereddenedStamps, excess_of, extinction_of
@@ -93,7 +93,7 @@ def _probed(recipe: EncoderRecipe, catalog: Path | None, objid: np.ndarray) -> n
     """Return the labels (n, targets), NaN where unknown, by which features are judged; None where they are not."""
     if recipe.probe is None:
         return None
-    columns = list(TASKS[recipe.probe].targets)
+    columns = list(task_of(recipe.probe).targets)
     if catalog is None:
         raise InputError(f"pretrain {recipe.name}: its validation reads {', '.join(columns)}; give the catalogue")
     return read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
@@ -190,7 +190,7 @@ def pretrain(
                 break
         features = torch.cat(parts)[: len(judged)]
         require_no_collapse(features, recipe.name)
-        known = {} if labels is None else neighbours_error(features, labels, TASKS[recipe.probe])
+        known = {} if labels is None else neighbours_error(features, labels, task_of(recipe.probe))
         return {"deviation": deviation(features), "rank": effective_rank(features), **known}
 
     def validate(_: nn.Module) -> tuple[float, dict[str, float]]:
