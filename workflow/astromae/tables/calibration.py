@@ -1,0 +1,112 @@
+"""The table of calibration: whether the distributions of each model mean what they say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from astromae.contracts.densities import read_densities
+from astromae.errors import InputError
+from astromae.evaluation.calibration import calibration, recalibrate
+from astromae.evaluation.densities import galaxy_scores
+from astromae.files import atomic_path, write_text
+from astromae.settings.evaluation import Evaluation
+from astromae.tables.names import model_name
+
+#: Columns of the table that hold numbers, and how they are printed.
+PRINTED = {
+    "pit_ks": "KS",
+    "pit_ks_p": "p",
+    "crps": "CRPS",
+    "cde_loss": "CDE loss",
+    "nll": "NLL",
+    "coverage_68": "68 %",
+    "coverage_95": "95 %",
+    "sharpness": "Sharpness",
+}
+
+_BESIDES = ("pit_cvm", "pit_ad", "nz_shift", "nz_ks")
+
+
+def calibration_table(predictions: Sequence[Path], subset: str = "test") -> pd.DataFrame:
+    """Judge every model's distributions, as they are and recalibrated on the validation galaxies.
+
+    Parameters
+    ----------
+    predictions
+        Files of predictions of experiments whose tasks have distributions.
+    subset
+        Galaxies that they are judged by. On validation galaxies nothing is recalibrated: it would judge itself.
+
+    Returns
+    -------
+    DataFrame
+        experiment, model, recalibrated (0 or 1), n_test, n_seeds, and means over seeds of what
+        `astromae.evaluation.calibration.calibration` returns; of the p-value the smallest.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    rows = []
+    for path in predictions:
+        given = read_densities(path, subset)
+        name = {"experiment": given.experiment, "model": given.model, "seed": given.seed}
+        rows.append({**name, "recalibrated": 0, **calibration(given.edges, given.masses, given.target)})
+        if subset != "val":
+            known = read_densities(path, "val")
+            mend = recalibrate(galaxy_scores(known.edges, known.masses, known.target)["pit"])
+            mended = mend(given.edges, given.masses)
+            rows.append({**name, "recalibrated": 1, **calibration(given.edges, mended, given.target)})
+    by_seed = pd.DataFrame(rows)
+    groups = by_seed.groupby(["experiment", "model", "recalibrated"], sort=False)
+    table = groups.mean().drop(columns="seed")
+    table["pit_ks_p"] = groups["pit_ks_p"].min()
+    table["n_seeds"] = groups["seed"].nunique()
+    table["n_test"] = table["n_test"].astype(int)
+    table = table.reset_index()
+    ordered = ["experiment", "model", "recalibrated", "n_test", "n_seeds", *PRINTED, *_BESIDES]
+    return table[ordered]
+
+
+def write_calibration_table(predictions: Sequence[Path], settings: Evaluation, csv: Path, tex: Path) -> None:
+    """Write `calibration_table` as CSV and for LaTeX."""
+    table = calibration_table(predictions, settings.subset)
+    with atomic_path(csv) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
+    write_text(tex, _tex(table))
+
+
+def _tex(table: pd.DataFrame) -> str:
+    lines = [
+        "% of the test galaxies, means over seeds; p: the smallest of all seeds' p-values of the Kolmogorov-Smirnov test",
+        "% lines `recalibrated': by the PIT of the validation galaxies",
+        rf"\begin{{tabular}}{{l{'r' * len(PRINTED)}}}",
+        r"\toprule",
+        " & ".join(["model", *(text.replace("%", r"\%") for text in PRINTED.values())]) + r" \\",
+    ]
+    for experiment, rows in table.groupby("experiment", sort=False):
+        lines += [r"\midrule", rf"\multicolumn{{{len(PRINTED) + 1}}}{{l}}{{\emph{{{experiment}}}}} \\"]
+        for row in rows.to_dict("records"):
+            name = r"\quad recalibrated" if row["recalibrated"] else model_name(row["model"])
+            lines.append(" & ".join([name, *(f"${row[column]:.3g}$" for column in PRINTED)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def read_calibration_table(path: Path) -> pd.DataFrame:
+    """Read a table that `write_calibration_table` wrote.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from error
+    missing = [name for name in ("experiment", "model", "recalibrated", *PRINTED) if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: not a table of calibration: no {', '.join(missing)}")
+    return table
