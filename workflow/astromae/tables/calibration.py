@@ -80,7 +80,7 @@ def write_calibration_table(predictions: Sequence[Path], settings: Evaluation, c
 
 def _tex(table: pd.DataFrame) -> str:
     lines = [
-        "% of the test galaxies, means over seeds; p: the smallest of all seeds' p-values of the Kolmogorov-Smirnov test",
+        "% test galaxies, means over seeds; p: of the Kolmogorov-Smirnov test, the smallest of all seeds",
         "% lines `recalibrated': by the PIT of the validation galaxies",
         rf"\begin{{tabular}}{{l{'r' * len(PRINTED)}}}",
         r"\toprule",
