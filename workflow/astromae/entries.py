@@ -52,6 +52,7 @@ FIGURES = {
     "density": "astromae.figures.families:DENSITY",
     "published": "astromae.figures.families:PUBLISHED",
     "residuals": "astromae.figures.families:RESIDUALS",
+    "pit": "astromae.figures.families:PIT",
     "worst": "astromae.figures.families:WORST",
     "reconstructions": "astromae.figures.families:RECONSTRUCTIONS",
     "finetuning": "astromae.figures.families:FINETUNING",
@@ -72,5 +73,6 @@ SAMPLES = {
 TABLES = {
     "metrics": "astromae.tables.families:METRICS",
     "cost": "astromae.tables.families:COST",
+    "calibration": "astromae.tables.families:CALIBRATION",
     "realism": "astromae.tables.families:REALISM",
 }

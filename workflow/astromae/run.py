@@ -9,7 +9,7 @@ from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
-from astromae.tasks import NamedTask, task_name
+from astromae.tasks import NamedTask, task_name, task_of
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Run:
     def with_task(self, task: str) -> list[str]:
         """Return the experiments that have a task."""
         return [name for name in self.experiments if task_name(self.task(name)) == task]
+
+    def with_density(self) -> list[str]:
+        """Return the experiments whose task predicts distributions."""
+        return [name for name in self.experiments if task_of(self.task(name)).density is not None]
 
     def task(self, experiment: str) -> NamedTask:
         """Return an experiment's task."""

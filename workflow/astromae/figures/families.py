@@ -169,6 +169,13 @@ MAGNITUDES_SAMPLE = Product(
     members=RESIDUALS.members,
 )
 
+PIT = Product(
+    "pit-{experiment}",
+    "astromae.figures.pit:draw_pit",
+    inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
+    members=lambda run: _each(*run.with_density()),
+)
+
 WORST = Product(
     "worst-{experiment}",
     "astromae.figures.worst:draw_worst",

@@ -29,6 +29,14 @@ COST = Product(
     settings=lambda run: {"titles": {name: settings.title for name, settings in run.experiments.items()}},
 )
 
+CALIBRATION = Product(
+    "calibration",
+    "astromae.tables.calibration:write_calibration_table",
+    inputs=lambda run: {"predictions": [file for name in run.with_density() for file in run.predictions(name)]},
+    settings=lambda run: {"settings": run.configuration.evaluation},
+    members=lambda run: [{}] if run.with_density() else [],
+)
+
 REALISM = Product(
     "realism",
     "astromae.evaluation.realism:write_realism_table",
