@@ -1,0 +1,111 @@
+"""The table and the figure of calibration, from files of predictions; and qp's file."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from astromae.contracts.densities import read_densities
+from astromae.contracts.predictions import write_predictions
+from astromae.contracts.qp_file import write_qp
+from astromae.errors import InputError
+from astromae.evaluation.calibration import calibration
+from astromae.figures.pit import draw_nz, draw_pit
+from astromae.settings.evaluation import Evaluation
+from astromae.tables.calibration import PRINTED, calibration_table, read_calibration_table, write_calibration_table
+from astromae.tasks import task_of
+from scipy import stats
+
+NAMED = {"task": "redshift_pdf", "bins": 80, "z_max": 0.4}
+EDGES = task_of(NAMED).edges
+
+
+def predictions(folder, model, seed=1, widened=1.0, subsets=(("val", 400), ("test", 900)), task=NAMED):
+    """Write predictions of normal distributions, `widened` against the errors."""
+    random = np.random.default_rng(seed)
+    n = sum(count for _, count in subsets)
+    mean, deviation = random.uniform(0.1, 0.3, n), random.uniform(0.01, 0.02, n)
+    masses = np.diff(stats.norm.cdf((EDGES - mean[:, None]) / (widened * deviation[:, None])), axis=1)
+    columns = {name: mean for name in ("z_pred", "z_median", "z_mode", "z_err")}
+    columns |= {"z_pdf": list((masses / masses.sum(axis=1, keepdims=True)).astype(np.float32))} if task == NAMED else {}
+    table = pd.DataFrame(
+        {
+            # In no order, as galaxies are dealt to subsets.
+            "objid": random.permutation(n),
+            "z_spec": mean + random.normal(0, deviation),
+            **columns,
+            "subset": np.repeat([name for name, _ in subsets], [count for _, count in subsets]),
+        }
+    )
+    path = folder / f"{model}-{seed}.parquet"
+    recipe = {"experiment": "one", "model": model, "group": "pretrained", "task": task}
+    write_predictions(path, table, recipe, seed, 1000)
+    return path, table
+
+
+def test_densities_are_read_as_they_were_written(tmp_path):
+    path, table = predictions(tmp_path, "henghes")
+    read = read_densities(path, "val")
+    expected = table[table.subset == "val"].sort_values("objid")
+    assert (read.experiment, read.model, read.seed) == ("one", "henghes", 1)
+    np.testing.assert_array_equal(read.objid, expected.objid)
+    np.testing.assert_array_equal(read.target, expected.z_spec)
+    np.testing.assert_array_equal(read.masses, np.stack(expected.z_pdf))
+    np.testing.assert_array_equal(read.edges, EDGES)
+
+
+def test_each_model_is_judged_as_it_is_and_recalibrated(tmp_path):
+    paths = [predictions(tmp_path, "henghes", seed)[0] for seed in (1, 2)]
+    paths += [predictions(tmp_path, "plain-vit", seed, widened=2.0)[0] for seed in (1, 2)]
+    write_calibration_table(paths, Evaluation(), tmp_path / "t.csv", tmp_path / "t.tex")
+    table = read_calibration_table(tmp_path / "t.csv")
+    assert list(zip(table.model, table.recalibrated, strict=True)) == [
+        *(("henghes", 0), ("henghes", 1), ("plain-vit", 0), ("plain-vit", 1))
+    ]
+    assert (table.n_test == 900).all() and (table.n_seeds == 2).all()
+    one = [calibration(read.edges, read.masses, read.target) for read in map(read_densities, paths[:2])]
+    assert table.crps[0] == pytest.approx(np.mean([each["crps"] for each in one]))
+    assert table.pit_ks_p[0] == pytest.approx(min(each["pit_ks_p"] for each in one))
+    assert table.pit_ks_p[0] > 0.01 and table.pit_ks_p[2] < 1e-6
+    assert table.pit_ks[3] < table.pit_ks[2] / 2 and table.crps[3] < table.crps[2]
+    tex = (tmp_path / "t.tex").read_text()
+    assert tex.count("recalibrated &") == 2 and all(head.replace("%", r"\%") in tex for head in PRINTED.values())
+
+
+def test_validation_galaxies_are_not_recalibrated_by_themselves(tmp_path):
+    path, _ = predictions(tmp_path, "henghes")
+    assert calibration_table([path], "val").recalibrated.tolist() == [0]
+
+
+def test_figures_are_drawn_and_repeat(tmp_path):
+    paths = [predictions(tmp_path, name)[0] for name in ("henghes", "plain-vit", "pcm-vit", "inception-only", "knn")]
+    for draw in (lambda *to: draw_pit(paths, *to), lambda *to: draw_nz(paths[:1], "henghes", *to)):
+        for number in range(2):
+            draw(tmp_path / f"{number}.pdf", tmp_path / f"{number}.png")
+        assert (tmp_path / "0.pdf").read_bytes() == (tmp_path / "1.pdf").read_bytes()
+        assert (tmp_path / "0.png").stat().st_size > 5000
+
+
+def test_predictions_without_distributions_are_refused(tmp_path):
+    path, _ = predictions(tmp_path, "henghes", task="redshift")
+    with pytest.raises(InputError, match=r"henghes-1\.parquet: predicts redshift without distributions"):
+        read_densities(path)
+    (tmp_path / "text.parquet").write_text("no")
+    with pytest.raises(InputError, match="text.parquet: not a readable file of predictions"):
+        read_densities(tmp_path / "text.parquet")
+    path, _ = predictions(tmp_path, "other", subsets=(("val", 10),))
+    with pytest.raises(InputError, match="no row with subset `test`"):
+        read_densities(path)
+
+
+def test_qp_s_file_has_its_layout(tmp_path):
+    path, table = predictions(tmp_path, "henghes")
+    read = read_densities(path)
+    write_qp(tmp_path / "pdf.hdf5", read.edges, read.masses, {"objid": read.objid, "zmode": read.target})
+    with h5py.File(tmp_path / "pdf.hdf5") as file:
+        assert file["meta/pdf_name"][()].tolist() == [b"hist"]
+        assert file["meta/bins"].shape == (1, 81)
+        np.testing.assert_array_equal(file["data/pdfs"], read.masses)
+        np.testing.assert_array_equal(file["ancil/objid"], read.objid)
+    with pytest.raises(ValueError, match="z has 2 values for 900"):
+        write_qp(tmp_path / "x.hdf5", read.edges, read.masses, {"z": np.zeros(2)})
+    assert not (tmp_path / "x.hdf5").exists()
