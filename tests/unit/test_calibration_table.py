@@ -90,7 +90,7 @@ def test_predictions_without_distributions_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"henghes-1\.parquet: predicts redshift without distributions"):
         read_densities(path)
     (tmp_path / "text.parquet").write_text("no")
-    with pytest.raises(InputError, match="text.parquet: not a readable file of predictions"):
+    with pytest.raises(InputError, match=r"text\.parquet: not a readable file of predictions"):
         read_densities(tmp_path / "text.parquet")
     path, _ = predictions(tmp_path, "other", subsets=(("val", 10),))
     with pytest.raises(InputError, match="no row with subset `test`"):
@@ -98,7 +98,7 @@ def test_predictions_without_distributions_are_refused(tmp_path):
 
 
 def test_qp_s_file_has_its_layout(tmp_path):
-    path, table = predictions(tmp_path, "henghes")
+    path, _ = predictions(tmp_path, "henghes")
     read = read_densities(path)
     write_qp(tmp_path / "pdf.hdf5", read.edges, read.masses, {"objid": read.objid, "zmode": read.target})
     with h5py.File(tmp_path / "pdf.hdf5") as file:
