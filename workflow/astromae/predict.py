@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders.frozen import FrozenEncoder
@@ -156,7 +156,7 @@ class FittedMethod:
         else:
             checked = _checked_magnitudes(magnitudes, len(magnitudes), self.bands)
         inputs = method.measure(checked, self.bands)
-        return task_of(self.recipe.task).predict(method.predict(self.fitted, inputs))
+        return predict_method(method, task_of(self.recipe.task), self.fitted, inputs)
 
 
 def load_model(folder: Path | str, gpus: int = 0) -> Predictor:

@@ -8,6 +8,24 @@ import numpy as np
 
 from astromae import entries
 from astromae.registry import Registry
+from astromae.tasks import Task
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """How a method predicts whole distributions of one target.
+
+    Attributes
+    ----------
+    fit
+        As `Method.fit`, of labels (n, 1).
+    predict
+        Called with what `fit` returned, with inputs (m, k) and the edges of bins (b + 1,), returns the probability of
+        each bin, (m, b).
+    """
+
+    fit: Callable[[np.ndarray, np.ndarray, int], Mapping[str, np.ndarray]]
+    predict: Callable[[Mapping[str, np.ndarray], np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -30,6 +48,8 @@ class Method:
         Whether it measures stamps; else magnitudes.
     settings
         Its constants, for recipe.json.
+    distributions
+        How it predicts distributions; None where it does not.
     """
 
     measure: Callable[[np.ndarray, Sequence[str]], np.ndarray]
@@ -37,7 +57,30 @@ class Method:
     predict: Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
     stamps: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    distributions: Distributions | None = None
 
 
 #: Classical methods by name.
 METHODS: Registry[Method] = Registry("classical method", entries.METHODS)
+
+
+def can_predict(method: Method, task: Task) -> bool:
+    """Return whether a method can predict what a task wants: estimates of its targets, or distributions."""
+    return task.regression or (task.density is not None and method.distributions is not None)
+
+
+def fit_method(
+    method: Method, task: Task, inputs: np.ndarray, labels: np.ndarray, seed: int
+) -> Mapping[str, np.ndarray]:
+    """Fit a method to labels (n, targets) of galaxies with inputs (n, k): to predict estimates, or distributions."""
+    way = method if task.density is None else method.distributions
+    return way.fit(inputs, labels, seed)
+
+
+def predict_method(
+    method: Method, task: Task, fitted: Mapping[str, np.ndarray], inputs: np.ndarray
+) -> Mapping[str, np.ndarray]:
+    """Return the columns of a task's predictions for inputs (m, k), from what `fit_method` returned."""
+    if task.density is None:
+        return task.predict(method.predict(fitted, inputs))
+    return task.of_density(method.distributions.predict(fitted, inputs, task.edges))

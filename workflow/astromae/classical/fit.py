@@ -1,6 +1,6 @@
 """A classical method, fitted to the labels that the networks learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, fit_method, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.catalog import magnitude_columns, read_catalog
-from astromae.contracts.predictions import write_predictions
+from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
 from astromae.tasks import Task, task_of
@@ -59,11 +59,10 @@ class Measured:
     evaluated: pd.DataFrame
     known: np.ndarray
 
-    def predicted(self, estimates: np.ndarray) -> pd.DataFrame:
-        """Return the table of predictions of the evaluated galaxies, from their estimates (m, targets)."""
-        values = self.task.predict(estimates)
+    def predicted(self, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """Return the table of predictions of the evaluated galaxies, from what is predicted, by column."""
         columns = {column: self.evaluated[name].astype(np.float64) for name, column in self.task.targets.items()}
-        columns |= {name: values[name] for name in self.task.columns}
+        columns |= {name: list(values[name]) for name in written_columns(self.task)}
         return pd.DataFrame({"objid": self.evaluated.objid, **columns, "subset": self.evaluated.subset})
 
 
@@ -120,8 +119,8 @@ def fit_classical(
     """
     cost, method = Cost(), METHODS[recipe.model]
     measured = measure_galaxies(catalog, split, recipe, stamps)
-    fitted = method.fit(measured.inputs, measured.targets, seed)
-    predictions = measured.predicted(method.predict(fitted, measured.known))
+    fitted = fit_method(method, measured.task, measured.inputs, measured.targets, seed)
+    predictions = measured.predicted(predict_method(method, measured.task, fitted, measured.known))
     count = len(measured.inputs)
     described = {
         "recipe": {**recipe.as_json(), "settings": dict(method.settings)},

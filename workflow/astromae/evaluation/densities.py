@@ -163,6 +163,50 @@ def _square(start: np.ndarray, end: np.ndarray, width: np.ndarray) -> np.ndarray
     return width * (start**2 + start * end + end**2) / 3
 
 
+def normal_masses(edges: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Return the masses (..., k) of normal distributions (...) that are cut off at both ends of the bins."""
+    from scipy.special import ndtr
+
+    # Outside the bins the nearest end is the centre, or nothing would be left inside; the same of vanishing widths.
+    mean = np.clip(mean, edges[0], edges[-1])[..., None]
+    deviation = np.maximum(deviation, np.diff(edges).min() / 2)[..., None]
+    masses = np.diff(ndtr((edges - mean) / deviation), axis=-1)
+    return masses / masses.sum(axis=-1, keepdims=True)
+
+
+def masses_of_quantiles(edges: np.ndarray, levels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return masses whose distribution function goes through quantiles, linearly between them.
+
+    Parameters
+    ----------
+    edges
+        Edges of the bins.
+    levels
+        Ascending, between 0 and 1, both excluded, shape (q,).
+    values
+        Quantiles (n, q); where they cross, they are put in order. The tails beyond the outer ones fall off as
+        exponentials with the mean distance that leaves no step in the density at the outer quantile.
+    """
+    values = np.sort(values, axis=1)
+    least = np.diff(edges).min() / 10
+    reached = np.empty((len(values), len(edges)))
+    for row, own in enumerate(values):
+        # Equal quantiles would be a jump.
+        own = own + least * np.arange(len(own)) / len(own)
+        inside = np.interp(edges, own, levels)
+        below, above = edges < own[0], edges > own[-1]
+        first, last = (levels[1] - levels[0]) / (own[1] - own[0]), (levels[-1] - levels[-2]) / (own[-1] - own[-2])
+        inside[below] = levels[0] * np.exp((edges[below] - own[0]) * first / levels[0])
+        inside[above] = 1 - (1 - levels[-1]) * np.exp(-(edges[above] - own[-1]) * last / (1 - levels[-1]))
+        reached[row] = inside
+    masses = np.maximum(np.diff(reached, axis=1), 0)
+    total = masses.sum(axis=1, keepdims=True)
+    # All of it beyond the bins: into the nearest one.
+    nearest = np.where(values[:, len(levels) // 2] > edges[-1], len(edges) - 2, 0)
+    masses[np.arange(len(masses)), nearest] += (total[:, 0] < 1e-6) * 1.0
+    return masses / masses.sum(axis=1, keepdims=True)
+
+
 def rebinned(edges: np.ndarray, masses: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return masses whose distribution function is `transform` of the old one, a growing map of [0, 1] to itself."""
     return np.concatenate([np.diff(transform(cumulated(block)), axis=1) for block in _blocks(masses)])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, can_predict
 from astromae.settings.base import (
     AnyOf,
     Fraction,
@@ -102,8 +102,9 @@ class Experiment(Sample):
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
-        if self.classical and not task_of(self.task).regression:
-            raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
+        for method in self.classical:
+            if not can_predict(METHODS[method], task_of(self.task)):
+                raise wrong("classical", method, f"methods that predict {self.task}, which is no regression")
         return self
 
     def phase(self, name: str) -> Phase:

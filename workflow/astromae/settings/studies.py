@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, can_predict
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
     AnyOf,
@@ -125,8 +125,9 @@ class Study(Sample):
             if (one, other) != pair:
                 both = f"{one} on {other} and {pair[0]} on {pair[1]}"
                 raise problem(f"{{here}}objectives: {both} would both be called {name}; rename one")
-        if self.classical and not task_of(self.task).regression:
-            raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
+        for method in self.classical:
+            if not can_predict(METHODS[method], task_of(self.task)):
+                raise wrong("classical", method, f"methods that predict {self.task}, which is no regression")
         for kind in ("frozen", "unfrozen"):
             phase = getattr(self.finetuning, kind)
             if phase.updates is None:

@@ -78,6 +78,8 @@ class Task:
         beside `columns`, of shape (n, k). None where none is predicted.
     edges
         Edges of its bins, shape (k + 1,).
+    of_density
+        Called with probabilities of the bins (n, k), returns what `predict` does: classical methods predict these.
     """
 
     title: str
@@ -94,6 +96,7 @@ class Task:
     configured: "Callable[[Any], Task] | None" = None
     density: str | None = None
     edges: np.ndarray | None = None
+    of_density: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
 
 
 #: Tasks by name.

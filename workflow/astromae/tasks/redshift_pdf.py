@@ -110,7 +110,11 @@ def _predict(settings: RedshiftPDFSettings, outputs: np.ndarray) -> dict[str, np
     else:
         logs, mean, deviation = _mixture(settings, given)
         masses = (logs.exp()[..., None] * _bin_masses(settings, mean, deviation)).sum(dim=-2)
-    masses = masses.numpy()
+    return _columns(settings, masses.numpy())
+
+
+def _columns(settings: RedshiftPDFSettings, masses: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of distributions (n, bins)."""
     points = point_estimates(settings.edges(), masses)
     return {
         "z_pred": points["mean"],
@@ -144,6 +148,7 @@ def redshift_pdf(settings: RedshiftPDFSettings) -> Task:
         configured=redshift_pdf,
         density="z_pdf",
         edges=settings.edges(),
+        of_density=lambda masses: _columns(settings, masses),
     )
 
 
