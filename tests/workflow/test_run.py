@@ -150,7 +150,8 @@ CLASSICAL = DOWNSTREAM | {"classical"}
 # A figure of the learning rate reads the first model of its experiment.
 FIRST_WITHOUT_INCEPTION = "figure: learning-rate-finetuning-experiment1"
 FIRST_WITHOUT_ENCODER = "figure: learning-rate-finetuning-experiment2"
-STAMPS = {"cut", "split", "scaling", "classical", "values_survey", "sample: stamps.h5", "figure: stamps"}
+STAMPS = {"cut", "stamps_checksum", "split", "scaling", "classical", "values_survey"}
+STAMPS |= {"sample: stamps.h5", "figure: stamps"}
 STAMPS |= {f"sample: magnitudes-{experiment}.parquet" for experiment in EXPERIMENTS}
 STAMPS |= {"sample: realism.h5", "table: realism", "figure: realism"}
 
