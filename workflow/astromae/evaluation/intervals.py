@@ -9,7 +9,7 @@ of the mean holds the first and the third, and is known well. What both hold is 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 #: The square of the critical value goes from that of the normal distribution to that of Student's t as the seeds' part
 #: of the variance goes from 0 to 1. In proportion to it (the modified large-sample method of Graybill & Wang 1980,
@@ -49,10 +49,10 @@ class Estimate:
     def _reach(self, galaxies: np.ndarray, confidence: float | np.ndarray, power: float) -> np.ndarray:
         tail = (1 + np.asarray(confidence)) / 2
         variance = self.seeds**2 + galaxies**2
-        squared = stats.norm.ppf(tail) ** 2
+        squared = ndtri(tail) ** 2
         if self.freedom:
             part = np.divide(self.seeds**2, variance, out=np.zeros_like(variance), where=variance > 0)
-            squared = squared + part**power * (stats.t.ppf(tail, self.freedom) ** 2 - squared)
+            squared = squared + part**power * (stdtrit(self.freedom, tail) ** 2 - squared)
         return np.sqrt(squared * variance)
 
 
@@ -79,7 +79,7 @@ def estimate_mean(runs: np.ndarray, resampled: np.ndarray, confidence: float) ->
         scatter = runs.std(axis=-1, ddof=1) / np.sqrt(count)
         shared = shared_part(resampled)
         below, above = shared * below, shared * above
-    normal = stats.norm.ppf(1 - tail)
+    normal = ndtri(1 - tail)
     return Estimate(value, below / normal, above / normal, scatter, count - 1)
 
 
