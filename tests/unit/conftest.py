@@ -37,6 +37,17 @@ def strip(tmp_path_factory) -> Strip:
 # torch is imported by the fixtures that need it, not for every test.
 
 
+@pytest.fixture
+def one_thread():
+    """Sums over threads depend on their number; a run is the same only on the same one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def galaxies(tmp_path_factory):
     """Folder of a small catalogue with its shard, split and scaling."""

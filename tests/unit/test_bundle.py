@@ -210,7 +210,7 @@ def test_the_configuration_comes_from_the_bundle(bundle):
     ("given", "key"),
     [
         ({"seeds": [1]}, r"seeds is \[1\], but .* was made with \[42\]"),
-        ({"experiments": {"experiment1": {"finetuning": {"updates": 3}}}}, r"updates is 3, but .* with 2000"),
+        ({"experiments": {"experiment1": {"finetuning": {"updates": 3}}}}, r"finetuning\.updates is 3, but .* 2000"),
         ({"models": {"mine": {"group": "scratch"}}}, r"models\.mine\.group is \"scratch\", but .* with null"),
     ],
 )

@@ -10,7 +10,6 @@ from astromae.classical.boosted_trees import Trees, fit_trees, predict_trees
 from astromae.classical.colours import magnitude_and_colours
 from astromae.classical.fit import fit_classical
 from astromae.classical.hgb_apertures import aperture_colours, aperture_fluxes
-from astromae.classical.local_linear import local_linear
 from astromae.classical.neighbours import BLOCK
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.constants import BANDS
@@ -50,6 +49,12 @@ def colours_and_redshifts(n, seed):
     z = 0.1 + 0.05 * np.tanh(colours[:, 1]) + 0.02 * colours[:, 2] ** 2 + random.normal(0, 0.005, n)
     z[random.random(n) < 0.05] += 0.3
     return magnitudes, z
+
+
+def local_linear(magnitudes, labels, others):
+    method = METHODS["local-linear"]
+    fitted = method.fit(method.measure(magnitudes, BANDS), labels[:, None], 0)
+    return method.predict(fitted, method.measure(others, BANDS))[:, 0]
 
 
 def loop_of_planes(magnitudes, labels, others):

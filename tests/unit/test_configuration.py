@@ -375,7 +375,7 @@ def test_the_paper_preset_holds_what_the_paper_states():
     assert config["decoder"] == {"width": 192, "depth": 4, "heads": 3}
     assert config["augmentation"]["rotation_deg"] == 45
     assert len([name for name in first["models"] if not name.startswith("random-")]) == 14
-    assert second["models"][:2] == ["henghes", "pcm-astromae"]
+    assert [name for name in second["models"] if not name.startswith("random-")] == ["henghes", "pcm-astromae"]
 
 
 @pytest.mark.parametrize(

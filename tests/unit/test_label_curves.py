@@ -212,7 +212,7 @@ def test_one_number_of_labels_gives_bounds_only():
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_the_interval_of_labels_saved_holds_the_truth_as_often_as_it_says(seeds):
     """Curves whose logarithm scatters from seed to seed and with the test galaxies, by a known amount."""
-    random, held, trials = np.random.default_rng(5), 0, 400
+    random, held, trials, widths = np.random.default_rng(5), 0, 400, []
     truth = [0.5 * np.log(LABELS[:, None] / 50.0) * -1 + np.log(at) for at in (0.02, 0.03)]
     settings = Evaluation(bootstrap_samples=300)
 
@@ -226,7 +226,10 @@ def test_the_interval_of_labels_saved_holds_the_truth_as_often_as_it_says(seeds)
         shared = 0.03 * random.standard_normal()
         saved = labels_saved(LABELS, scores(truth[0], shared), scores(truth[1], shared), "nmad", settings)
         held += saved.low[0] <= (0.03 / 0.02) ** 2 <= saved.high[0]
-    assert 0.93 <= held / trials <= 1
+        widths.append(np.log(saved.high[0] / saved.low[0]))
+    assert held / trials >= 0.93
+    # The whole curve would hold it always. With two seeds, Student's t is wider than that.
+    assert seeds == 2 or np.median(widths) < np.log(LABELS[-1] / LABELS[0]) / 2
 
 
 def test_more_galaxies_and_seeds_make_the_interval_narrower(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from astromae.encoders.block import Block
 from astromae.encoders.inception_network import Inception
 from astromae.encoders.transformer import (
     ParallelConvolution,
@@ -13,8 +14,11 @@ from astromae.encoders.transformer import (
 from astromae.objectives.masked_autoencoder import random_masks
 from astromae.tasks.networks import count_parameters, describe_models
 from astromae.training.attention import choose_attention
+from astromae.training.optimiser import parameter_groups
 from published_configuration import published_configuration
+from timm.models.vision_transformer import Block as TimmsBlock
 from timm.models.vision_transformer import VisionTransformer
+from timm.optim import param_groups_weight_decay
 from training_inputs import autoencoder_of, encoder_of, model_of
 
 CONFIGURATION = published_configuration()
@@ -133,24 +137,52 @@ def timms(encoder, norm=None, **options):
     return reference
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_block_draws_and_computes_the_bits_of_timms(fused, monkeypatch):
+    torch.manual_seed(5)
+    own, drawn = Block(48, 3), torch.rand(1)
+    torch.manual_seed(5)
+    reference = TimmsBlock(48, 3, qkv_bias=True)
+    assert torch.equal(torch.rand(1), drawn)
+    assert own.state_dict().keys() == reference.state_dict().keys()
+    assert all(torch.equal(weight, reference.state_dict()[name]) for name, weight in own.state_dict().items())
+    own.attn.fused = reference.attn.fused_attn = fused
+    x = torch.randn(3, 17, 48, requires_grad=True)
+    for block in (own, reference):
+        block(x).square().sum().backward()
+    torch.testing.assert_close(own(x), reference(x), rtol=0, atol=0)
+    for name, weight in reference.named_parameters():
+        torch.testing.assert_close(own.get_parameter(name).grad, weight.grad, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("weight_decay", [0.05, 0.0])
+def test_groups_of_parameters_are_timms(weight_decay):
+    model = model_of({"encoder": "pcm", "frozen": False, "inception": True, "magnitude": True}, BACKBONES["pcm"])
+    model.encoder.embed.weight.requires_grad_(False)
+    expected = param_groups_weight_decay(model, weight_decay, no_weight_decay_list=["encoder.class_token"])
+    own = parameter_groups(model, weight_decay)
+    assert [group["weight_decay"] for group in own] == [group["weight_decay"] for group in expected]
+    assert [list(map(id, group["params"])) for group in own] == [list(map(id, group["params"])) for group in expected]
+
+
 def test_written_out_attention_equals_fused():
     encoder = encoder_of(BACKBONES["pcm"], "finetune").eval()
     x = images()
     with torch.no_grad():
         fused = encoder.features(x)
         for block in encoder.blocks:
-            block.attn.fused_attn = False
+            block.attn.fused = False
         torch.testing.assert_close(encoder.features(x), fused, atol=1e-5, rtol=1e-4)
 
 
 def test_attention_is_written_out_for_training_on_a_cpu_only():
     encoder = encoder_of(BACKBONES["plain"], "finetune")
     choose_attention(encoder.train(), torch.device("cpu"))
-    assert not encoder.blocks[0].attn.fused_attn
+    assert not encoder.blocks[0].attn.fused
     choose_attention(encoder.eval(), torch.device("cpu"))
-    assert encoder.blocks[0].attn.fused_attn
+    assert encoder.blocks[0].attn.fused
     choose_attention(encoder.train(), torch.device("cuda"))
-    assert encoder.blocks[0].attn.fused_attn
+    assert encoder.blocks[0].attn.fused
 
 
 def test_padded_kernels_compute_the_same():

@@ -175,7 +175,10 @@ def typed_numbers(source):
     return found
 
 
-@pytest.mark.parametrize("file", sorted(SOURCE.glob("*.typ")), ids=lambda path: path.name)
+TEXTS = [*sorted(SOURCE.glob("*.typ")), SOURCE.parent / "studies/rivals.typ"]
+
+
+@pytest.mark.parametrize("file", TEXTS, ids=lambda path: path.name)
 def test_no_number_is_typed(file):
     assert typed_numbers(file.read_text()) == []
 

@@ -104,11 +104,3 @@ def test_what_is_missing_or_wrong_is_named(tables, tmp_path):
     (tmp_path / "bad.typ").write_text("#missing")
     with pytest.raises(InputError, match=r"bad\.typ: does not compile"):
         write_study_document([tmp_path / "bad.typ"], tables[0], tables[0], tmp_path / "out.pdf")
-
-
-def test_no_number_of_results_is_typed_into_the_text():
-    import re
-
-    text = TEXT[0].read_text()
-    prose = re.sub(r"//.*|#[^\n]*|\d+(\.\d+)?(pt|mm|%|em)|size: \S+|digits: \d|width: \S+", "", text)
-    assert not re.search(r"\b\d+\.\d+\b", prose)

@@ -14,17 +14,19 @@ from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.features import FeatureBank
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
+from astromae.photometry_checks import check_finite
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
 from astromae.training.attention import choose_attention
 from astromae.training.features import pretrained_encoder
+from astromae.training.fit_scaling import fit_magnitudes, fit_pixels, write_scaling
 from astromae.training.pretrain import pretrain
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
-from astromae.training.scaling import Scaling, fit_magnitudes, fit_pixels, write_scaling
+from astromae.training.scaling import Scaling
 from astromae.training.schedule import learning_rate
 from astromae.training.session import Execution, Session
-from astromae.training.sources import MappedStamps, ResidentStamps, check_finite, open_stamps
+from astromae.training.sources import MappedStamps, ResidentStamps, open_stamps
 from astromae.training.subsets import members
 from astromae.training.views import Views, batches, centre, random_maps, turn
 from safetensors.torch import load_file
@@ -196,8 +198,8 @@ def test_empty_subset_is_named(galaxies):
 
 
 def test_stamp_that_is_not_finite_is_named():
-    images = torch.ones(3, 5, 46, 46, dtype=torch.float16)
-    images[1, 2, 3, 4] = torch.nan
+    images = np.ones((3, 5, 46, 46), np.float16)
+    images[1, 2, 3, 4] = np.nan
     with pytest.raises(InputError, match=r"objid \[12\]"):
         check_finite(images, np.array([11, 12, 13]))
 
@@ -217,7 +219,7 @@ def test_mapped_stamps_equal_resident_ones(galaxies, monkeypatch, capsys):
     assert isinstance(mapped, MappedStamps)
     assert "reading from the shards" in capsys.readouterr().err
     # A training may be continued where there is less memory.
-    monkeypatch.setattr("astromae.training.sources.BLOCK", 7)
+    monkeypatch.setattr("astromae.training.sources.READ_BLOCK", 7)
     assert mapped.identity().tolist() == resident.identity().tolist()
     for (_, p, a), (_, q, b) in zip(views.epoch(2, 1), other.epoch(2, 1), strict=True):
         assert torch.equal(p, q)

@@ -58,8 +58,9 @@ def test_peer_is_the_same_autoencoder(normalise_targets):
     for name, weight in ours.named_parameters():
         name = name.removeprefix("encoder.")
         if name == "embed.weight":
-            continue
-        expected = theirs["embed.proj.bias" if name == "embed.bias" else name].grad
+            expected = theirs["embed.proj.weight"].grad.permute(0, 2, 3, 1).flatten(1)
+        else:
+            expected = theirs["embed.proj.bias" if name == "embed.bias" else name].grad
         torch.testing.assert_close(weight.grad, expected, atol=1e-7, rtol=1e-5)
 
 

@@ -63,15 +63,6 @@ for attempt in range({kills}):
 """
 
 
-@pytest.fixture
-def one_thread():
-    """Sums over threads depend on their number; a run is the same only on the same one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def long_pretraining(folder, output):
     recipe = pretraining_recipe(epochs=EPOCHS)
     run_pretrain(Path(folder), Path(output), recipe, events=Path(output, "events"))

@@ -18,9 +18,10 @@ from astromae.settings.training import Scaling as ScalingSettings
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model
 from astromae.training.features import write_features
+from astromae.training.fit_scaling import write_scaling
 from astromae.training.pretrain import pretrain
 from astromae.training.recipes import EncoderRecipe, FeaturesRecipe, ModelRecipe
-from astromae.training.scaling import read_scaling, write_scaling
+from astromae.training.scaling import read_scaling
 from astromae.training.session import Execution
 from astromae.training.train import train
 from pydantic import TypeAdapter

@@ -34,8 +34,13 @@ def studied(finished, tmp_path_factory):
     return dataclasses.replace(copy, processor_s=spent)
 
 
-def test_it_takes_a_minute_or_two_and_makes_no_stamps_anew(studied):
+def test_it_takes_a_minute_or_two_and_makes_no_stamps_anew(finished, studied):
     assert studied.processor_s < LIMIT_S
+    dates = [
+        {path.name: path.stat().st_mtime_ns for path in (run.folder / "results/stamps").glob("*.h5")}
+        for run in (finished, studied)
+    ]
+    assert dates[0] and dates[0] == dates[1]
     assert not (studied.folder / "results/checkpoints").exists() or not list(
         (studied.folder / "results/checkpoints").iterdir()
     )
@@ -99,7 +104,10 @@ def test_a_study_of_a_name_that_is_taken_is_refused(studied, tmp_path, name):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"studies": {name: study}}))
     ran = studied.snakemake("--dry-run", "--cores", "1", "--configfile", PRESET[1], str(tmp_path / "mine.yaml"))
     assert ran.returncode
-    assert f"configuration: studies.{name}: a target, a table or a figure of the workflow has this name" in ran.stdout
+    assert (
+        f"configuration: studies.{name}: a target, a table, a figure or a study of the workflow has this name"
+        in ran.stdout
+    )
 
 
 def test_a_setting_reruns_what_reads_it(studied, tmp_path):

@@ -107,3 +107,13 @@ def check_pixels(images: NDArray, source: object, bands: Sequence[str]) -> None:
                 f"{source}: the sky in band {band} has a noise of {noise:.2g}, where some 0.02 nanomaggies a pixel are "
                 "usual: the pixels look like maggies (multiply them by 1e9) or are blank at the stamps' borders"
             )
+
+
+def check_finite(images: NDArray[np.float16], objid: NDArray[np.int64]) -> None:
+    """Raise InputError, naming the galaxies, if a stamp (of n, bands, h, w) holds a pixel that is not finite."""
+    finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"stamps with pixels that are not finite: objid {objid[~finite][:10].tolist()} "
+            f"({(~finite).sum()} in all); cut them anew or drop them from the catalogue"
+        )

@@ -19,13 +19,14 @@ from astromae.tasks import Task, task_of
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
 from astromae.training.features import pretrained_encoder
-from astromae.training.folders import RECIPE, WEIGHTS, load_weights, read_recipe, read_weights
+from astromae.training.folders import RECIPE, WEIGHTS, read_recipe
 from astromae.training.recipes import EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
 from astromae.training.session import Session
 from astromae.training.sources import ResidentStamps
 from astromae.training.train import Galaxies, predict
 from astromae.training.views import Views, centre
+from astromae.training.weights import load_weights, read_weights
 
 
 class Predictor(Protocol):

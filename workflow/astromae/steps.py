@@ -28,7 +28,7 @@ STEPS: Registry[Callable[..., None]] = Registry(
         "cube-shard": "astromae.survey.cube_catalog:write_cube_shard",
         "cut": "astromae.stamps.cut:cut",
         "split": "astromae.stamps.deal:write_split",
-        "scaling": "astromae.training.scaling:write_scaling",
+        "scaling": "astromae.training.fit_scaling:write_scaling",
         "pretrain": "astromae.training.pretrain:pretrain",
         "reconstruct": "astromae.training.reconstruct:reconstruct",
         "features": "astromae.training.features:write_features",

@@ -44,8 +44,6 @@ except InputError as error:
 environments = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(shell_prefix(PACKAGE_ROOT, SETTINGS.plugins, environments).replace("{", "{{").replace("}", "}}"))
 
-EXPERIMENTS = config["experiments"]
-SEEDS = config["seeds"]
 SURVEY = config["survey"]
 CATALOG = "results/catalog/galaxies.parquet"
 

@@ -91,7 +91,7 @@ rule reconstruct:
     params:
         files=step_files,
         step=step_settings(
-            validate_on=lambda wildcards: EXPERIMENTS[wildcards.experiment]["validate_on"],
+            validate_on=lambda wildcards: SETTINGS.sample(wildcards.experiment).validate_on,
             seed=seed_of,
         ),
     shell:

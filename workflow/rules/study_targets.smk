@@ -3,9 +3,11 @@ TAKEN = {rule.name for rule in workflow.rules}
 
 for study in SETTINGS.studies:
     made = {study, f"{study}-saved", f"{study}-masks"}
-    if study in TAKEN or made & {*TABLES, *FIGURES}:
+    others = {other for other in SETTINGS.studies if other != study}
+    if study in TAKEN or made & {*TABLES, *FIGURES, *others}:
         raise WorkflowError(
-            f"configuration: studies.{study}: a target, a table or a figure of the workflow has this name; rename it"
+            f"configuration: studies.{study}: a target, a table, a figure or a study of the workflow has this name; "
+            "rename it"
         )
 
     rule:

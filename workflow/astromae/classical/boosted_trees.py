@@ -1,5 +1,6 @@
 """Histogram gradient boosting: scikit-learn fits the trees, and arrays that any machine can read hold them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,13 @@ SETTINGS = {
     "early_stopping": "auto",
 }
 
-#: Quantiles that trees are fitted to for a distribution.
+#: Quantiles that trees are fitted to for a distribution. With as many iterations as a mean has, the outer ones come too
+#: near: of 3,000 galaxies 91 % were between what should hold 95.
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+QUANTILE_ITERATIONS = 50
+
+#: Training galaxies of a leaf that are expected beyond its quantile, at least: fewer would not say where it is.
+BEYOND_QUANTILE = 10
 
 #: What is kept of the nodes of all trees, and its type: the split of an inner node and where its branches lead, the
 #: value of a leaf.
@@ -119,7 +125,9 @@ def fit_quantiles(inputs: np.ndarray, labels: np.ndarray, seed: int) -> dict[str
     """Fit trees to each of `LEVELS` of the one target, by the pinball loss; result as of `fit_trees`."""
     arrays = {}
     for number, level in enumerate(LEVELS):
-        arrays |= _fitted(inputs, labels[:, 0], seed, loss="quantile", quantile=level).arrays(f"target{number}")
+        settings = {"loss": "quantile", "quantile": level, "max_iter": QUANTILE_ITERATIONS}
+        settings["min_samples_leaf"] = math.ceil(BEYOND_QUANTILE / min(level, 1 - level))
+        arrays |= _fitted(inputs, labels[:, 0], seed, **settings).arrays(f"target{number}")
     return arrays
 
 
@@ -128,13 +136,13 @@ def predict_quantiles(fitted: Mapping[str, np.ndarray], inputs: np.ndarray, edge
     return masses_of_quantiles(edges, np.array(LEVELS), predict_trees(fitted, inputs))
 
 
-def _fitted(inputs: np.ndarray, target: np.ndarray, seed: int, **loss: Any) -> Trees:
+def _fitted(inputs: np.ndarray, target: np.ndarray, seed: int, **settings: Any) -> Trees:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
     # Several threads would round sums in an order that depends on their number.
     with threadpool_limits(1):
-        model = HistGradientBoostingRegressor(**SETTINGS, **loss, random_state=seed).fit(inputs, target)
+        model = HistGradientBoostingRegressor(**{**SETTINGS, **settings}, random_state=seed).fit(inputs, target)
         expected = model.predict(inputs[:CHECKED])
     trees = Trees.of(model)
     if not np.array_equal(trees.predict(inputs[:CHECKED]), expected):

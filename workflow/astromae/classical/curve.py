@@ -12,7 +12,7 @@ from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.label_curves import write_label_curve
 from astromae.files import write_json
 from astromae.settings.studies import label_counts
-from astromae.training.checkpoint import fingerprint
+from astromae.training.fingerprint import fingerprint
 from astromae.training.provenance import Cost, provenance
 from astromae.training.subsets import labelled_order
 

@@ -7,19 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
 
 from astromae.classical import METHODS, fit_method, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.predictions import write_predictions, written_columns
-from astromae.contracts.shards import StampSet
+from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.splits import read_split
+from astromae.photometry_checks import check_finite
 from astromae.tasks import Task, task_of
-from astromae.training.checkpoint import fingerprint
+from astromae.training.fingerprint import fingerprint
 from astromae.training.folders import write_folder
 from astromae.training.provenance import Cost, provenance
-from astromae.training.sources import BLOCK, check_finite
 from astromae.training.subsets import EVALUATED, require_finite
 
 #: Packages that decide a method's numbers.
@@ -82,10 +81,10 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
         if shards is None:
             return method.measure(np.ascontiguousarray(part[magnitudes], np.float64), bands)
         measured = []
-        for start in range(0, len(part), BLOCK):
-            objid = part.objid.to_numpy(np.int64)[start : start + BLOCK]
+        for start in range(0, len(part), READ_BLOCK):
+            objid = part.objid.to_numpy(np.int64)[start : start + READ_BLOCK]
             images = shards.read(objid, recipe.crop)
-            check_finite(torch.from_numpy(images), objid)
+            check_finite(images, objid)
             measured.append(method.measure(images.astype(np.float32), bands))
         return np.concatenate(measured)
 
@@ -132,5 +131,4 @@ def fit_classical(
     hashes = fingerprint("classical", recipe, seed, measured.inputs, measured.targets)
     record = provenance(described["recipe"], seed, hashes, count, cost, PACKAGES)
     write_predictions(output / "predictions.parquet", predictions, described["recipe"], seed, count)
-    weights = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in fitted.items()}
-    write_folder(output, weights, described, record)
+    write_folder(output, {name: np.ascontiguousarray(array) for name, array in fitted.items()}, described, record)

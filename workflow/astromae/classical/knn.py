@@ -22,12 +22,19 @@ def predict_means(fitted: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.nd
 
 
 def predict_kernels(fitted: Mapping[str, np.ndarray], inputs: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the masses of a kernel density of the neighbours' labels, its width by Scott's rule (1992)."""
+    """Return the masses of a kernel density of the neighbours' labels.
+
+    The width of its kernels is by Scott's rule (1992). Labels are drawn together by as much as kernels widen: the
+    density is as wide as the labels are (Jones 1991).
+    """
     masses = []
     for _, labels in nearest(fitted, inputs, SPREAD_OVER):
         values = labels[..., 0]
-        width = values.std(axis=1, ddof=1) * values.shape[1] ** -0.2
-        masses.append(normal_masses(edges, values, np.repeat(width[:, None], values.shape[1], axis=1)).mean(axis=1))
+        bandwidth, mean = values.shape[1] ** -0.2, values.mean(axis=1, keepdims=True)
+        shrunk = 1 / np.sqrt(1 + bandwidth**2)
+        width = values.std(axis=1, ddof=1, keepdims=True) * bandwidth * shrunk
+        centres = mean + (values - mean) * shrunk
+        masses.append(normal_masses(edges, centres, np.broadcast_to(width, centres.shape)).mean(axis=1))
     return np.concatenate(masses)
 
 

@@ -1,13 +1,18 @@
-"""A plane through the nearest training galaxies, as SDSS's own redshifts are estimated (Beck et al. 2016)."""
+"""A plane through the nearest training galaxies, as SDSS's own redshifts are estimated.
 
-from collections.abc import Mapping, Sequence
+The 100 training galaxies that are nearest in a magnitude and the colours, each in units of its standard deviation, give
+a linear fit; those that deviate from it by more than three times its root mean square are left out, and a second fit
+gives the estimate (Beck et al. 2016, MNRAS 460, 1371; the units of the axes, and that the fit is repeated once, are
+choices of ours).
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from astromae.classical import Distributions, Method
 from astromae.classical.colours import magnitude_and_colours
 from astromae.classical.neighbours import keep_galaxies, nearest
-from astromae.constants import BANDS
 from astromae.evaluation.densities import normal_masses
 
 #: Neighbours of a galaxy, and deviation from the plane beyond which one is left out of a second fit.
@@ -62,37 +67,6 @@ def _least_squares(design: np.ndarray, labels: np.ndarray, weights: np.ndarray) 
     transposed = np.swapaxes(design * weights[..., None], 1, 2)
     inverse = np.linalg.pinv(transposed @ design, rcond=LEAST_EIGENVALUE, hermitian=True)
     return (inverse @ (transposed @ labels[..., None]))[..., 0]
-
-
-def local_linear(
-    magnitudes: np.ndarray, labels: np.ndarray, others: np.ndarray, bands: Sequence[str] = BANDS
-) -> np.ndarray:
-    """Estimate labels from magnitudes by local linear regression.
-
-    The 100 training galaxies that are nearest in a magnitude and the colours, each in units of its standard deviation,
-    give a linear fit; those that deviate from it by more than three times its root mean square are left out, and a
-    second fit gives the estimate.
-
-    Parameters
-    ----------
-    magnitudes, labels
-        Of the training galaxies: dereddened magnitudes, shape (n, bands), and for example redshifts, shape (n,).
-    others
-        Magnitudes to predict from, shape (m, bands).
-    bands
-        Names of the bands.
-
-    Returns
-    -------
-    ndarray
-        Shape (m,), float64.
-
-    References
-    ----------
-    Beck et al. 2016, MNRAS 460, 1371. The units of the axes, and that the fit is repeated once, are choices of ours.
-    """
-    inputs, wanted = (magnitude_and_colours(np.asarray(part, np.float64), bands) for part in (magnitudes, others))
-    return predict_planes(keep_galaxies(inputs, np.asarray(labels, np.float64)[:, None], 0), wanted)[:, 0]
 
 
 METHOD = Method(

@@ -19,7 +19,7 @@ from torch import Tensor
 from astromae.errors import InputError
 from astromae.files import sha256, write_json, write_text
 from astromae.progress import log
-from astromae.training.checkpoint import refuse
+from astromae.training.fingerprint import refuse
 
 #: Type of a stored feature (`astromae.encoders.frozen`).
 FEATURE_TYPE = np.dtype("<f2")

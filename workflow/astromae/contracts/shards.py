@@ -16,6 +16,9 @@ from astromae.files import atomic_path, write_checksum
 #: Stamps that are turned into float16 and written at once: 20 MB.
 BLOCK = 512
 
+#: Stamps that are read, or hashed, at a time.
+READ_BLOCK = 4096
+
 
 def write_shard(
     path: str | Path,

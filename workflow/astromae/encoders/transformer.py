@@ -4,9 +4,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from astromae.encoders.block import Block
 from astromae.encoders.drop_path import DropPath, rising_rates
 from astromae.encoders.vit import TransformerSettings
 
@@ -107,7 +107,7 @@ class PCMBlock(Block):
     """
 
     def __init__(self, width: int, heads: int, kernel: int, groups: int):
-        super().__init__(width, heads, qkv_bias=True)
+        super().__init__(width, heads)
         self.pcm = ParallelConvolution(width, kernel, groups)
         self.drop_path_pcm = nn.Identity()
 
@@ -163,8 +163,7 @@ class Transformer(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("positions", sincos_positions(width, side // self.patch), persistent=False)
         self.blocks = nn.ModuleList(
-            Block(width, heads, qkv_bias=True) if pcm is None else PCMBlock(width, heads, *pcm)
-            for _ in range(settings.depth)
+            Block(width, heads) if pcm is None else PCMBlock(width, heads, *pcm) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width, eps=1e-6) if norm else nn.Identity()
         self.apply(initialise)

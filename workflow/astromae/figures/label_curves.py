@@ -45,7 +45,7 @@ def draw_label_curves(table: Path, task: NamedTask, pdf: Path, png: Path) -> Non
     metrics = task_of(task).metrics
     headline = headline_of(metrics)
     networks = [name for name in dict.fromkeys(rows["network"]) if name != NO_NETWORK]
-    trained = [name for name in dict.fromkeys(rows["objective"][rows["network"] != NO_NETWORK])]
+    trained = list(dict.fromkeys(rows["objective"][rows["network"] != NO_NETWORK]))
     others = [name for name in trained if name not in _REFERENCES]
     looks = {name: _LOOKS[number % len(_LOOKS)] for number, name in enumerate(others)} | _REFERENCES
     labels = sorted(rows["n_labels"].unique())
@@ -68,7 +68,7 @@ def draw_label_curves(table: Path, task: NamedTask, pdf: Path, png: Path) -> Non
             axes.set(xscale="log", yscale="log", xlabel="labelled training galaxies", title=network)
             axes.set_xticks(labels, [f"{count:,}" for count in labels])
             axes.xaxis.set_minor_locator(NullLocator())
-        panels[0].set_ylabel(rf"{metrics[headline].printed}")
+        panels[0].set_ylabel(metrics[headline].printed)
         handles: dict[str, object] = {}
         for axes in panels:
             for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):

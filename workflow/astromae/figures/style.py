@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from astromae.files import atomic_path
@@ -63,7 +64,6 @@ _RC = {
     "ytick.minor.width": 0.4,
     "lines.linewidth": 1.2,
     "pdf.fonttype": 42,
-    "savefig.dpi": 200,
     "figure.dpi": 200,
     "image.interpolation": "nearest",
 }
@@ -91,10 +91,14 @@ def drawing(pdf: Path, png: Path, width: float, height: float, layout: str = "co
         if figure.get_layout_engine() is not None:
             figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
         yield figure
-        with atomic_path(pdf) as temporary:
-            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
+        # Not `savefig`, which draws each file twice and looks for the places of all panels as often. The second has
+        # the places of the first.
         with atomic_path(png) as temporary:
-            figure.savefig(temporary, format="png")
+            FigureCanvasAgg(figure).print_png(temporary)
+        if figure.get_layout_engine() is not None:
+            figure.set_layout_engine("none")
+        with atomic_path(pdf) as temporary:
+            FigureCanvasPdf(figure).print_pdf(temporary, metadata={"CreationDate": None})
 
 
 def bare(axes: Axes) -> None:

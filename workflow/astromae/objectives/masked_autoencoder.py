@@ -1,9 +1,9 @@
 """The masked autoencoder: an encoder that sees a quarter of the patches, a decoder that fills in the rest."""
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from astromae.encoders.block import Block
 from astromae.encoders.transformer import Transformer, initialise, patchify, sincos_positions, unpatchify
 from astromae.masking import visible_patches
 from astromae.objectives.learner import Learner
@@ -54,7 +54,7 @@ class MaskedAutoencoder(Learner):
         self.decoder_embed = nn.Linear(encoder.width, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("decoder_positions", sincos_positions(width, round(length**0.5)), persistent=False)
-        self.decoder_blocks = nn.ModuleList(Block(width, decoder.heads, qkv_bias=True) for _ in range(decoder.depth))
+        self.decoder_blocks = nn.ModuleList(Block(width, decoder.heads) for _ in range(decoder.depth))
         self.decoder_norm = nn.LayerNorm(width, eps=1e-6)
         self.decoder_head = nn.Linear(width, encoder.patch**2 * bands)
         for part in (self.decoder_embed, self.decoder_blocks, self.decoder_norm, self.decoder_head):

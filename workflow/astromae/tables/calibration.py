@@ -102,11 +102,4 @@ def read_calibration_table(path: Path) -> pd.DataFrame:
     InputError
         If it cannot be read or lacks a column.
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table ({error})") from error
-    missing = [name for name in ("experiment", "model", "recalibrated", *PRINTED) if name not in table.columns]
-    if missing:
-        raise InputError(f"{path}: not a table of calibration: no {', '.join(missing)}")
-    return table
+    return read_csv_table(path, ("experiment", "model", "recalibrated", *PRINTED), "table of calibration")

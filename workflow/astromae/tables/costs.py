@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.errors import InputError
 from astromae.evaluation.records import read_json, read_provenance
 from astromae.files import atomic_path, write_text
 from astromae.tables.formatting import fixed, grouped
 from astromae.tables.names import encoder_name, group_name, model_name
+from astromae.tables.reading import read_csv_table
 
 #: Group of the rows that are encoders.
 ENCODERS = "encoders"
@@ -99,14 +99,7 @@ def read_cost_table(path: Path) -> pd.DataFrame:
     InputError
         If it cannot be read or lacks a column.
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table of cost ({error})") from error
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise InputError(f"{path}: not a table of cost of this version: no {', '.join(missing)}")
-    return table
+    return read_csv_table(path, COLUMNS, "table of cost")
 
 
 def formatted_costs(table: pd.DataFrame) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from astromae.evaluation.label_curves import CurveScores, labels_saved, score_cu
 from astromae.files import atomic_path
 from astromae.settings.evaluation import Evaluation
 from astromae.studies import SUPERVISED
+from astromae.tables.reading import read_csv_table
 from astromae.tasks import Metric, task_of
 
 #: The metric with an interval, where a task has it, else its first; and those beside it, else all others.
@@ -128,7 +129,7 @@ def read_error_table(path: Path) -> pd.DataFrame:
     InputError
         If it cannot be read, lacks a column, or is empty.
     """
-    table = _read(path, (*WAY, "n_seeds"))
+    table = read_csv_table(path, (*WAY, "n_seeds"), "table of a study")
     if table.empty:
         raise InputError(f"{path}: a study's table without rows")
     return table
@@ -136,15 +137,5 @@ def read_error_table(path: Path) -> pd.DataFrame:
 
 def read_saved_table(path: Path) -> pd.DataFrame:
     """Read a table of labels saved; errors as of `read_error_table`, but that it may be empty."""
-    return _read(path, (*WAY, *SAVED)).assign(bound=lambda table: table["bound"].astype(object).fillna(""))
-
-
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table ({error})") from error
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise InputError(f"{path}: not a table of a study: no {', '.join(missing)}")
-    return table
+    table = read_csv_table(path, (*WAY, *SAVED), "table of a study")
+    return table.assign(bound=table["bound"].astype(object).fillna(""))

@@ -15,6 +15,7 @@ from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import formatted_rows
 from astromae.tables.names import GROUPS
 from astromae.tables.published import published_table
+from astromae.tables.reading import read_csv_table
 from astromae.tasks import Metric, task_of
 
 #: What a table says of each metric besides its value.
@@ -194,11 +195,7 @@ def read_table(path: Path, metrics: Iterable[str]) -> pd.DataFrame:
     InputError
         If it cannot be read, lacks a column, or is empty.
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table ({error})") from error
-    missing = [name for name in columns_of(metrics) if name not in table.columns]
-    if missing or table.empty:
-        raise InputError(f"{path}: not a table of this version: no {', '.join(missing) or 'rows'}")
+    table = read_csv_table(path, columns_of(metrics))
+    if table.empty:
+        raise InputError(f"{path}: a table without rows; make it again")
     return table

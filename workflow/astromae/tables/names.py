@@ -41,7 +41,7 @@ def model_name(model: str) -> str:
 
 
 def objective_name(objective: str) -> str:
-    """Return how a way to learn is called, for example ``MoCo``."""
+    """Return how a way to learn is called, for example ``MoCo v2``."""
     return {**_NAMES, **_OBJECTIVES}.get(objective, objective.replace("_", " ").replace("-", " "))
 
 

@@ -128,7 +128,7 @@ def describe_autoencoder(name: str, backbone: Any, decoder: Mapping[str, Any], b
         "values": encoder.embed.in_features,
         "width": encoder.width,
         "depth": len(encoder.blocks),
-        "heads": block.attn.num_heads,
+        "heads": block.attn.heads,
         "hidden": block.mlp.fc1.out_features,
         "pcm": None
         if pcm is None
@@ -141,7 +141,7 @@ def describe_autoencoder(name: str, backbone: Any, decoder: Mapping[str, Any], b
         "decoder": {
             "width": network.decoder_embed.out_features,
             "depth": len(network.decoder_blocks),
-            "heads": network.decoder_blocks[0].attn.num_heads,
+            "heads": network.decoder_blocks[0].attn.heads,
         },
         "parameters": parameters,
         "encoder_parameters": of_encoder,

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from astromae.encoders.block import Attention
+
 
 def choose_attention(module: nn.Module, device: torch.device) -> None:
     """Choose between fused and written-out attention, by measurement.
@@ -12,5 +14,5 @@ def choose_attention(module: nn.Module, device: torch.device) -> None:
     fused wins.
     """
     for child in module.modules():
-        if hasattr(child, "fused_attn"):
-            child.fused_attn = device.type != "cpu" or not child.training
+        if isinstance(child, Attention):
+            child.fused = device.type != "cpu" or not child.training

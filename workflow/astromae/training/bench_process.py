@@ -26,12 +26,12 @@ def timed(call: Callable[[], object], device: torch.device) -> Timed:
 
 
 def _serve(connection: Connection, threads: int, works: Callable[..., dict[str, Timed]], *arguments: Any) -> None:
-    """Do the works that the other process asks for by name, until it asks for none or is gone."""
+    """Do the works that the other process asks for by name, until it is gone."""
     torch.set_num_threads(threads)
     by_name = works(*arguments)
     try:
-        while (wanted := connection.recv()) is not None:
-            connection.send(by_name[wanted]())
+        while True:
+            connection.send(by_name[connection.recv()]())
     except EOFError:
         return
 

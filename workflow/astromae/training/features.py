@@ -20,11 +20,11 @@ from astromae.progress import Ticker
 from astromae.settings.entries import Backbone
 from astromae.training.attention import choose_attention
 from astromae.training.collapse import require_no_collapse
-from astromae.training.folders import read_weights
 from astromae.training.recipes import FeaturesRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.session import Session
 from astromae.training.subsets import EVALUATED
+from astromae.training.weights import read_weights
 
 
 def pretrained_encoder(folder: Path, backbone: Backbone, bands: int, side: int) -> nn.Module:

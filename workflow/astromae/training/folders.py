@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import numpy as np
+from safetensors.numpy import save_file
 
 from astromae.errors import InputError
 from astromae.files import atomic_path, write_checksum, write_json
@@ -16,7 +15,7 @@ WEIGHTS, RECIPE, HISTORY, PROVENANCE = "weights.safetensors", "recipe.json", "hi
 
 
 def write_folder(
-    folder: Path, weights: Mapping[str, torch.Tensor], recipe: Mapping[str, Any], provenance: Mapping[str, Any]
+    folder: Path, weights: Mapping[str, np.ndarray], recipe: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> None:
     """Write weights with their checksum, recipe and provenance.
 
@@ -51,33 +50,3 @@ def read_recipe(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-
-
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a model or an encoder.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    """
-    path = folder / WEIGHTS
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: no readable weights ({str(error).splitlines()[0]})") from error
-
-
-def load_weights(folder: Path, module: torch.nn.Module, name: str) -> None:
-    """Load the weights of a folder into a network that its recipe built.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or holds the weights of another network than `name`.
-    """
-    try:
-        module.load_state_dict(read_weights(folder))
-    except RuntimeError as error:
-        message = str(error).splitlines()[0]
-        raise InputError(f"{folder / WEIGHTS}: not the weights of {name} ({message})") from error

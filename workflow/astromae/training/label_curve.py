@@ -112,8 +112,10 @@ def label_curve(
     order = labelled_order(objid, seed)
     name = f"{recipe.study}-{recipe.objective}-{recipe.network}-{'frozen' if bank else 'unfrozen'}"
     finished = Checkpoint(session.execution.checkpoints, f"label-curve-{name}-seed{seed}", session.fingerprint)
-    state = finished.load() or {"predicted": {}, "stamps": 0, "cost": session.cost.spent()}
-    if state["predicted"]:
+    state = finished.load()
+    if state is None:
+        state = {"predicted": {}, "stamps": 0}
+    else:
         session.cost.resume(state["cost"])
     for count in label_counts(len(objid), recipe.labels):
         part = f"{name}-{count}"

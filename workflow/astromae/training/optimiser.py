@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from timm.optim import param_groups_weight_decay
 from torch import nn
 
 from astromae.settings.training import Optimiser
@@ -18,8 +17,13 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     of He et al. 2022 and in timm; in their pretraining He et al. let the tokens decay. AstroMAE's paper states the
     factor only.
     """
-    tokens = [name for name, _ in model.named_parameters() if name.endswith("_token")]
-    return param_groups_weight_decay(model, weight_decay, no_weight_decay_list=tokens)
+    spared, decaying = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = weight_decay > 0 and parameter.ndim > 1 and not name.endswith("_token")
+            (decaying if decays else spared).append(parameter)
+    groups = [{"params": spared, "weight_decay": 0.0}, {"params": decaying, "weight_decay": weight_decay}]
+    return [group for group in groups if group["params"]]
 
 
 def _with_factors(

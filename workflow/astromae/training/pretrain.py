@@ -28,7 +28,7 @@ from astromae.training.views import Views
 
 
 @dataclass(frozen=True)
-class Unlabelled:
+class PretrainingGalaxies:
     """Galaxies to learn from or to validate on.
 
     Attributes
@@ -66,7 +66,7 @@ def _load(
     catalog: Path | None,
     purpose: str,
     part: float = 1.0,
-) -> Unlabelled:
+) -> PretrainingGalaxies:
     """Return the galaxies of an experiment's subsets, or a part, with what the recipe's objective wants of them.
 
     Views draw from random numbers of their `purpose`.
@@ -86,7 +86,7 @@ def _load(
             dust = _rows(catalog, objid, recipe, extinction_columns(bands), advice).to_numpy(np.float64)
             extinction = extinction_of(torch.from_numpy(excess_of(dust, bands)), bands)
             views = replace(views, stamps=DereddenedStamps(observed.stamps, extinction.float()))
-    return Unlabelled(objid, views, observed, targets)
+    return PretrainingGalaxies(objid, views, observed, targets)
 
 
 def _probed(recipe: EncoderRecipe, catalog: Path | None, objid: np.ndarray) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """Where a training's results come from: recipe, data, code, machine, and what it took."""
 
+import os
 import platform
 import resource
 import time
@@ -8,11 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from astromae.code_state import code_state
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
 
 #: Packages that decide a network's numbers.
@@ -29,9 +29,18 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def device_name(device: torch.device) -> str:
+def device_name(device: "torch.device") -> str:
     """Return the name of a GPU, or of the processor for any other device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    if device.type != "cuda":
+        return processor()
+    from torch.cuda import get_device_name
+
+    return get_device_name(device)
+
+
+def own_threads() -> int:
+    """Return the threads of a step without a network: those that its job grants, or all."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 
 
 class Cost:
@@ -70,6 +79,8 @@ class Cost:
         """
         cpu_s = time.process_time() - self.cpu
         if self.fabric is not None and self.fabric.world_size > 1:
+            import torch
+
             here = torch.tensor(cpu_s, device=self.fabric.device)
             cpu_s = self.fabric.all_reduce(here, reduce_op="sum").item()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -83,12 +94,16 @@ class Cost:
     def record(self) -> dict[str, Any]:
         """Return the device, and what all attempts took on it, in hours of processors and of GPUs too."""
         spent, fabric = self.spent(), self.fabric
-        on_gpu = fabric is not None and fabric.device.type == "cuda"
-        devices = fabric.world_size if fabric is not None else 1
+        device, devices, threads, on_gpu = processor(), 1, own_threads(), False
+        if fabric is not None:
+            from torch import get_num_threads
+
+            device, devices, threads = device_name(fabric.device), fabric.world_size, get_num_threads()
+            on_gpu = fabric.device.type == "cuda"
         return {
-            "device": device_name(fabric.device) if fabric is not None else processor(),
+            "device": device,
             "devices": devices,
-            "threads": torch.get_num_threads(),
+            "threads": threads,
             **spent,
             "wall_s": round(spent["wall_s"], 2),
             "cpu_s": round(spent["cpu_s"], 2),
@@ -114,7 +129,7 @@ def provenance(
     recipe, seed
         Recipe of the step.
     fingerprint
-        Hashes of what it read, from `astromae.training.checkpoint.fingerprint`.
+        Hashes of what it read, from `astromae.training.fingerprint.fingerprint`.
     stamps
         Number of stamps, or of galaxies without them, that it saw, each as often as it was seen.
     cost

@@ -10,11 +10,12 @@ import torch
 from astromae.contracts.shards import StampSet
 from astromae.contracts.stamp_format import join_bands
 from astromae.files import atomic_path
-from astromae.training.folders import load_weights, read_recipe
+from astromae.training.folders import read_recipe
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.scaling import Scaling
 from astromae.training.seeding import generator
 from astromae.training.subsets import members
+from astromae.training.weights import load_weights
 
 #: Brightest of this many galaxies are shown, so that there is structure to reconstruct.
 CANDIDATES, SHOWN = 200, 8

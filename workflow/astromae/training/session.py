@@ -12,8 +12,9 @@ from torch import nn
 
 from astromae.flatness import still_falling
 from astromae.progress import log
-from astromae.training.checkpoint import Checkpoint, fingerprint
+from astromae.training.checkpoint import Checkpoint
 from astromae.training.deadline import Deadline
+from astromae.training.fingerprint import fingerprint
 from astromae.training.parallel import WHOLE, Share, share_of
 from astromae.training.provenance import Cost, provenance
 from astromae.training.recipes import Recipe
@@ -144,6 +145,6 @@ class Session:
         return provenance(self.recipe.as_json(), self.seed, self.fingerprint, seen, self.cost)
 
 
-def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return all weights and buffers of a model, on the CPU."""
-    return {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+def weights_of(model: nn.Module) -> dict[str, np.ndarray]:
+    """Return all weights and buffers of a model."""
+    return {name: tensor.contiguous().cpu().numpy() for name, tensor in model.state_dict().items()}

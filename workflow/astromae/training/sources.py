@@ -12,18 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astromae.contracts.shards import StampSet
+from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.stamp_format import PIXEL_TYPE
-from astromae.errors import InputError
+from astromae.photometry_checks import check_finite
 from astromae.progress import log, track
 from astromae.training.memory import free_memory
 from astromae.training.parallel import processes
 
 #: Part of the free memory that stamps may fill.
 MEMORY_FRACTION = 0.5
-
-#: Stamps that are read, or hashed, at a time.
-BLOCK = 4096
 
 
 class StampSource(Protocol):
@@ -96,7 +93,7 @@ class ResidentStamps:
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels."""
-        return _sha256(self.images[start : start + BLOCK].cpu() for start in range(0, len(self), BLOCK))
+        return _sha256(self.images[start : start + READ_BLOCK].cpu() for start in range(0, len(self), READ_BLOCK))
 
 
 @dataclass(frozen=True)
@@ -158,9 +155,9 @@ class MappedStamps:
     def read(self, positions: Tensor) -> Tensor:
         """Read the stamps at some positions; raise InputError if a pixel is not finite."""
         objid = self.objid[positions.numpy()]
-        images = torch.from_numpy(self.shards.read(objid, self.size))
+        images = self.shards.read(objid, self.size)
         check_finite(images, objid)
-        return images
+        return torch.from_numpy(images)
 
     def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yield the stamps at each of several lists of positions, reading the next while one is used."""
@@ -176,8 +173,8 @@ class MappedStamps:
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels, which are read for it once."""
-        starts = track(range(0, len(self), BLOCK), "stamps to identify", unit=f"blocks of {BLOCK}")
-        return _sha256(self.read(torch.arange(start, min(start + BLOCK, len(self)))) for start in starts)
+        starts = track(range(0, len(self), READ_BLOCK), "stamps to identify", unit=f"blocks of {READ_BLOCK}")
+        return _sha256(self.read(torch.arange(start, min(start + READ_BLOCK, len(self)))) for start in starts)
 
 
 def _sha256(blocks: Iterable[Tensor]) -> np.ndarray:
@@ -186,16 +183,6 @@ def _sha256(blocks: Iterable[Tensor]) -> np.ndarray:
     for block in blocks:
         digest.update(block.contiguous().numpy().data)
     return np.frombuffer(digest.digest(), np.uint8)
-
-
-def check_finite(images: Tensor, objid: np.ndarray) -> None:
-    """Raise InputError, naming the galaxies, if a stamp holds a pixel that is not finite."""
-    finite = images.isfinite().flatten(1).all(dim=1).numpy()
-    if not finite.all():
-        raise InputError(
-            f"stamps with pixels that are not finite: objid {objid[~finite][:10].tolist()} "
-            f"({(~finite).sum()} in all); cut them anew or drop them from the catalogue"
-        )
 
 
 def open_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: torch.device) -> StampSource:
@@ -230,7 +217,7 @@ def open_stamps(stamps: Sequence[Path], objid: np.ndarray, size: int, device: to
         return mapped
     log(f"held in memory: {what}")
     images = torch.empty(shape, dtype=torch.float16, device=device)
-    for start in range(0, len(objid), BLOCK):
-        block = torch.arange(start, min(start + BLOCK, len(objid)))
+    for start in range(0, len(objid), READ_BLOCK):
+        block = torch.arange(start, min(start + READ_BLOCK, len(objid)))
         images[block[0] : block[-1] + 1] = mapped.read(block)
     return ResidentStamps(images)
