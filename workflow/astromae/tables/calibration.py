@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from astromae.contracts.densities import read_densities
-from astromae.errors import InputError
 from astromae.evaluation.calibration import calibration, recalibrate
 from astromae.evaluation.densities import galaxy_scores
 from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.names import model_name
+from astromae.tables.reading import read_csv_table
 
 #: Columns of the table that hold numbers, and how they are printed.
 PRINTED = {
