@@ -50,14 +50,14 @@ def test_a_recalibration_mends_what_is_wrong_with_all(widened, shifted):
     masses, z = normals(random, 5000, widened, shifted)
     before = calibration(EDGES, masses, z)
     assert before["pit_ks_p"] < 1e-6
-    mend = recalibrate(galaxy_scores(EDGES, known, known_z)["pit"])
+    mend = recalibrate(galaxy_scores(EDGES, known, known_z)["pit"], 20)
     after = calibration(EDGES, mend(EDGES, masses), z)
     assert after["pit_ks"] < before["pit_ks"] / 4 and after["crps"] < before["crps"]
     assert after["coverage_68"] == pytest.approx(0.68, abs=0.03)
 
 
 def test_pit_values_that_are_all_alike_are_recalibrated_without_a_fault():
-    mend = recalibrate(np.zeros(100))
+    mend = recalibrate(np.zeros(100), 20)
     masses = mend(np.array([0.0, 1.0, 2.0]), np.array([[0.5, 0.5]]))
     assert masses.sum() == pytest.approx(1) and (masses >= 0).all()
 
@@ -80,4 +80,4 @@ def test_coverage_counts_both_ends():
 
 def test_too_few_galaxies_recalibrate_nothing():
     with pytest.raises(ValueError, match="10 galaxies are too few"):
-        recalibrate(np.linspace(0, 1, 10))
+        recalibrate(np.linspace(0, 1, 10), 20)

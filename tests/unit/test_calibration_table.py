@@ -7,11 +7,13 @@ import pytest
 from astromae.contracts.densities import read_densities
 from astromae.contracts.predictions import write_predictions
 from astromae.contracts.qp_file import write_qp
+from astromae.documents.values_experiment import distributions_text
 from astromae.errors import InputError
 from astromae.evaluation.calibration import calibration
 from astromae.figures.pit import draw_nz, draw_pit
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.calibration import PRINTED, calibration_table, read_calibration_table, write_calibration_table
+from astromae.tables.conformal import write_conformal_table
 from astromae.tasks import task_of
 from scipy import stats
 
@@ -76,9 +78,44 @@ def test_validation_galaxies_are_not_recalibrated_by_themselves(tmp_path):
     assert calibration_table([path], "val").recalibrated.tolist() == [0]
 
 
+def test_few_validation_galaxies_make_a_coarse_map_and_too_few_none(tmp_path):
+    some, _ = predictions(tmp_path, "henghes", subsets=(("val", 15), ("test", 200)))
+    few, _ = predictions(tmp_path, "knn", subsets=(("val", 9), ("test", 200)))
+    table = calibration_table([some, few])
+    assert list(zip(table.model, table.recalibrated, strict=True)) == [("henghes", 0), ("henghes", 1), ("knn", 0)]
+
+
+def test_conformal_intervals_of_estimates(tmp_path):
+    paths = [predictions(tmp_path, name)[0] for name in ("henghes", "knn")]
+    _, frame = predictions(tmp_path, "henghes", 1)
+    write_conformal_table(paths, Evaluation(), tmp_path / "t.csv", tmp_path / "t.tex")
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table.model.tolist() == ["henghes", "knn"] and (table.n_val == 400).all() and (table.n_test == 900).all()
+    assert table.coverage_68[0] == pytest.approx(0.68, abs=0.06) and table.coverage_95[0] == pytest.approx(
+        0.95, abs=0.03
+    )
+    write_conformal_table(paths[:1], Evaluation(), tmp_path / "one.csv", tmp_path / "one.tex")
+    one = pd.read_csv(tmp_path / "one.csv")
+    val = frame[frame.subset == "val"]
+    scores = np.sort(np.abs(val.z_spec - val.z_pred) / (1 + val.z_pred))
+    # The ceil(401 x 0.68)-th smallest.
+    assert one.width_68[0] == pytest.approx(scores[272], rel=1e-5)
+    assert (tmp_path / "t.tex").read_text().count(r"\\") == 3
+
+
+def test_the_paper_says_what_the_table_does(tmp_path):
+    paths = [predictions(tmp_path, "henghes")[0], predictions(tmp_path, "plain-vit", widened=2.0)[0]]
+    write_calibration_table(paths, Evaluation(), tmp_path / "t.csv", tmp_path / "t.tex")
+    said = distributions_text(tmp_path / "t.csv", "one", paths[0], Evaluation())
+    assert (said["bins"], said["z_max"]) == ("80", "0.4")
+    assert [row["best"] for row in said["rows"]] == [True, False, False, False]
+    assert said["rows"][0]["passes"] and not said["rows"][2]["passes"]
+    assert set(said["rows"][0]["cells"]) == {column["key"] for column in said["columns"]}
+
+
 def test_figures_are_drawn_and_repeat(tmp_path):
     paths = [predictions(tmp_path, name)[0] for name in ("henghes", "plain-vit", "pcm-vit", "inception-only", "knn")]
-    for draw in (lambda *to: draw_pit(paths, *to), lambda *to: draw_nz(paths[:1], "henghes", *to)):
+    for draw in (lambda *to: draw_pit(paths, *to), lambda *to: draw_nz(paths, *to)):
         for number in range(2):
             draw(tmp_path / f"{number}.pdf", tmp_path / f"{number}.png")
         assert (tmp_path / "0.pdf").read_bytes() == (tmp_path / "1.pdf").read_bytes()

@@ -40,13 +40,20 @@ def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
     assert names[6:9] == [f"density-experiment1-{part}" for part in ("scratch", "pretrained", "baselines")]
     assert names[9] == "density-experiment2"
     assert names[10:12] == ["published-table4", "published-table5"]
-    assert names[-4:] == [
+    assert {"pit-distributions", "nz-distributions", "loss-time-distributions"} < set(names)
+    assert names[-5:] == [
         f"learning-rate-{phase}-{experiment}"
-        for phase in ("finetuning", "pretraining")
-        for experiment in ("experiment1", "experiment2")
+        for phase, experiments in (
+            ("finetuning", ("experiment1", "experiment2", "distributions")),
+            ("pretraining", ("experiment1", "experiment2")),
+        )
+        for experiment in experiments
     ]
-    assert len(names) == 28
-    assert list(members(TABLES, run_of(config))) == ["table4", "table5", "cost", "realism"]
+    assert len(names) == 33
+    assert list(members(TABLES, run_of(config))) == [
+        *("table4", "table5", "distributions", "cost", "calibration"),
+        *("conformal-experiment1", "conformal-experiment2", "realism"),
+    ]
 
 
 def test_real_pixels_are_not_held_against_real_ones(config):

@@ -42,6 +42,18 @@ def test_tables(finished, table, models, classical):
     assert r"\begin{tabular}" in (finished.folder / f"results/tables/{table}.tex").read_text()
 
 
+def test_distributions_are_judged(finished):
+    rows = pd.read_csv(finished.folder / "results/tables/calibration.csv")
+    assert list(zip(rows.model, rows.recalibrated, strict=True)) == [
+        (model, recalibrated) for model in ("henghes", "knn") for recalibrated in (0, 1)
+    ]
+    assert rows.coverage_95.between(0, 1).all() and rows.pit_ks_p.between(0, 1).all() and (rows.crps > 0).all()
+    intervals = pd.read_csv(finished.folder / "results/tables/conformal-experiment1.csv")
+    assert len(intervals) == 20 and intervals.width_68.gt(0).all()
+    # Of 15 validation galaxies no interval covers 95 % for certain.
+    assert (intervals.n_val == 15).all() and intervals.width_95.isna().all()
+
+
 def test_predictions_are_of_the_same_test_galaxies(finished):
     galaxies = {
         frozenset(table[table.subset == "test"].objid)
@@ -124,14 +136,18 @@ def test_other_content_reruns_what_reads_it(finished):
 
 
 EXPERIMENTS = ("experiment1", "experiment2")
+#: Experiments whose task predicts distributions, and that pretrain nothing.
+DISTRIBUTIONS = ("distributions",)
 
 
-def figures(*families):
+def figures(*families, experiments=EXPERIMENTS):
     """Return the figures of each experiment of some families."""
-    return {f"figure: {family}-{experiment}" for family in families for experiment in EXPERIMENTS}
+    return {f"figure: {family}-{experiment}" for family in families for experiment in experiments}
 
 
-METRIC_TABLES = {"table: table4", "table: table5"}
+METRIC_TABLES = {"table: table4", "table: table5", "table: distributions"}
+JUDGED = {"table: calibration", *(f"table: conformal-{experiment}" for experiment in EXPERIMENTS)}
+JUDGED |= figures("pit", "nz", experiments=DISTRIBUTIONS)
 PAGES = {"paper", "results_page", "all"}
 DENSITIES = {
     f"figure: density-{part}"
@@ -139,8 +155,8 @@ DENSITIES = {
 }
 TABLES = METRIC_TABLES | PAGES
 TABLES |= {"values_experiment", "figure: published-table4", "figure: published-table5", "figure: labels"}
-DOWNSTREAM = TABLES | DENSITIES | figures("residuals") | {"table: cost"}
-OF_TRAININGS = figures("finetuning", "learning-rate-finetuning", "loss-time")
+DOWNSTREAM = TABLES | DENSITIES | figures("residuals") | {"table: cost"} | JUDGED
+OF_TRAININGS = figures("finetuning", "learning-rate-finetuning", "loss-time", experiments=EXPERIMENTS + DISTRIBUTIONS)
 TRAINED = DOWNSTREAM | OF_TRAININGS | figures("worst") | {"train"}
 TRAINED |= {f"sample: worst-{experiment}.h5" for experiment in EXPERIMENTS}
 SCHEMES = {"networks", *(f"figure: scheme-{name}" for name in ("autoencoder", "inception", "models"))}
@@ -149,7 +165,11 @@ PRETRAINED |= figures("reconstructions", "pretraining", "learning-rate-pretraini
 CLASSICAL = DOWNSTREAM | {"classical"}
 # A figure of the learning rate reads the first model of its experiment.
 FIRST_WITHOUT_INCEPTION = "figure: learning-rate-finetuning-experiment1"
-FIRST_WITHOUT_ENCODER = "figure: learning-rate-finetuning-experiment2"
+# Nothing of the distributions has an encoder.
+WITHOUT_ENCODER = {"figure: learning-rate-finetuning-experiment2", "table: distributions", "table: calibration"}
+WITHOUT_ENCODER |= figures(
+    "finetuning", "learning-rate-finetuning", "loss-time", "pit", "nz", experiments=DISTRIBUTIONS
+)
 STAMPS = {"cut", "stamps_checksum", "split", "scaling", "classical", "values_survey"}
 STAMPS |= {"sample: stamps.h5", "figure: stamps"}
 STAMPS |= {f"sample: magnitudes-{experiment}.parquet" for experiment in EXPERIMENTS}
@@ -167,7 +187,7 @@ STAMPS |= {"sample: realism.h5", "table: realism", "figure: realism"}
         ("workflow/astromae/classical/knn.py", CLASSICAL),
         ("workflow/astromae/training/reconstruct.py", {"reconstruct"} | figures("reconstructions") | PAGES),
         ("workflow/astromae/encoders/inception_network.py", (TRAINED | SCHEMES) - {FIRST_WITHOUT_INCEPTION}),
-        ("workflow/astromae/encoders/transformer.py", (PRETRAINED | SCHEMES) - {FIRST_WITHOUT_ENCODER}),
+        ("workflow/astromae/encoders/transformer.py", (PRETRAINED | SCHEMES) - WITHOUT_ENCODER),
         ("workflow/astromae/stamps/resample.py", PRETRAINED | STAMPS),
         ("workflow/astromae/cli.py", set()),
         ("README.md", set()),

@@ -53,6 +53,7 @@ FIGURES = {
     "published": "astromae.figures.families:PUBLISHED",
     "residuals": "astromae.figures.families:RESIDUALS",
     "pit": "astromae.figures.families:PIT",
+    "nz": "astromae.figures.families:NZ",
     "worst": "astromae.figures.families:WORST",
     "reconstructions": "astromae.figures.families:RECONSTRUCTIONS",
     "finetuning": "astromae.figures.families:FINETUNING",
@@ -74,5 +75,6 @@ TABLES = {
     "metrics": "astromae.tables.families:METRICS",
     "cost": "astromae.tables.families:COST",
     "calibration": "astromae.tables.families:CALIBRATION",
+    "conformal": "astromae.tables.families:CONFORMAL",
     "realism": "astromae.tables.families:REALISM",
 }

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from astromae.code_state import in_words
+from astromae.contracts.densities import read_densities
 from astromae.contracts.predictions import CLASSICAL, read_predictions
 from astromae.contracts.splits import read_split
 from astromae.documents.inputs import require_test_galaxies
@@ -16,9 +17,11 @@ from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
 from astromae.settings.evaluation import Evaluation
+from astromae.tables.calibration import PRINTED, read_calibration_table
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
 from astromae.tables.metrics import read_table
+from astromae.tables.names import model_name
 from astromae.tasks import Metric, task_of
 
 #: The metric that is quoted in sentences, where a task has it; else its first.
@@ -36,6 +39,7 @@ def write_experiment_values(
     predictions: Sequence[Path],
     provenance: Sequence[Path],
     output: Path,
+    calibration: Path | None = None,
 ) -> None:
     """Write the named values of an experiment as JSON. All numbers in it are text, ready to be printed.
 
@@ -59,6 +63,8 @@ def write_experiment_values(
         What its trainings recorded, each in a provenance.json.
     output
         File to write.
+    calibration
+        Table of the calibration of distributions (`astromae.tables.calibration`), where the task has them.
 
     Raises
     ------
@@ -111,6 +117,7 @@ def write_experiment_values(
             "best_astromae": _best(networks, assembled, headline, metrics[headline]),
             "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
+            "distributions": calibration and distributions_text(calibration, experiment, predictions[0], evaluation),
             "encoders": _encoders(recorded),
             "views": _views(recorded),
             "cost_columns": [{"key": key, "name": head} for key, head in cost_columns(costs_as_text).items()],
@@ -124,6 +131,33 @@ def write_experiment_values(
 def _is_astromae(model: Mapping) -> bool:
     """Return whether a model has the branches of AstroMAE: a pretrained encoder, Inception and magnitudes."""
     return all(model.get(branch) for branch in ("encoder", "pretrained", "inception", "magnitude"))
+
+
+def distributions_text(calibration: Path, experiment: str, predictions: Path, evaluation: Evaluation) -> dict[str, Any]:
+    """Return what is said of an experiment's distributions.
+
+    The best model is that with the smallest CRPS of those that are not recalibrated.
+    """
+    table = read_calibration_table(calibration)
+    table = table[table["experiment"] == experiment]
+    as_predicted = table[table["recalibrated"] == 0]
+    best = as_predicted["crps"].idxmin()
+    edges = read_densities(predictions).edges
+    return {
+        "bins": str(len(edges) - 1),
+        "z_max": f"{edges[-1]:g}",
+        "columns": [{"key": key, "name": name} for key, name in PRINTED.items()],
+        "rows": [
+            {
+                "name": model_name(row["model"]),
+                "recalibrated": bool(row["recalibrated"]),
+                "best": index == best,
+                "passes": bool(row["pit_ks_p"] > 1 - evaluation.interval),
+                "cells": {key: f"{row[key]:.3g}" for key in PRINTED},
+            }
+            for index, row in zip(table.index, table.to_dict("records"), strict=True)
+        ],
+    }
 
 
 def _parameters(model: Mapping) -> dict[str, str]:

@@ -91,7 +91,7 @@ class Recalibration:
         return rebinned(edges, masses, lambda f: np.interp(f, self.levels, self.reached))
 
 
-def recalibrate(pit: np.ndarray, knots: int = 20) -> Recalibration:
+def recalibrate(pit: np.ndarray, knots: int) -> Recalibration:
     """Fit a recalibration to the PIT values of validation galaxies.
 
     Parameters

@@ -176,6 +176,13 @@ PIT = Product(
     members=lambda run: _each(*run.with_density()),
 )
 
+NZ = Product(
+    "nz-{experiment}",
+    "astromae.figures.pit:draw_nz",
+    inputs=PIT.inputs,
+    members=PIT.members,
+)
+
 WORST = Product(
     "worst-{experiment}",
     "astromae.figures.worst:draw_worst",

@@ -1,6 +1,7 @@
 """The probability integral transform of each model's distributions, and all of them together against the truth."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,27 @@ from scipy import stats
 from astromae.contracts.densities import read_densities
 from astromae.evaluation.calibration import pit_tests
 from astromae.evaluation.densities import galaxy_scores
-from astromae.figures.style import BLACK, BLUE, ONE_COLUMN, ORANGE, PALE, TWO_COLUMNS, drawing, grid_of
+from astromae.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ONE_COLUMN,
+    ORANGE,
+    PALE,
+    PURPLE,
+    RED,
+    SKY,
+    TWO_COLUMNS,
+    drawing,
+    grid_of,
+)
 from astromae.tables.names import model_name
 
 #: Bins of the histogram of PIT.
 BINS = 20
+
+#: Of the models' sums, in turn.
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 
 
 def draw_pit(predictions: Sequence[Path], pdf: Path, png: Path) -> None:
@@ -65,23 +82,33 @@ def draw_pit(predictions: Sequence[Path], pdf: Path, png: Path) -> None:
         figure.supylabel("galaxies, of those expected", fontsize=8)
 
 
-def draw_nz(predictions: Sequence[Path], model: str, pdf: Path, png: Path) -> None:
-    """Draw the sum of a model's distributions beside the histogram of true redshifts.
+def draw_nz(predictions: Sequence[Path], pdf: Path, png: Path) -> None:
+    """Draw the sum of each model's distributions beside the histogram of true redshifts; of several seeds the first.
 
     Parameters
     ----------
-    predictions
-        Its predictions; of several seeds the first is drawn.
-    model
-        Its name.
-    pdf, png
-        Figure to write.
+    predictions, pdf, png
+        As in `draw_pit`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
     """
-    given = read_densities(predictions[0])
-    with drawing(pdf, png, ONE_COLUMN, 2.2) as figure:
+    first = {}
+    for path in predictions:
+        given = read_densities(path)
+        first.setdefault(given.model, given)
+    with drawing(pdf, png, ONE_COLUMN, 2.4) as figure:
         axes = figure.subplots()
-        counts = np.histogram(given.target, given.edges)[0]
-        axes.stairs(counts, given.edges, color=PALE, fill=True, label="spectroscopic")
-        axes.stairs(given.masses.sum(axis=0, dtype=np.float64), given.edges, color=ORANGE, label=model_name(model))
-        axes.set(xlabel="redshift", ylabel="galaxies per bin", xlim=(given.edges[0], given.edges[-1]))
+        truth = next(iter(first.values()))
+        counts = np.histogram(truth.target, truth.edges)[0]
+        axes.stairs(counts, truth.edges, color=PALE, fill=True, label="spectroscopic")
+        for colour, (model, given) in zip(cycle(COLOURS), first.items(), strict=False):
+            summed = given.masses.sum(axis=0, dtype=np.float64)
+            axes.stairs(summed, given.edges, color=colour, lw=0.9, label=model_name(model), baseline=None)
+        occupied = np.flatnonzero(counts)
+        # Half a tenth beyond the last galaxy: most bins may be empty.
+        end = truth.edges[min(occupied[-1] + 1 + len(counts) // 20, len(counts))]
+        axes.set(xlabel="redshift", ylabel="galaxies per bin", xlim=(truth.edges[0], end), ylim=(0, None))
         axes.legend()

@@ -37,6 +37,14 @@ CALIBRATION = Product(
     members=lambda run: [{}] if run.with_density() else [],
 )
 
+CONFORMAL = Product(
+    "conformal-{experiment}",
+    "astromae.tables.conformal:write_conformal_table",
+    inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
+    settings=lambda run, experiment: {"settings": run.configuration.evaluation},
+    members=lambda run: [{"experiment": name} for name in run.with_task("redshift")],
+)
+
 REALISM = Product(
     "realism",
     "astromae.evaluation.realism:write_realism_table",
