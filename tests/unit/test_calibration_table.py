@@ -79,8 +79,8 @@ def test_validation_galaxies_are_not_recalibrated_by_themselves(tmp_path):
 
 
 def test_few_validation_galaxies_make_a_coarse_map_and_too_few_none(tmp_path):
-    some, _ = predictions(tmp_path, "henghes", subsets=(("val", 15), ("test", 200)))
-    few, _ = predictions(tmp_path, "knn", subsets=(("val", 9), ("test", 200)))
+    some, _ = predictions(tmp_path, "henghes", subsets=(("val", 25), ("test", 200)))
+    few, _ = predictions(tmp_path, "knn", subsets=(("val", 15), ("test", 200)))
     table = calibration_table([some, few])
     assert list(zip(table.model, table.recalibrated, strict=True)) == [("henghes", 0), ("henghes", 1), ("knn", 0)]
 

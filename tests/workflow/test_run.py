@@ -44,9 +44,8 @@ def test_tables(finished, table, models, classical):
 
 def test_distributions_are_judged(finished):
     rows = pd.read_csv(finished.folder / "results/tables/calibration.csv")
-    assert list(zip(rows.model, rows.recalibrated, strict=True)) == [
-        (model, recalibrated) for model in ("henghes", "knn") for recalibrated in (0, 1)
-    ]
+    # Too few validation galaxies to recalibrate by.
+    assert list(zip(rows.model, rows.recalibrated, strict=True)) == [("henghes", 0), ("knn", 0)]
     assert rows.coverage_95.between(0, 1).all() and rows.pit_ks_p.between(0, 1).all() and (rows.crps > 0).all()
     intervals = pd.read_csv(finished.folder / "results/tables/conformal-experiment1.csv")
     assert len(intervals) == 20 and intervals.width_68.gt(0).all()

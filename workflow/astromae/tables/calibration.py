@@ -61,7 +61,7 @@ def calibration_table(predictions: Sequence[Path], subset: str = "test") -> pd.D
             known = read_densities(path, "val")
             # Ten galaxies to a knot, or the map would follow their noise.
             knots = min(KNOTS, len(known.objid) // 10)
-            if knots < 1:
+            if knots < 2:
                 continue
             mend = recalibrate(galaxy_scores(known.edges, known.masses, known.target)["pit"], knots)
             mended = mend(given.edges, given.masses)
