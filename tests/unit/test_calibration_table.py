@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astromae.cli import app
 from astromae.contracts.densities import read_densities
 from astromae.contracts.predictions import write_predictions
 from astromae.contracts.qp_file import write_qp
@@ -14,6 +15,7 @@ from astromae.figures.pit import draw_nz, draw_pit
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.calibration import PRINTED, calibration_table, read_calibration_table, write_calibration_table
 from astromae.tables.conformal import write_conformal_table
+from astromae.tables.rail import write_rail_table
 from astromae.tasks import task_of
 from scipy import stats
 
@@ -132,6 +134,28 @@ def test_predictions_without_distributions_are_refused(tmp_path):
     path, _ = predictions(tmp_path, "other", subsets=(("val", 10),))
     with pytest.raises(InputError, match="no row with subset `test`"):
         read_densities(path)
+
+
+def test_distributions_are_exported_for_qp(tmp_path, capsys):
+    path, _ = predictions(tmp_path, "henghes")
+    app(["export", str(path), "--output", str(tmp_path / "pdf.hdf5")], standalone_mode=False)
+    read = read_densities(path)
+    with h5py.File(tmp_path / "pdf.hdf5") as file:
+        assert set(file["ancil"]) == {"objid", "redshift", "zmean", "zmedian", "zmode"}
+        np.testing.assert_array_equal(file["data/pdfs"], read.masses)
+        np.testing.assert_array_equal(file["ancil/redshift"], read.target)
+    other, _ = predictions(tmp_path, "other", task="redshift")
+    with pytest.raises(InputError, match="predicts redshift without distributions"):
+        app(["export", str(other), "--output", str(tmp_path / "x.hdf5")], standalone_mode=False)
+
+
+def test_metrics_of_rail_have_intervals(tmp_path):
+    paths = [predictions(tmp_path, name)[0] for name in ("henghes", "knn")]
+    write_rail_table(paths, Evaluation(bootstrap_samples=200), tmp_path / "t.csv", tmp_path / "t.tex")
+    table = pd.read_csv(tmp_path / "t.csv")
+    for metric in ("median_bias", "sigma_iqr", "outliers_3sigma"):
+        assert ((table[f"{metric}_low"] <= table[metric]) & (table[metric] <= table[f"{metric}_high"])).all()
+    assert table.model.tolist() == ["henghes", "knn"]
 
 
 def test_qp_s_file_has_its_layout(tmp_path):

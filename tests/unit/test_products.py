@@ -52,7 +52,8 @@ def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
     assert len(names) == 33
     assert list(members(TABLES, run_of(config))) == [
         *("table4", "table5", "distributions", "cost", "calibration"),
-        *("conformal-experiment1", "conformal-experiment2", "realism"),
+        *(f"{family}-{name}" for family in ("conformal", "rail") for name in run_of(config).experiments),
+        "realism",
     ]
 
 

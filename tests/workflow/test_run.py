@@ -145,7 +145,8 @@ def figures(*families, experiments=EXPERIMENTS):
 
 
 METRIC_TABLES = {"table: table4", "table: table5", "table: distributions"}
-JUDGED = {"table: calibration", *(f"table: conformal-{experiment}" for experiment in EXPERIMENTS)}
+OF_REDSHIFTS = [f"table: {name}-{{}}" for name in ("conformal", "rail")]
+JUDGED = {"table: calibration", *(name.format(of) for name in OF_REDSHIFTS for of in EXPERIMENTS + DISTRIBUTIONS)}
 JUDGED |= figures("pit", "nz", experiments=DISTRIBUTIONS)
 PAGES = {"paper", "results_page", "all"}
 DENSITIES = {
@@ -166,6 +167,7 @@ CLASSICAL = DOWNSTREAM | {"classical"}
 FIRST_WITHOUT_INCEPTION = "figure: learning-rate-finetuning-experiment1"
 # Nothing of the distributions has an encoder.
 WITHOUT_ENCODER = {"figure: learning-rate-finetuning-experiment2", "table: distributions", "table: calibration"}
+WITHOUT_ENCODER |= {name.format(of) for name in OF_REDSHIFTS for of in DISTRIBUTIONS}
 WITHOUT_ENCODER |= figures(
     "finetuning", "learning-rate-finetuning", "loss-time", "pit", "nz", experiments=DISTRIBUTIONS
 )
@@ -206,7 +208,7 @@ def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
     settings = tmp_path / "settings.yaml"
     settings.write_text("experiments: {experiment2: {finetuning: {noise_sigma: 0.1}}}\n")
     jobs = finished.plan("--configfile", PRESET[1], str(settings))
-    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 2)
+    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 4)
     assert "pretrain" not in jobs
     settings.write_text("sdss: {tries: 3}\n")
     assert finished.plan("--configfile", PRESET[1], str(settings)) == {}

@@ -76,5 +76,6 @@ TABLES = {
     "cost": "astromae.tables.families:COST",
     "calibration": "astromae.tables.families:CALIBRATION",
     "conformal": "astromae.tables.families:CONFORMAL",
+    "rail": "astromae.tables.families:RAIL",
     "realism": "astromae.tables.families:REALISM",
 }

@@ -53,6 +53,10 @@ class Run:
         """Return the experiments that have a task."""
         return [name for name in self.experiments if task_name(self.task(name)) == task]
 
+    def with_redshifts(self) -> list[str]:
+        """Return the experiments whose task estimates a redshift, with a distribution or without."""
+        return [name for name in self.experiments if "z_pred" in task_of(self.task(name)).columns]
+
     def with_density(self) -> list[str]:
         """Return the experiments whose task predicts distributions."""
         return [name for name in self.experiments if task_of(self.task(name)).density is not None]

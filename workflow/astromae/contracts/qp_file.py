@@ -6,6 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from astromae.contracts.densities import read_densities
+from astromae.evaluation.densities import point_estimates
 from astromae.files import atomic_path
 
 
@@ -36,3 +38,21 @@ def write_qp(path: str | Path, edges: np.ndarray, masses: np.ndarray, ancillary:
         file["data/pdfs"] = masses
         for name, values in ancillary.items():
             file[f"ancil/{name}"] = values
+
+
+def export_qp(predictions: Path, output: Path, subset: str = "test") -> None:
+    """Write the distributions of a subset, from a file of predictions, as a file of qp.
+
+    Beside the distributions stand objid, ``redshift``, the true one, and the point estimates ``zmean``, ``zmedian`` and
+    ``zmode``, as RAIL calls them.
+
+    Raises
+    ------
+    InputError
+        If it is no such file, its task predicts no distributions, or it has no galaxy of the subset.
+    """
+    given = read_densities(predictions, subset)
+    points = point_estimates(given.edges, given.masses)
+    ancillary = {"objid": given.objid, "redshift": given.target}
+    ancillary |= {f"z{name}": points[name] for name in ("mean", "median", "mode")}
+    write_qp(output, given.edges, given.masses, ancillary)

@@ -42,7 +42,15 @@ CONFORMAL = Product(
     "astromae.tables.conformal:write_conformal_table",
     inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
     settings=lambda run, experiment: {"settings": run.configuration.evaluation},
-    members=lambda run: [{"experiment": name} for name in run.with_task("redshift")],
+    members=lambda run: [{"experiment": name} for name in run.with_redshifts()],
+)
+
+RAIL = Product(
+    "rail-{experiment}",
+    "astromae.tables.rail:write_rail_table",
+    inputs=CONFORMAL.inputs,
+    settings=CONFORMAL.settings,
+    members=CONFORMAL.members,
 )
 
 REALISM = Product(
