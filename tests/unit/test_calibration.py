@@ -74,6 +74,18 @@ def test_conformal_intervals_cover_what_they_promise():
         conformal_widths(np.arange(10.0), [0.95])
 
 
+def test_a_map_ends_at_one_where_many_lie_beyond_the_bins():
+    pit = np.append(np.linspace(0, 1, 80), np.ones(20))
+    mend = recalibrate(pit, 20)
+    assert mend.reached[-1] == 1 and (np.diff(mend.levels) > 0).all()
+    assert mend(np.linspace(0, 1, 11), np.full((1, 10), 0.1)).sum() == pytest.approx(1)
+
+
+def test_a_whole_rank_is_not_rounded_up():
+    # 0.68 x 75 is 51.000000000000007 in floating point.
+    assert conformal_widths(np.arange(1.0, 75.0), [0.68])[0] == 51
+
+
 def test_coverage_counts_both_ends():
     assert coverage(np.array([0.16, 0.84, 0.15, 0.5]), 0.68) == 0.75
 

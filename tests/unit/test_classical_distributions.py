@@ -1,5 +1,8 @@
 """Distributions of classical methods: what they are made of, and that they mean what they say."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +53,9 @@ def test_distributions_are_as_wide_as_the_errors(name):
 def test_a_method_is_fitted_written_and_loaded(galaxies, tmp_path, name):
     recipe = ClassicalRecipe(experiment="experiment1", model=name, group="classical", task=NAMED)
     fit_classical(galaxies / "galaxies.parquet", galaxies / "split.parquet", recipe, 42, tmp_path)
+    written = json.loads((tmp_path / "recipe.json").read_text())["recipe"]["settings"]
+    used = {"knn": ("neighbours", 40), "hgb-magnitudes": ("max_iter", 50), "local-linear": ("neighbours", 100)}
+    assert used[name] in written.items()
     read = read_densities(tmp_path / "predictions.parquet")
     table = pd.read_parquet(tmp_path / "predictions.parquet").set_index("objid").loc[read.objid]
     np.testing.assert_allclose(table.z_pred, point_estimates(EDGES, read.masses)["mean"], atol=1e-5)
@@ -62,6 +68,20 @@ def test_a_method_without_distributions_is_for_estimates_alone():
     assert all(can_predict(METHODS[name], task_of(named)) for name in METHODS for named in ("redshift", NAMED))
 
 
+def test_a_task_with_a_density_wants_a_method_with_distributions():
+    alone = dataclasses.replace(METHODS["knn"], distributions=None)
+    both = dataclasses.replace(task_of(NAMED), regression=True)
+    assert can_predict(alone, task_of("redshift")) and not can_predict(alone, both)
+
+
+def test_one_labelled_galaxy_is_a_neighbour():
+    method = METHODS["knn"]
+    inputs = method.measure(np.full((3, 5), 18.0), BANDS)
+    fitted = method.distributions.fit(inputs[:1], np.array([[0.1]]), 0)
+    masses = method.distributions.predict(fitted, inputs, EDGES)
+    assert masses.sum(axis=1) == pytest.approx(1) and masses[:, 19:21].sum() > 2.5
+
+
 def test_quantiles_come_back():
     levels = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
     values = np.array([[0.1, 0.12, 0.13, 0.15, 0.2], [0.2, 0.12, 0.13, 0.15, 0.1], [0.1, 0.1, 0.1, 0.1, 0.1]])
@@ -69,6 +89,9 @@ def test_quantiles_come_back():
     masses = masses_of_quantiles(fine, levels, values)
     np.testing.assert_allclose(quantiles(fine, masses, levels), np.sort(values, axis=1), atol=5e-4)
     assert masses.sum(axis=1) == pytest.approx(1) and (masses >= 0).all()
+    # Nothing moves all of them to one side.
+    symmetric = masses_of_quantiles(fine, levels, np.array([[0.15, 0.18, 0.2, 0.22, 0.25]]))
+    assert point_estimates(fine, symmetric)["median"] == pytest.approx(0.2, abs=1e-6)
     # No step at the outer quantiles.
     density = masses[0] / np.diff(fine)
     for at in (0.1, 0.2):

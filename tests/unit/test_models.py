@@ -12,8 +12,11 @@ from astromae.encoders.transformer import (
     unpatchify,
 )
 from astromae.objectives.masked_autoencoder import random_masks
+from astromae.settings.configuration import check_configuration
+from astromae.tasks import task_of
 from astromae.tasks.networks import count_parameters, describe_models
 from astromae.training.attention import choose_attention
+from astromae.training.configured_recipes import networks_of
 from astromae.training.optimiser import parameter_groups
 from published_configuration import published_configuration
 from timm.models.vision_transformer import Block as TimmsBlock
@@ -45,6 +48,17 @@ def randomise(module, seed=0):
 def test_trainable_parameters_are_the_published_ones(name, trainable):
     rows = {row["name"]: row for row in describe_models(CONFIGURATION, 5)}
     assert rows[name]["trainable"] == trainable
+
+
+def test_parameters_are_those_of_each_experiment_s_task():
+    described = {row["name"]: row for row in describe_models(networks_of(check_configuration(CONFIGURATION)), 5)}
+    of = described["henghes"]["of_experiments"]
+    assert set(of) == {"experiment1", "experiment2", "distributions"}
+    assert of["experiment1"]["trainable"] == described["henghes"]["trainable"] == 7_823_921
+    outputs = task_of(check_configuration(CONFIGURATION).task("distributions")).outputs
+    # Each output is a row of the last layer, with its bias.
+    assert (of["distributions"]["trainable"] - of["experiment1"]["trainable"]) % (outputs - 1) == 0
+    assert of["distributions"]["trainable"] > of["experiment1"]["trainable"]
 
 
 def test_every_model_of_table_iv_is_configured():

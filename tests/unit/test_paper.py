@@ -140,7 +140,10 @@ def test_distributions_have_a_table_and_figures(results, tmp_path):
     for row in rows:
         row["cells"] |= {"pit_ks": "0.021", "pit_ks_p": "-0.5"}
     columns = [{"key": key, "name": key} for key in rows[0]["cells"]]
-    content["experiments"][1]["distributions"] = {"bins": "180", "z_max": "0.4", "columns": columns, "rows": rows}
+    content["experiments"][1]["distributions"] = {
+        **{"bins": "180", "z_max": "0.4", "head": "softmax", "smoothed": True},
+        **{"columns": columns, "rows": rows},
+    }
     content["figures"] += ["pit-experiment2.pdf", "nz-experiment2.pdf"]
     for name in content["figures"][-2:]:
         shutil.copy(folder / "figures/density-experiment2.pdf", folder / "figures" / name)

@@ -1,6 +1,7 @@
 """Data products: which a run has, what each is made from, and how its function is called."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
     assert len(names) == 33
     assert list(members(TABLES, run_of(config))) == [
         *("table4", "table5", "distributions", "cost", "calibration"),
-        *(f"{family}-{name}" for family in ("conformal", "rail") for name in run_of(config).experiments),
+        *(f"{family}-{table}" for family in ("conformal", "rail") for table in ("table4", "table5", "distributions")),
         "realism",
     ]
 
@@ -96,6 +97,16 @@ def test_another_task_has_its_table_and_no_figure_of_redshifts(config):
             "learning-rate-pretraining",
         )
     }
+
+
+def test_a_task_of_other_targets_has_no_table_of_redshifts(config):
+    TASKS.register("other", dataclasses.replace(TASKS["redshift"], targets={"z": "z_true"}))
+    try:
+        config["experiments"]["experiment2"]["task"] = "other"
+        run = run_of(config)
+        assert run.with_redshifts() == ["experiment1", "distributions"] and run.with_density() == ["distributions"]
+    finally:
+        TASKS.unregister("other")
 
 
 def test_densities_are_divided_where_they_would_not_fit_a_page(config):

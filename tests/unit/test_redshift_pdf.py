@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 from astromae.contracts.predictions import read_predictions
+from astromae.errors import InputError
 from astromae.evaluation.densities import galaxy_scores, point_estimates
 from astromae.tasks import task_name, task_of
-from pydantic import ValidationError
 from scipy import stats
 from training_inputs import FINETUNING, model_recipe, run_train
 
@@ -134,5 +134,20 @@ def test_a_model_of_distributions_is_trained_and_read(galaxies, tmp_path, named)
 
 @pytest.mark.parametrize("own", [{"bins": 1}, {"z_max": 0.0}, {"head": "gauss"}, {"smoothing_bins": -1.0}, {"bin": 3}])
 def test_wrong_settings_are_refused(own):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         task_of({**SOFTMAX, **own})
+
+
+@pytest.mark.parametrize("named", [SOFTMAX, MIXTURE], ids=["softmax", "mixture"])
+def test_redshifts_beyond_the_bins_are_refused_where_they_are_many(named):
+    z = np.append(np.full(197, 0.1), [0.5, 0.61, 0.45])[:, None]
+    with pytest.raises(
+        InputError, match=r"z_max is 0\.4, and 3 of 200 training galaxies have .*up to 0\.610: set it above"
+    ):
+        task_of(named).bias(z)
+    task_of(named).bias(z[:198])
+
+
+def test_wrong_settings_of_a_task_are_named():
+    with pytest.raises(InputError, match=r"task redshift_pdf: bins: .*greater than or equal to 2 \(got 1\)"):
+        task_of({"task": "redshift_pdf", "bins": 1})

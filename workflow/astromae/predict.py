@@ -78,7 +78,7 @@ class TrainedModel:
         Returns
         -------
         dict
-            The columns of the task's predictions, each of shape (n,) or (n, k), float64; of redshifts ``z_pred``.
+            The columns of the task's predictions, each of shape (n,) or (n, k); of redshifts ``z_pred``, float64.
 
         Raises
         ------

@@ -22,10 +22,13 @@ class Distributions:
     predict
         Called with what `fit` returned, with inputs (m, k) and the edges of bins (b + 1,), returns the probability of
         each bin, (m, b).
+    settings
+        Its constants, for recipe.json, in place of the method's of the same names.
     """
 
     fit: Callable[[np.ndarray, np.ndarray, int], Mapping[str, np.ndarray]]
     predict: Callable[[Mapping[str, np.ndarray], np.ndarray, np.ndarray], np.ndarray]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ METHODS: Registry[Method] = Registry("classical method", entries.METHODS)
 
 def can_predict(method: Method, task: Task) -> bool:
     """Return whether a method can predict what a task wants: estimates of its targets, or distributions."""
-    return task.regression or (task.density is not None and method.distributions is not None)
+    if task.density is None:
+        return task.regression
+    return method.distributions is not None and task.of_density is not None and len(task.targets) == 1
 
 
 def fit_method(
@@ -84,3 +89,8 @@ def predict_method(
     if task.density is None:
         return task.predict(method.predict(fitted, inputs))
     return task.of_density(method.distributions.predict(fitted, inputs, task.edges))
+
+
+def settings_of(method: Method, task: Task) -> dict[str, Any]:
+    """Return the constants of a method, for recipe.json, when it predicts what a task wants."""
+    return {**method.settings, **({} if task.density is None else method.distributions.settings)}

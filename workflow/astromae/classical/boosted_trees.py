@@ -126,9 +126,13 @@ def fit_quantiles(inputs: np.ndarray, labels: np.ndarray, seed: int) -> dict[str
     arrays = {}
     for number, level in enumerate(LEVELS):
         settings = {"loss": "quantile", "quantile": level, "max_iter": QUANTILE_ITERATIONS}
-        settings["min_samples_leaf"] = math.ceil(BEYOND_QUANTILE / min(level, 1 - level))
+        settings["min_samples_leaf"] = _least_leaf(level)
         arrays |= _fitted(inputs, labels[:, 0], seed, **settings).arrays(f"target{number}")
     return arrays
+
+
+def _least_leaf(level: float) -> int:
+    return math.ceil(BEYOND_QUANTILE / min(level, 1 - level))
 
 
 def predict_quantiles(fitted: Mapping[str, np.ndarray], inputs: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -159,4 +163,12 @@ def predict_trees(fitted: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.nd
 
 
 #: How trees predict distributions.
-QUANTILES = Distributions(fit_quantiles, predict_quantiles)
+QUANTILES = Distributions(
+    fit_quantiles,
+    predict_quantiles,
+    {
+        "levels": LEVELS,
+        "max_iter": QUANTILE_ITERATIONS,
+        "min_samples_leaf": [_least_leaf(level) for level in LEVELS],
+    },
+)

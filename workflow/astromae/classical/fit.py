@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from astromae.classical import METHODS, fit_method, predict_method
+from astromae.classical import METHODS, fit_method, predict_method, settings_of
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.predictions import write_predictions, written_columns
@@ -122,7 +122,7 @@ def fit_classical(
     predictions = measured.predicted(predict_method(method, measured.task, fitted, measured.known))
     count = len(measured.inputs)
     described = {
-        "recipe": {**recipe.as_json(), "settings": dict(method.settings)},
+        "recipe": {**recipe.as_json(), "settings": settings_of(method, measured.task)},
         "fitted": sorted(fitted),
         "seed": seed,
         "train_galaxies": count,

@@ -32,7 +32,9 @@ def predict_kernels(fitted: Mapping[str, np.ndarray], inputs: np.ndarray, edges:
         values = labels[..., 0]
         bandwidth, mean = values.shape[1] ** -0.2, values.mean(axis=1, keepdims=True)
         shrunk = 1 / np.sqrt(1 + bandwidth**2)
-        width = values.std(axis=1, ddof=1, keepdims=True) * bandwidth * shrunk
+        # A single label has no spread: `normal_masses` gives it half a bin.
+        spread = values.std(axis=1, ddof=min(1, values.shape[1] - 1), keepdims=True)
+        width = spread * bandwidth * shrunk
         centres = mean + (values - mean) * shrunk
         masses.append(normal_masses(edges, centres, np.broadcast_to(width, centres.shape)).mean(axis=1))
     return np.concatenate(masses)
@@ -42,6 +44,6 @@ METHOD = Method(
     magnitude_and_colours,
     keep_galaxies,
     predict_means,
-    settings={"neighbours": NEIGHBOURS, "neighbours_of_distributions": SPREAD_OVER},
-    distributions=Distributions(keep_galaxies, predict_kernels),
+    settings={"neighbours": NEIGHBOURS},
+    distributions=Distributions(keep_galaxies, predict_kernels, {"neighbours": SPREAD_OVER}),
 )

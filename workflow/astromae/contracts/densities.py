@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from astromae.errors import InputError
-from astromae.tasks import task_of
+from astromae.evaluation.densities import checked
+from astromae.tasks import NamedTask, task_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class PredictedDensities:
         Who predicts.
     objid, target
         Galaxies, ascending, and their true values, shape (n,).
+    task
+        The task, with its settings.
     edges, masses
         Distributions, as in `astromae.evaluation.densities`; masses float32.
     """
@@ -31,6 +34,7 @@ class PredictedDensities:
     seed: int
     objid: np.ndarray
     target: np.ndarray
+    task: NamedTask
     edges: np.ndarray
     masses: np.ndarray
 
@@ -41,7 +45,8 @@ def read_densities(path: Path, subset: str = "test") -> PredictedDensities:
     Raises
     ------
     InputError
-        If it is no such file, its task predicts no distributions, or it has no galaxy of the subset.
+        If it is no such file, its task predicts no distributions, or it has no galaxy of the subset; or if masses are
+        not of the task's bins, negative, or do not sum to 1.
     """
     try:
         schema = pq.read_schema(path)
@@ -61,12 +66,17 @@ def read_densities(path: Path, subset: str = "test") -> PredictedDensities:
     if not len(rows):
         raise InputError(f"{path}: no row with subset `{subset}`")
     flat = rows[task.density].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    try:
+        edges, masses = checked(task.edges, flat.reshape(len(rows), -1))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     return PredictedDensities(
         about["experiment"],
         about["model"],
         int(about["seed"]),
         rows["objid"].to_numpy(),
         rows[target].to_numpy().astype(np.float64),
-        task.edges,
-        flat.reshape(len(rows), -1),
+        about["task"],
+        edges,
+        masses,
     )

@@ -19,7 +19,7 @@ from astromae.files import write_json
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.calibration import PRINTED, read_calibration_table
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
-from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
+from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten, short
 from astromae.tables.metrics import read_table
 from astromae.tables.names import model_name
 from astromae.tasks import Metric, task_of
@@ -112,7 +112,9 @@ def write_experiment_values(
             },
             "metrics": [{"key": name, "name": metric.printed} for name, metric in metrics.items()],
             "headline": {"key": headline, "name": metrics[headline].printed},
-            "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows, metrics)],
+            "rows": [
+                row | _parameters(described.get(row["model"], {}), experiment) for row in formatted_rows(rows, metrics)
+            ],
             "best_network": _best(networks, networks["model"], headline, metrics[headline]),
             "best_astromae": _best(networks, assembled, headline, metrics[headline]),
             "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
@@ -142,10 +144,13 @@ def distributions_text(calibration: Path, experiment: str, predictions: Path, ev
     table = table[table["experiment"] == experiment]
     as_predicted = table[table["recalibrated"] == 0]
     best = as_predicted["crps"].idxmin()
-    edges = read_densities(predictions).edges
+    given = read_densities(predictions)
+    settings = given.task if isinstance(given.task, dict) else {}
     return {
-        "bins": str(len(edges) - 1),
-        "z_max": f"{edges[-1]:g}",
+        "bins": str(len(given.edges) - 1),
+        "z_max": f"{given.edges[-1]:g}",
+        "head": settings.get("head", ""),
+        "smoothed": settings.get("smoothing_bins", 0) > 0,
         "columns": [{"key": key, "name": name} for key, name in PRINTED.items()],
         "rows": [
             {
@@ -153,15 +158,16 @@ def distributions_text(calibration: Path, experiment: str, predictions: Path, ev
                 "recalibrated": bool(row["recalibrated"]),
                 "best": index == best,
                 "passes": bool(row["pit_ks_p"] > 1 - evaluation.interval),
-                "cells": {key: f"{row[key]:.3g}" for key in PRINTED},
+                "cells": {key: short(row[key]) for key in PRINTED},
             }
             for index, row in zip(table.index, table.to_dict("records"), strict=True)
         ],
     }
 
 
-def _parameters(model: Mapping) -> dict[str, str]:
-    return {key: grouped(model[key]) if key in model else "" for key in ("parameters", "trainable")}
+def _parameters(model: Mapping, experiment: str) -> dict[str, str]:
+    counts = model.get("of_experiments", {}).get(experiment, model)
+    return {key: grouped(counts[key]) if key in counts else "" for key in ("parameters", "trainable")}
 
 
 def _best(rows: pd.DataFrame, names: Iterable[str], key: str, metric: Metric) -> str:

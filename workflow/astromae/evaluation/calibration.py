@@ -113,7 +113,10 @@ def recalibrate(pit: np.ndarray, knots: int) -> Recalibration:
     levels[0], levels[-1] = 0.0, 1.0
     # Many equal PIT values, of distributions that end before them, would make the map two-valued.
     levels, first = np.unique(levels, return_index=True)
-    return Recalibration(levels, reached[first])
+    reached = reached[first]
+    # Where many are 1, of redshifts beyond the bins, the first of them came before the end.
+    reached[-1] = 1.0
+    return Recalibration(levels, reached)
 
 
 def conformal_widths(scores: np.ndarray, levels: Sequence[float]) -> np.ndarray:
@@ -128,7 +131,8 @@ def conformal_widths(scores: np.ndarray, levels: Sequence[float]) -> np.ndarray:
         If there are too few validation galaxies for a level.
     """
     ordered, n = np.sort(scores), len(scores)
-    ranks = np.ceil((n + 1) * np.asarray(levels)).astype(int)
+    # (99 + 1) 0.68 is 68 and a little in floating point, whose ceiling would be 69.
+    ranks = np.ceil(np.round((n + 1) * np.asarray(levels), 9)).astype(int)
     if (ranks > n).any():
         raise ValueError(f"{n} galaxies are too few for a coverage of {max(levels):g}")
     return ordered[ranks - 1]

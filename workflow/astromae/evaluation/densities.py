@@ -56,10 +56,7 @@ def quantiles(edges: np.ndarray, masses: np.ndarray, levels: Sequence[float]) ->
 
     Where it is flat at a level, that is the end of the flat part.
     """
-    return np.concatenate([_quantiles(edges, cumulated(block), levels) for block in _blocks(masses)])
-
-
-def _quantiles(edges: np.ndarray, reached: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    reached = cumulated(masses)
     widths, rows = np.diff(edges), np.arange(len(reached))
     found = np.empty((len(reached), len(levels)))
     for number, level in enumerate(levels):
@@ -89,7 +86,7 @@ def point_estimates(edges: np.ndarray, masses: np.ndarray) -> dict[str, np.ndarr
         parts.append(
             {
                 "mean": mean,
-                "median": _quantiles(edges, cumulated(block), [0.5])[:, 0],
+                "median": quantiles(edges, block, [0.5])[:, 0],
                 "mode": centres[np.argmax(block / widths, axis=1)],
                 "deviation": np.sqrt(np.maximum(squares - mean**2, 0)),
             }
@@ -188,11 +185,11 @@ def masses_of_quantiles(edges: np.ndarray, levels: np.ndarray, values: np.ndarra
         exponentials with the mean distance that leaves no step in the density at the outer quantile.
     """
     values = np.sort(values, axis=1)
-    least = np.diff(edges).min() / 10
+    # Equal quantiles would be a jump: they are spread about their place, by less than anyone could measure.
+    apart = np.diff(edges).min() * 1e-6 * (np.arange(len(levels)) - (len(levels) - 1) / 2)
     reached = np.empty((len(values), len(edges)))
     for row, own in enumerate(values):
-        # Equal quantiles would be a jump.
-        own = own + least * np.arange(len(own)) / len(own)
+        own = own + apart
         inside = np.interp(edges, own, levels)
         below, above = edges < own[0], edges > own[-1]
         first, last = (levels[1] - levels[0]) / (own[1] - own[0]), (levels[-1] - levels[-2]) / (own[-1] - own[-2])

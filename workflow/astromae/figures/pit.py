@@ -102,13 +102,15 @@ def draw_nz(predictions: Sequence[Path], pdf: Path, png: Path) -> None:
     with drawing(pdf, png, ONE_COLUMN, 2.4) as figure:
         axes = figure.subplots()
         truth = next(iter(first.values()))
-        counts = np.histogram(truth.target, truth.edges)[0]
+        # Redshifts beyond the bins count in the outermost, as they do in training.
+        counts = np.histogram(np.clip(truth.target, truth.edges[0], truth.edges[-1]), truth.edges)[0]
         axes.stairs(counts, truth.edges, color=PALE, fill=True, label="spectroscopic")
         for colour, (model, given) in zip(cycle(COLOURS), first.items(), strict=False):
             summed = given.masses.sum(axis=0, dtype=np.float64)
             axes.stairs(summed, given.edges, color=colour, lw=0.9, label=model_name(model), baseline=None)
         occupied = np.flatnonzero(counts)
         # Half a tenth beyond the last galaxy: most bins may be empty.
-        end = truth.edges[min(occupied[-1] + 1 + len(counts) // 20, len(counts))]
+        last = occupied[-1] + 1 + len(counts) // 20 if len(occupied) else len(counts)
+        end = truth.edges[min(last, len(counts))]
         axes.set(xlabel="redshift", ylabel="galaxies per bin", xlim=(truth.edges[0], end), ylim=(0, None))
         axes.legend()

@@ -10,6 +10,7 @@ from astromae.evaluation.calibration import calibration, recalibrate
 from astromae.evaluation.densities import galaxy_scores
 from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
+from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
 from astromae.tables.reading import read_csv_table
 
@@ -45,7 +46,8 @@ def calibration_table(predictions: Sequence[Path], subset: str = "test") -> pd.D
     -------
     DataFrame
         experiment, model, recalibrated (0 or 1), n_test, n_seeds, and means over seeds of what
-        `astromae.evaluation.calibration.calibration` returns; of the p-value the smallest.
+        `astromae.evaluation.calibration.calibration` returns; of the p-value the smallest times their number, which is
+        below a level no more often than it says.
 
     Raises
     ------
@@ -69,8 +71,8 @@ def calibration_table(predictions: Sequence[Path], subset: str = "test") -> pd.D
     by_seed = pd.DataFrame(rows)
     groups = by_seed.groupby(["experiment", "model", "recalibrated"], sort=False)
     table = groups.mean().drop(columns="seed")
-    table["pit_ks_p"] = groups["pit_ks_p"].min()
     table["n_seeds"] = groups["seed"].nunique()
+    table["pit_ks_p"] = (groups["pit_ks_p"].min() * table["n_seeds"]).clip(upper=1)
     table["n_test"] = table["n_test"].astype(int)
     table = table.reset_index()
     ordered = ["experiment", "model", "recalibrated", "n_test", "n_seeds", *PRINTED, *_BESIDES]
@@ -82,12 +84,12 @@ def write_calibration_table(predictions: Sequence[Path], settings: Evaluation, c
     table = calibration_table(predictions, settings.subset)
     with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    write_text(tex, _tex(table))
+    write_text(tex, _tex(table, settings.subset))
 
 
-def _tex(table: pd.DataFrame) -> str:
+def _tex(table: pd.DataFrame, subset: str) -> str:
     lines = [
-        "% test galaxies, means over seeds; p: of the Kolmogorov-Smirnov test, the smallest of all seeds",
+        f"% {GALAXIES[subset]}, means over seeds; p of the Kolmogorov-Smirnov test: the smallest times their number",
         "% lines `recalibrated': by the PIT of the validation galaxies",
         rf"\begin{{tabular}}{{l{'r' * len(PRINTED)}}}",
         r"\toprule",
@@ -97,7 +99,7 @@ def _tex(table: pd.DataFrame) -> str:
         lines += [r"\midrule", rf"\multicolumn{{{len(PRINTED) + 1}}}{{l}}{{\emph{{{experiment}}}}} \\"]
         for row in rows.to_dict("records"):
             name = r"\quad recalibrated" if row["recalibrated"] else model_name(row["model"])
-            lines.append(" & ".join([name, *(f"${row[column]:.3g}$" for column in PRINTED)]) + r" \\")
+            lines.append(" & ".join([name, *(short(row[column], tex=True) for column in PRINTED)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -15,6 +15,7 @@ from astromae.contracts.predictions import read_predictions
 from astromae.evaluation.calibration import LEVELS, conformal_widths
 from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
+from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
 
 
@@ -32,7 +33,8 @@ def conformal_table(predictions: Sequence[Path], subset: str = "test") -> pd.Dat
     -------
     DataFrame
         model, n_val, n_test, n_seeds, and for each of `LEVELS` means over seeds of w (``width_68``) and of
-        the fraction of galaxies inside (``coverage_68``); both NaN where there are too few validation galaxies.
+        the fraction of galaxies inside (``coverage_68``); both NaN where there are too few validation galaxies, the
+        fraction too for these themselves.
 
     Raises
     ------
@@ -47,7 +49,9 @@ def conformal_table(predictions: Sequence[Path], subset: str = "test") -> pd.Dat
         row = {"model": own.model, "n_val": len(known.objid), "n_test": len(judged.objid), "n_seeds": len(own.seeds)}
         for level in LEVELS:
             found = [_covered(val, test, level) for val, test in zip(of_val, of_test, strict=True)]
-            row[f"width_{100 * level:.0f}"], row[f"coverage_{100 * level:.0f}"] = np.mean(found, axis=0)
+            width, coverage = np.mean(found, axis=0)
+            row[f"width_{100 * level:.0f}"] = width
+            row[f"coverage_{100 * level:.0f}"] = np.nan if subset == "val" else coverage
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -81,12 +85,13 @@ def write_conformal_table(predictions: Sequence[Path], settings: Evaluation, csv
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     columns = [name for name in table if name.startswith(("width", "coverage"))]
     lines = [
+        f"% {GALAXIES[settings.subset]}, means over seeds; widths of half an interval over 1 + z",
         rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"\toprule",
         " & ".join(["model", *(name.replace("_", " ") + r"~\%" for name in columns)]) + r" \\",
         r"\midrule",
         *(
-            " & ".join([model_name(row["model"]), *(f"${row[column]:.3g}$" for column in columns)]) + r" \\"
+            " & ".join([model_name(row["model"]), *(short(row[column], tex=True) for column in columns)]) + r" \\"
             for row in table.to_dict("records")
         ),
     ]

@@ -38,15 +38,15 @@ CALIBRATION = Product(
 )
 
 CONFORMAL = Product(
-    "conformal-{experiment}",
+    "conformal-{table}",
     "astromae.tables.conformal:write_conformal_table",
-    inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
-    settings=lambda run, experiment: {"settings": run.configuration.evaluation},
-    members=lambda run: [{"experiment": name} for name in run.with_redshifts()],
+    inputs=lambda run, experiment, table: {"predictions": run.predictions(experiment)},
+    settings=lambda run, experiment, table: {"settings": run.configuration.evaluation},
+    members=lambda run: [{"experiment": name, "table": run.experiments[name].table} for name in run.with_redshifts()],
 )
 
 RAIL = Product(
-    "rail-{experiment}",
+    "rail-{table}",
     "astromae.tables.rail:write_rail_table",
     inputs=CONFORMAL.inputs,
     settings=CONFORMAL.settings,

@@ -10,6 +10,7 @@ from astromae.contracts.predictions import Predictions, read_predictions
 from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
+from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
 from astromae.tasks import task_of
 from astromae.tasks.redshift import RAIL_METRICS, rail_metrics
@@ -54,12 +55,13 @@ def write_rail_table(predictions: Sequence[Path], settings: Evaluation, csv: Pat
         table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
     heads = [metric.printed.replace("σ", r"$\sigma$") for metric in RAIL_METRICS.values()]
     lines = [
+        f"% {GALAXIES[settings.subset]}, means over seeds",
         rf"\begin{{tabular}}{{l{'r' * len(RAIL_METRICS)}}}",
         r"\toprule",
         " & ".join(["model", *heads]) + r" \\",
         r"\midrule",
         *(
-            " & ".join([model_name(row["model"]), *(f"${row[metric]:.3g}$" for metric in RAIL_METRICS)]) + r" \\"
+            " & ".join([model_name(row["model"]), *(short(row[metric], tex=True) for metric in RAIL_METRICS)]) + r" \\"
             for row in table.to_dict("records")
         ),
     ]

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from astromae import entries
+from astromae.errors import InputError
 from astromae.registry import Registry
 from astromae.typed import Typed
 
@@ -122,11 +124,15 @@ def task_of(named: NamedTask) -> Task:
     Raises
     ------
     InputError
-        If there is none of that name.
-    ValueError
-        If its settings are wrong.
+        If there is none of that name, or its settings are wrong.
     """
     entry = TASKS[task_name(named)]
     if isinstance(named, str) or entry.settings is None:
         return entry
-    return entry.configured(entry.settings.model_validate({key: named[key] for key in named if key != "task"}))
+    try:
+        settings = entry.settings.model_validate({key: named[key] for key in named if key != "task"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"task {task_name(named)}: {where}: {first['msg']} (got {first['input']!r:.80})") from error
+    return entry.configured(settings)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from astromae.errors import InputError
 from astromae.evaluation.densities import point_estimates
 from astromae.tasks import Task
 from astromae.tasks.redshift import METRICS, redshift_metrics
@@ -14,6 +15,10 @@ from astromae.typed import Typed
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+#: Fraction of training galaxies that may lie beyond the last bin, and count as inside it.
+MOST_BEYOND = 0.01
 
 
 class RedshiftPDFSettings(Typed):
@@ -85,7 +90,19 @@ def _loss(settings: RedshiftPDFSettings, outputs: "Tensor", targets: "Tensor") -
 
 
 def _bias(settings: RedshiftPDFSettings, targets: np.ndarray) -> np.ndarray:
-    """Return where outputs start: with the distribution of the training galaxies, or with components spread over it."""
+    """Return where outputs start: with the distribution of the training galaxies, or with components spread over it.
+
+    Raises
+    ------
+    InputError
+        If more than `MOST_BEYOND` of the galaxies lie beyond the bins.
+    """
+    beyond = int((targets[:, 0] > settings.z_max).sum())
+    if beyond > MOST_BEYOND * len(targets):
+        raise InputError(
+            f"tasks.redshift_pdf.z_max is {settings.z_max:g}, and {beyond} of {len(targets)} training galaxies have "
+            f"larger redshifts, up to {targets[:, 0].max():.3f}: set it above them, with more bins of the same width"
+        )
     z = np.clip(targets[:, 0], 0, settings.z_max)
     if settings.head == "softmax":
         counts = np.histogram(z, settings.edges())[0]
