@@ -158,7 +158,7 @@ def test_stamps_are_read_in_blocks(galaxies, monkeypatch):
 
     objid = pd.read_parquet(galaxies / "galaxies.parquet").objid.to_numpy()[:50]
     whole = sources.open_stamps([galaxies / "0000.h5"], objid, 48, CPU)
-    monkeypatch.setattr(sources, "BLOCK", 7)
+    monkeypatch.setattr(sources, "READ_BLOCK", 7)
     blocks = sources.open_stamps([galaxies / "0000.h5"], objid, 48, CPU)
     assert isinstance(blocks, sources.ResidentStamps)
     assert torch.equal(whole.images, blocks.images)

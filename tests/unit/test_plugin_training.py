@@ -17,7 +17,7 @@ from astromae.plugins import load_plugins
 from astromae.predict import load_model
 from astromae.sources import sources_of
 from astromae.tasks import TASKS
-from astromae.training import checkpoint
+from astromae.training import fingerprint
 from safetensors.torch import load_file
 from test_predict import evaluated
 from training_inputs import (
@@ -126,7 +126,7 @@ def test_an_edit_of_the_file_is_another_training(galaxies, tmp_path, monkeypatch
     edited.write_text(PLUGINS[0].read_text() + "\n")
     swapped = {PLUGINS[0]: edited}
     monkeypatch.setattr(
-        checkpoint, "sources_of", lambda *modules: sources_of(*(swapped.get(module, module) for module in modules))
+        fingerprint, "sources_of", lambda *modules: sources_of(*(swapped.get(module, module) for module in modules))
     )
     run_pretrain(galaxies, tmp_path, recipe())
     assert "it was made with another code\n" in capsys.readouterr().err

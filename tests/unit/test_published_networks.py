@@ -88,7 +88,7 @@ def test_autoencoder_of_table_iii():
         model = autoencoder_of(encoder, CONFIGURATION["decoder"])
         assert (len(encoder.blocks), len(model.decoder_blocks)) == (12, 4)
         for block in (*encoder.blocks, *model.decoder_blocks):
-            assert (block.attn.num_heads, block.norm1.normalized_shape) == (3, (192,))
+            assert (block.attn.heads, block.norm1.normalized_shape) == (3, (192,))
         assert (model.decoder_head.in_features, model.decoder_head.out_features) == (192, 8 * 8 * 5)
 
 

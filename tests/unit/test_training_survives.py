@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from astromae.errors import InputError, Interrupted
-from astromae.training import checkpoint, trainer
+from astromae.training import fingerprint, trainer
 from astromae.training.checkpoint import Checkpoint
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
@@ -233,8 +233,8 @@ def test_state_of_another_training_is_not_continued_and_says_so(galaxies, tmp_pa
     elif changed == "data":
         folder = with_changed_pixel(galaxies, tmp_path / "other", 0.5)
     else:
-        others = [path for path in checkpoint.command_sources("pretrain") if path.name != "pretrain.py"]
-        monkeypatch.setattr(checkpoint, "command_sources", lambda command: others)
+        others = [path for path in fingerprint.command_sources("pretrain") if path.name != "pretrain.py"]
+        monkeypatch.setattr(fingerprint, "command_sources", lambda command: others)
     capsys.readouterr()
     run_pretrain(folder, tmp_path, recipe)
     said = capsys.readouterr().err
