@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from astromae.errors import InputError, Interrupted
-from astromae.training import fingerprint, trainer
+from astromae.training import checkpoint, fingerprint, trainer
 from astromae.training.checkpoint import Checkpoint
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
