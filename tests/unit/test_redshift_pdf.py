@@ -13,7 +13,7 @@ from training_inputs import FINETUNING, model_recipe, run_train
 
 BINS, Z_MAX = 40, 0.4
 EDGES = np.linspace(0, Z_MAX, BINS + 1)
-SOFTMAX = {"task": "redshift_pdf", "bins": BINS, "z_max": Z_MAX}
+SOFTMAX = {"task": "redshift_pdf", "bins": BINS, "z_max": Z_MAX, "smoothing_bins": 0.0}
 MIXTURE = {**SOFTMAX, "head": "mixture", "components": 3}
 
 

@@ -30,7 +30,7 @@ class RedshiftPDFSettings(Typed):
         "softmax", description="softmax: a probability for each bin; mixture: normal distributions inside the bins."
     )
     smoothing_bins: float = Field(
-        0.0, ge=0, description="Of softmax; standard deviation by which a label is spread over bins."
+        1.0, ge=0, description="Of softmax; standard deviation by which a label is spread over bins."
     )
     components: int = Field(5, ge=1, description="Of mixture; number of normal distributions.")
 
