@@ -89,7 +89,9 @@ def binned_metrics(
         for name in ("value", "low", "high")
     ]
     centre, count = (np.mean([getattr(part, name) for part in parts], axis=0) for name in ("centre", "count"))
-    return Binned(edges, centre, np.rint(count).astype(int), *of_metrics)
+    # Sums are rounded, so that all galaxies are still in some bin.
+    whole = np.diff(np.rint(np.cumsum(np.append(0, count)))).astype(int)
+    return Binned(edges, centre, whole, *of_metrics)
 
 
 def _binned(
