@@ -11,6 +11,7 @@ from astromae.tables.costs import (
     tex_costs,
     write_cost_table,
 )
+from astromae.training.provenance import Cost
 from evaluation_inputs import json_file, networks_file, training_record
 
 
@@ -82,3 +83,11 @@ def test_a_provenance_of_another_version_is_named(made, tmp_path):
     (tmp_path / "c.csv").write_text("model\nx\n")
     with pytest.raises(InputError, match=r"c\.csv: not a table of cost of this version: no experiment"):
         read_cost_table(tmp_path / "c.csv")
+
+
+@pytest.mark.parametrize(("granted", "threads"), [("3", 3), ("4,2", 4)])
+def test_threads_are_those_that_a_job_grants(monkeypatch, granted, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", granted)
+    assert Cost().record()["threads"] == threads
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert Cost().record()["threads"] >= 1

@@ -1,5 +1,8 @@
 """Encoders, autoencoder and redshift models: parameters, shapes and equalities that the paper implies."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from astromae.encoders.block import Block
@@ -167,6 +170,23 @@ def test_a_block_draws_and_computes_the_bits_of_timms(fused, monkeypatch):
     torch.testing.assert_close(own(x), reference(x), rtol=0, atol=0)
     for name, weight in reference.named_parameters():
         torch.testing.assert_close(own.get_parameter(name).grad, weight.grad, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("classical.fit", {"torch"}),
+        ("classical.curve", {"torch"}),
+        ("training.fit_scaling", {"torch"}),
+        ("training.reconstruct", {"timm", "torchvision", "lightning_fabric"}),
+        ("training.train", {"timm", "torchvision"}),
+        ("encoders.transformer", {"timm", "torchvision"}),
+        ("objectives.masked_autoencoder", {"timm", "torchvision"}),
+    ],
+)
+def test_a_step_starts_without_what_it_does_not_use(module, absent):
+    code = f"import astromae.{module}, sys; assert not {absent} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("weight_decay", [0.05, 0.0])

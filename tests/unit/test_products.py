@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from astromae.calling import make
-from astromae.documents.inputs import bundled_files, documented_inputs, values_inputs
+from astromae.documents.inputs import bundled_files, values_inputs
 from astromae.errors import InputError
 from astromae.figures import FIGURES, SAMPLES
 from astromae.figures.families import density_parts, shares_models
@@ -136,13 +136,6 @@ def test_a_bundle_holds_what_none_of_its_products_is(config):
     assert {*run.predictions("experiment1"), *run.provenance("experiment2")} <= set(files)
     assert values_inputs(run, "experiment1")["table"] == "results/tables/table4.csv" not in files
     assert not any(file.startswith(("results/stamps", "results/catalog", "results/figures")) for file in files)
-
-
-def test_documents_of_validation_galaxies_are_refused_before_anything_is_made(config):
-    assert documented_inputs(run_of(config), "experiment1") == values_inputs(run_of(config), "experiment1")
-    config["evaluation"]["subset"] = "val"
-    with pytest.raises(InputError, match=r"evaluation\.subset is val: .*make the target `tables`"):
-        documented_inputs(run_of(config), "experiment1")
 
 
 def test_settings_are_json(config):

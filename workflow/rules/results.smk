@@ -1,5 +1,5 @@
 # Tables, figures and the numbers that the paper quotes: all from predictions, histories, provenance and samples.
-from astromae.documents.inputs import documented_inputs
+from astromae.documents.inputs import values_inputs
 from astromae.tasks import task_source
 
 
@@ -64,7 +64,7 @@ rule figure:
 
 rule values_experiment:
     input:
-        unpack(lambda wildcards: documented_inputs(RUN, wildcards.experiment)),
+        unpack(lambda wildcards: values_inputs(RUN, wildcards.experiment)),
         code=lambda wildcards: code("values-experiment", task_source(RUN.task(wildcards.experiment))),
     output:
         output="results/values/{experiment}.json",

@@ -2,18 +2,8 @@
 
 from collections.abc import Iterable
 
-from astromae.errors import InputError
 from astromae.products import Member
 from astromae.run import Run
-from astromae.settings.evaluation import Evaluation
-
-
-def require_test_galaxies(evaluation: Evaluation) -> None:
-    """Raise InputError where tables are of other galaxies than those of the test: documents tell of these only."""
-    if evaluation.subset != "test":
-        raise InputError(
-            f"evaluation.subset is {evaluation.subset}: documents tell of test galaxies only; make the target `tables`"
-        )
 
 
 def values_inputs(run: Run, experiment: str) -> dict[str, str | list[str]]:
@@ -28,12 +18,6 @@ def values_inputs(run: Run, experiment: str) -> dict[str, str | list[str]]:
         "predictions": run.predictions(experiment),
         "provenance": run.provenance(experiment),
     }
-
-
-def documented_inputs(run: Run, experiment: str) -> dict[str, str | list[str]]:
-    """Return `values_inputs` for documents; raise InputError where the tables are not of test galaxies."""
-    require_test_galaxies(run.configuration.evaluation)
-    return values_inputs(run, experiment)
 
 
 def bundled_files(run: Run, tables: Iterable[Member], figures: Iterable[Member]) -> list[str]:

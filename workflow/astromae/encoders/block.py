@@ -1,6 +1,6 @@
 """The pre-norm transformer block of both encoders and of the decoder, under timm's names.
 
-timm's own is one import among hundreds: every training and every figure's sample would wait for all its networks.
+timm's own comes with all of timm's networks and torchvision, whose import takes longer than many a step of a small run.
 """
 
 import torch.nn.functional as F

@@ -40,7 +40,8 @@ def device_name(device: "torch.device") -> str:
 
 def own_threads() -> int:
     """Return the threads of a step without a network: those that its job grants, or all."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    # OpenMP allows a list, a number for each level of nesting.
+    return int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or os.cpu_count() or 1)
 
 
 class Cost:
