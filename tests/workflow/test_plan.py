@@ -38,7 +38,7 @@ def test_default_plan(project):
     jobs = project.plan()
     assert (jobs["frames"], jobs["cut"]) == (12, 12)
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
-    assert jobs["train"] == 16 + 3  # two random encoders in experiment 1, one in experiment 2
+    assert jobs["train"] == 16 + 3 + 1  # two random encoders in experiment 1, one in experiment 2
     assert jobs["classical"] == 4 + 4
     assert jobs["table"] == 2 + 2
     assert jobs["paper"] == 1
@@ -66,7 +66,7 @@ def test_each_seed_is_trained(project, tmp_path):
     seeds = tmp_path / "seeds.yaml"
     seeds.write_text("seeds: [1, 2, 3]\n")
     jobs = project.plan("--configfile", str(seeds))
-    assert (jobs["pretrain"], jobs["train"], jobs["classical"]) == (9, 57, 24)
+    assert (jobs["pretrain"], jobs["train"], jobs["classical"]) == (9, 60, 33)
     assert jobs["split"] == 2
 
 
