@@ -315,6 +315,17 @@ def test_known_features_replace_the_encoder():
         torch.testing.assert_close(model(x, magnitudes, model.encode(x)), model(x, magnitudes))
 
 
+def test_a_linear_probe_is_one_layer_on_normalised_features():
+    branches = {"encoder": "plain", "frozen": True, "inception": False, "magnitude": False, "linear": True}
+    model, images = model_of(branches, BACKBONES["plain"]).eval(), torch.randn(3, 5, 32, 32)
+    learnt = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert learnt == {"adapter.weight", "adapter.bias", "output.weight", "output.bias"}
+    features = model.encode(images).float()
+    normed = torch.nn.functional.layer_norm(features, features.shape[1:], eps=1e-6)
+    torch.testing.assert_close(model(images, None), normed @ model.output.weight.T + model.output.bias)
+    torch.testing.assert_close(model(None, None, features), model(images, None))
+
+
 def test_a_model_needs_a_branch():
     with pytest.raises(ValueError, match="at least one branch"):
         model_of({"encoder": None, "frozen": False, "inception": False, "magnitude": False}, None)

@@ -153,6 +153,17 @@ def test_distributions_have_a_table_and_figures(results, tmp_path):
     typst.compile(folder / MAIN, root=folder, ignore_system_fonts=True)
 
 
+def test_questions_on_shapes_are_explained_and_have_a_figure(results, tmp_path):
+    folder = assembled(results, tmp_path)
+    content = json.loads((folder / "values.json").read_text())
+    content["experiments"][1]["shapes"] = {"questions": ["features or disc", "edge-on"], "decided": "70"}
+    content["figures"].append("roc-experiment2.pdf")
+    shutil.copy(folder / "figures/density-experiment2.pdf", folder / "figures/roc-experiment2.pdf")
+    (folder / "values.json").write_text(json.dumps(content))
+    assert "receiver operating characteristic" in " ".join(text for _, text in captions(folder))
+    typst.compile(folder / MAIN, root=folder, ignore_system_fonts=True)
+
+
 def test_a_changed_result_changes_the_paper(results, tmp_path):
     write_paper(SOURCE, results["values"], results["figures"], results["tables"], tmp_path / "one.pdf")
     content = json.loads(results["values"][1].read_text())

@@ -31,6 +31,7 @@ OBJECTIVES = {
 TASKS = {
     "redshift": "astromae.tasks.redshift:TASK",
     "redshift_pdf": "astromae.tasks.redshift_pdf:TASK",
+    "morphology": "astromae.tasks.morphology:TASK",
 }
 
 #: Classical methods: what predicts without a network (`astromae.classical`).
@@ -54,6 +55,7 @@ FIGURES = {
     "residuals": "astromae.figures.families:RESIDUALS",
     "pit": "astromae.figures.families:PIT",
     "nz": "astromae.figures.families:NZ",
+    "roc": "astromae.figures.families:ROC",
     "worst": "astromae.figures.families:WORST",
     "reconstructions": "astromae.figures.families:RECONSTRUCTIONS",
     "finetuning": "astromae.figures.families:FINETUNING",
@@ -77,5 +79,6 @@ TABLES = {
     "calibration": "astromae.tables.families:CALIBRATION",
     "conformal": "astromae.tables.families:CONFORMAL",
     "rail": "astromae.tables.families:RAIL",
+    "questions": "astromae.tables.families:QUESTIONS",
     "realism": "astromae.tables.families:REALISM",
 }

@@ -19,7 +19,7 @@ from astromae.tasks import Task, task_of
 from astromae.training.fingerprint import fingerprint
 from astromae.training.folders import write_folder
 from astromae.training.provenance import Cost, provenance
-from astromae.training.subsets import EVALUATED, require_finite
+from astromae.training.subsets import EVALUATED, labelled_galaxies, require_finite, require_labels
 
 #: Packages that decide a method's numbers.
 PACKAGES = ("scikit-learn", "scipy", "numpy")
@@ -75,7 +75,9 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
     galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
     table = subsets.merge(galaxies, on="objid", validate="one_to_one")
     train, evaluated = table[table.subset == "train"], table[table.subset.isin(EVALUATED)]
-    require_finite(pd.concat([train, evaluated]).set_index("objid"), [*labels, *magnitudes], catalog)
+    for _, part in table[table.subset.isin(["train", *EVALUATED])].groupby("subset"):
+        require_labels(part.set_index("objid"), task, catalog)
+        require_finite(part.set_index("objid"), magnitudes, catalog)
 
     def measure(part: pd.DataFrame) -> np.ndarray:
         if shards is None:
@@ -120,7 +122,7 @@ def fit_classical(
     measured = measure_galaxies(catalog, split, recipe, stamps)
     fitted = fit_method(method, measured.task, measured.inputs, measured.targets, seed)
     predictions = measured.predicted(predict_method(method, measured.task, fitted, measured.known))
-    count = len(measured.inputs)
+    count = labelled_galaxies(measured.targets)
     described = {
         "recipe": {**recipe.as_json(), "settings": settings_of(method, measured.task)},
         "fitted": sorted(fitted),

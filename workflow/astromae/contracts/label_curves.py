@@ -140,7 +140,7 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
                 f"{path}: other galaxies than {paths[0]}; ways to learn are compared on the same ones only"
             )
         for name, truth in targets.items():
-            if not np.allclose(truth, first[3][name], rtol=0, atol=1e-6):
+            if not np.allclose(truth, first[3][name], rtol=0, atol=1e-6, equal_nan=True):
                 raise InputError(f"{path}: other {name} than {paths[0]} for the same galaxies")
         of_curve = found.setdefault((about["objective"], about["network"], about["frozen"]), {})
         if about["seed"] in of_curve:

@@ -97,7 +97,7 @@ class Predictions:
     objid
         Galaxies of one subset, ascending, shape (n,).
     targets
-        Of each column of the task's targets the true values, shape (n,).
+        Of each column of the task's targets the true values, shape (n,); NaN where the task allows for missing ones.
     train_galaxies
         Labelled galaxies that the models were trained on.
     models
@@ -150,7 +150,7 @@ def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
     if rows["objid"].duplicated().any():
         twice = rows["objid"][rows["objid"].duplicated()].iloc[0]
         raise InputError(f"{path}: galaxy {twice} stands twice in subset `{subset}`")
-    for column in columns:
+    for column in task.columns if task.incomplete else columns:
         finite = np.isfinite(column_values(rows, column).reshape(len(rows), -1)).all(axis=1)
         if not finite.all():
             wrong = rows["objid"][~finite]
@@ -205,7 +205,7 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
             raise InputError(f"{path}: predicts {metadata['task']}, but {first[0]} {first[1]['task']}")
         task = task_of(metadata["task"])
         for column in task.targets.values():
-            if not np.allclose(rows[column], first[2][column], rtol=0, atol=1e-6):
+            if not np.allclose(rows[column], first[2][column], rtol=0, atol=1e-6, equal_nan=True):
                 raise InputError(f"{path}: other {column} than {first[0]} for the same galaxies")
         if metadata["train_galaxies"] != first[1]["train_galaxies"]:
             raise InputError(

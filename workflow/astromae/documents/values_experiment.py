@@ -10,6 +10,7 @@ from astromae.code_state import in_words
 from astromae.contracts.densities import read_densities
 from astromae.contracts.predictions import CLASSICAL, read_predictions
 from astromae.contracts.splits import read_split
+from astromae.contracts.votes import QUESTIONS
 from astromae.errors import InputError
 from astromae.evaluation.comparisons import METRIC, compare
 from astromae.evaluation.records import read_json
@@ -21,7 +22,8 @@ from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten, short
 from astromae.tables.metrics import read_table
 from astromae.tables.names import model_name
-from astromae.tasks import Metric, task_of
+from astromae.tables.questions import settings_of
+from astromae.tasks import Metric, NamedTask, task_name, task_of
 
 #: The metric that is quoted in sentences, where a task has it; else its first.
 HEADLINE = "nmad"
@@ -122,6 +124,7 @@ def write_experiment_values(
             "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
             "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
             "distributions": calibration and distributions_text(calibration, experiment, predictions[0], evaluation),
+            "shapes": shapes_text(data.task),
             "encoders": _encoders(recorded),
             "views": _views(recorded),
             "cost_columns": [{"key": key, "name": head} for key, head in cost_columns(costs_as_text).items()],
@@ -164,6 +167,17 @@ def distributions_text(calibration: Path, experiment: str, predictions: Path, ev
             }
             for index, row in zip(table.index, table.to_dict("records"), strict=True)
         ],
+    }
+
+
+def shapes_text(task: NamedTask) -> dict[str, Any] | None:
+    """Return what is said of questions on shapes; None where the task asks none."""
+    if task_name(task) != "morphology":
+        return None
+    asked = settings_of(task)
+    return {
+        "questions": [QUESTIONS[question].lower() for question in asked.questions],
+        "decided": f"{100 * asked.decided:g}",
     }
 
 

@@ -183,6 +183,14 @@ NZ = Product(
     members=PIT.members,
 )
 
+ROC = Product(
+    "roc-{experiment}",
+    "astromae.figures.roc:draw_roc",
+    inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
+    settings=lambda run, experiment: {"subset": run.configuration.evaluation.subset},
+    members=lambda run: _each(*run.with_answers()),
+)
+
 WORST = Product(
     "worst-{experiment}",
     "astromae.figures.worst:draw_worst",

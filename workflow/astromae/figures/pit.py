@@ -10,27 +10,11 @@ from scipy import stats
 from astromae.contracts.densities import read_densities
 from astromae.evaluation.calibration import pit_tests
 from astromae.evaluation.densities import galaxy_scores
-from astromae.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ONE_COLUMN,
-    ORANGE,
-    PALE,
-    PURPLE,
-    RED,
-    SKY,
-    TWO_COLUMNS,
-    drawing,
-    grid_of,
-)
+from astromae.figures.style import BLACK, BLUE, COLOURS, ONE_COLUMN, PALE, TWO_COLUMNS, drawing, grid_of
 from astromae.tables.names import model_name
 
 #: Bins of the histogram of PIT.
 BINS = 20
-
-#: Of the models' sums, in turn.
-COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 
 
 def draw_pit(predictions: Sequence[Path], pdf: Path, png: Path) -> None:

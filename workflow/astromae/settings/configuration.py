@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from astromae.classical import METHODS
 from astromae.contracts.stamp_format import StampFormat
+from astromae.contracts.votes import voted
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError
 from astromae.objectives import OBJECTIVES
@@ -37,7 +38,7 @@ from astromae.settings.messages import in_one_line
 from astromae.settings.studies import OWN, Study
 from astromae.settings.training import Augmentation, Finetuning, Phase, Scaling, Training
 from astromae.survey import SURVEYS
-from astromae.tasks import TASKS, NamedTask
+from astromae.tasks import TASKS, NamedTask, task_of
 from astromae.typed import Typed
 
 # The Inception branch pools 32 pixels to 4, which its 192 features take for granted (figure 3 of the paper).
@@ -229,6 +230,7 @@ class Configuration(Typed):
         with section("finetuning.unfrozen"):
             for network in study.used_networks():
                 self._check_encoder_training(study.finetuning.unfrozen, network, study.networks[network], True)
+        self._check_votes(name)
         self._check_fractions(study)
         self._check_batches(phases)
 
@@ -246,6 +248,7 @@ class Configuration(Typed):
                 if model.encoder is not None and not model.frozen:
                     backbone = self.backbones[model.encoder]
                     self._check_encoder_training(experiment.finetuning, model.encoder, backbone, model.pretrained)
+        self._check_votes(name)
         self._check_fractions(experiment)
         self._check_batches({phase: experiment.phase(phase) for phase in ("pretraining", "finetuning")})
 
@@ -258,6 +261,19 @@ class Configuration(Typed):
         if finetuning.layer_decay is not None and pretrained and network.layer_of is None:
             allowed = f"null while {encoder} is pretrained and trained on: {network.title} does not name its layers"
             raise wrong("layer_decay", finetuning.layer_decay, allowed)
+
+    def _check_votes(self, name: str) -> None:
+        """Check that the survey has the votes on shapes that a sample's task learns from."""
+        wanted = voted(task_of(self.task(name)).targets)
+        given = SURVEYS[self.survey].votes(self.section(self.survey)) if wanted else ()
+        lacking = [question for question in wanted if question not in given]
+        if lacking:
+            source = ": set sdss.galaxy_zoo" if self.survey == "sdss" and not given else ""
+            has = f"it has them on {', '.join(given)} (tasks.morphology.questions)" if given else "it has none"
+            raise problem(
+                f"{{here}}task is {self.sample(name).task}, and the survey {self.survey} has no votes on "
+                f"{', '.join(lacking)}; {has}{source}"
+            )
 
     def _check_fractions(self, sample: Sample) -> None:
         """Check that every subset gets a galaxy."""

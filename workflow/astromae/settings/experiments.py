@@ -36,6 +36,7 @@ class Model(Typed):
     frozen: bool = setting("Leave the encoder's weights as they are: pretrained, or random.")
     inception: bool = setting("Add the Inception branch.")
     magnitude: bool = setting("Add the magnitude branch.")
+    linear: bool = setting("One linear layer on the encoder's features instead of the head: a linear probe.", False)
 
     @model_validator(mode="after")
     def _check(self) -> "Model":
@@ -43,6 +44,8 @@ class Model(Typed):
             raise wrong("pretrained", True, "false while encoder is null: there is nothing to pretrain")
         if self.encoder is None and self.frozen:
             raise wrong("frozen", True, "false while encoder is null: there is nothing to freeze")
+        if self.linear and (self.encoder is None or self.inception or self.magnitude):
+            raise wrong("linear", True, "false, but for models of an encoder alone")
         if self.encoder is None and not self.inception and not self.magnitude:
             raise problem("{section} has no branch; give it an encoder, inception: true or magnitude: true")
         return self

@@ -53,6 +53,14 @@ RAIL = Product(
     members=CONFORMAL.members,
 )
 
+QUESTIONS = Product(
+    "questions-{table}",
+    "astromae.tables.questions:write_questions_table",
+    inputs=CONFORMAL.inputs,
+    settings=CONFORMAL.settings,
+    members=lambda run: [{"experiment": name, "table": run.experiments[name].table} for name in run.with_answers()],
+)
+
 REALISM = Product(
     "realism",
     "astromae.evaluation.realism:write_realism_table",

@@ -82,6 +82,11 @@ class Task:
         Edges of its bins, shape (k + 1,).
     of_density
         Called with probabilities of the bins (n, k), returns what `predict` does: classical methods predict these.
+    of_estimates
+        Called with estimates of the targets (n, targets), returns what `predict` does; classical regression gives them
+        where outputs are no such estimates.
+    incomplete
+        Whether a galaxy may lack labels, which are then NaN: its loss and its metrics are of those that it has.
     """
 
     title: str
@@ -99,6 +104,8 @@ class Task:
     density: str | None = None
     edges: np.ndarray | None = None
     of_density: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    of_estimates: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None = None
+    incomplete: bool = False
 
 
 #: Tasks by name.

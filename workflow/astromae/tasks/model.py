@@ -29,7 +29,7 @@ class Model(nn.Module):
 
     A branch alone ends in ReLU Linear(192,1096) ReLU Linear(1096,1096) ReLU Linear(1096,outputs). Of several
     branches, each image branch ends in Linear(192,1096) ReLU Linear(1096,1096), and the joined vector goes
-    through Linear(n,1024) ReLU Linear(1024,outputs).
+    through Linear(n,1024) ReLU Linear(1024,outputs). A linear probe ends in LayerNorm Linear(width,outputs).
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ class Model(nn.Module):
             self.encode = FrozenEncoder(self.encoder).features if self.frozen else self.encoder.features
             width = self.encoder.width
             # With the epsilon of He et al.'s and timm's norm after global pooling.
-            self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
+            norm = nn.LayerNorm(width, eps=1e-6)
+            self.adapter = norm if branches.linear else nn.Sequential(norm, nn.Linear(width, width))
             image_widths["encoder"] = width
         if branches.inception:
             inception = ENCODERS["inception"]
@@ -70,6 +71,10 @@ class Model(nn.Module):
             self.magnitude = _mlp(bands, *[MAGNITUDE_WIDTH] * 5)
         if not image_widths and self.magnitude is None:
             raise ValueError("a model needs at least one branch: encoder, inception or magnitude")
+        if branches.linear:
+            self.image_heads = nn.ModuleDict({"encoder": nn.Identity()})
+            self.join, self.output = nn.Identity(), nn.Linear(image_widths["encoder"], outputs)
+            return
 
         alone = len(image_widths) == 1 and self.magnitude is None
         self.image_heads = nn.ModuleDict(

@@ -13,7 +13,7 @@ from astromae.encoders.inception import InceptionSettings
 from astromae.files import write_json
 from astromae.objectives.mae import MAESettings
 from astromae.settings.entries import Backbone
-from astromae.tasks import task_of
+from astromae.tasks import Task, task_of
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model
 
@@ -62,15 +62,20 @@ def describe_networks(configuration: Mapping[str, Any], bands: int) -> dict[str,
 def _built(name: str, configuration: Mapping[str, Any], bands: int, experiment: str | None = None) -> Model:
     """Build a configured model for the task of an experiment, or of the first that trains it."""
     chosen = configuration["models"][name]
-    branches = Branches(**{key: chosen[key] for key in Branches.model_fields})
+    branches = Branches(**{key: chosen[key] for key in Branches.model_fields if key in chosen})
     backbone = (
         None if branches.encoder is None else _BACKBONE.validate_python(configuration["backbones"][branches.encoder])
     )
+    task = _task(name, configuration, experiment)
+    return Model(branches, backbone, bands, configuration["scaling"]["crop"], task.outputs)
+
+
+def _task(name: str, configuration: Mapping[str, Any], experiment: str | None = None) -> Task:
+    """Return the task of an experiment, or of the first that trains a model."""
     chosen_from = configuration["experiments"]
     chosen_from = [chosen_from[experiment]] if experiment else chosen_from.values()
     tasks = [settings.get("task", "redshift") for settings in chosen_from if name in settings["models"]]
-    outputs = task_of((tasks or ["redshift"])[0]).outputs
-    return Model(branches, backbone, bands, configuration["scaling"]["crop"], outputs)
+    return task_of((tasks or ["redshift"])[0])
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
@@ -208,6 +213,7 @@ def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> d
     dict
         name, group, pretrained, frozen; branches: for each its kind (encoder, inception, magnitude), the
         encoder's name, the parameters of its network (None without one), and widths of the linear layers that follow;
+        predicts: title of its task;
         joined: length of the joined vector; head: widths of the layers after it; and what `_counted` returns.
     """
     model, branches = _built(name, configuration, bands), configuration["models"][name]
@@ -233,7 +239,8 @@ def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> d
         "name": name,
         **{key: branches[key] for key in ("group", "pretrained", "frozen")},
         "branches": described,
-        "joined": sum(part["widths"][-1] for part in described),
+        "predicts": _task(name, configuration).title,
+        "joined": sum((part["widths"] or [model.encoder.width])[-1] for part in described),
         "head": [*_linear_widths(model.join), *_linear_widths(model.output)],
         **_counted(name, configuration, bands),
     }

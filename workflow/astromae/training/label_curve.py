@@ -27,7 +27,7 @@ from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session
 from astromae.training.sources import NoStamps, PartOfStamps
-from astromae.training.subsets import EVALUATED, labelled_order, require_finite
+from astromae.training.subsets import EVALUATED, labelled_order, require_labels
 from astromae.training.train import Galaxies, predict
 from astromae.training.trainer import Training
 from astromae.training.views import Views
@@ -81,7 +81,7 @@ def label_curve(
         for subset in ("train", *EVALUATED)
     }
     for objid, _ in subsets.values():
-        require_finite(table.loc[objid], labels, catalog)
+        require_labels(table.loc[objid], task, catalog)
     truth = {subset: table.loc[objid, labels].to_numpy(np.float64) for subset, (objid, _) in subsets.items()}
     objid, views = subsets["train"]
     start = (

@@ -9,6 +9,7 @@ import pandas as pd
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.seeds import generator
+from astromae.tasks import Task
 
 #: Subsets that models predict, besides the one they train on.
 EVALUATED = ("val", "test")
@@ -48,6 +49,28 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
             f"{catalog}: {len(objid)} of {len(galaxies)} galaxies have no {names}; the first is objid {objid[0]}. "
             f"{advice}"
         )
+
+
+def require_labels(galaxies: pd.DataFrame, task: Task, catalog: Path, advice: str = _ADVICE) -> None:
+    """Stop where galaxies of a subset lack the labels of a task.
+
+    Every galaxy must have them, or, of a task that allows for missing ones, each must be there at least once; other
+    parameters and errors as of `require_finite`.
+    """
+    if not task.incomplete:
+        return require_finite(galaxies, list(task.targets), catalog, advice)
+    for column in task.targets:
+        if not np.isfinite(galaxies[column].to_numpy(np.float64)).any():
+            raise InputError(
+                f"{catalog}: none of {len(galaxies)} galaxies of a subset has a {column}, which {task.title} is learnt "
+                "from: leave it out (section `tasks` of the configuration), or take more galaxies"
+            )
+    return None
+
+
+def labelled_galaxies(labels: np.ndarray) -> int:
+    """Return how many galaxies have a label, of labels (n, targets)."""
+    return int(np.isfinite(labels).any(axis=1).sum())
 
 
 def labelled_order(objid: np.ndarray, seed: int) -> np.ndarray:

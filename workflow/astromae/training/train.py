@@ -24,7 +24,7 @@ from astromae.training.recipes import ModelRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session, weights_of
-from astromae.training.subsets import EVALUATED, require_finite
+from astromae.training.subsets import EVALUATED, labelled_galaxies, require_finite, require_labels
 from astromae.training.trainer import Training
 from astromae.training.views import Views
 
@@ -117,7 +117,8 @@ def train(
             stamps if reads_pixels else None, split, [subset], phase.batch_size, phase.noise_sigma
         )
         rows = table.loc[objid]
-        require_finite(rows, [*labels, *magnitudes], catalog)
+        require_labels(rows, task, catalog)
+        require_finite(rows, magnitudes, catalog)
         scaled = None
         if magnitudes:
             scaled = torch.from_numpy(session.scaling.magnitudes(rows[magnitudes].to_numpy(np.float64))).to(device)
@@ -162,11 +163,10 @@ def train(
     label = f"{recipe.experiment} {recipe.model}"
     training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
     rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
-    count = len(galaxies.objid)
-    provenance = session.provenance(phase.stamps(count))
+    provenance = session.provenance(phase.stamps(len(galaxies.objid)))
     if not fabric.is_global_zero:
         return
-    model = network.eval()
+    model, count = network.eval(), labelled_galaxies(targets.cpu().numpy())
     frames = []
     for subset, (part, _) in evaluated.items():
         with fabric.autocast():

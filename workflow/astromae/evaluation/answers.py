@@ -1,0 +1,96 @@
+"""How well the answers to a question of yes or no are predicted: accuracy, precision, recall and the ROC."""
+
+import numpy as np
+
+
+def decided_answers(fraction: np.ndarray, decided: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return where votes say yes, and where they say no; both false where they are divided, or there are none.
+
+    Parameters
+    ----------
+    fraction
+        Fractions of votes for yes, any shape; NaN where there are none.
+    decided
+        Fraction of votes that decides.
+    """
+    # Rounding of float32 and of 1 - 0.7 may not part a galaxy from its class.
+    return fraction >= decided - 1e-6, fraction <= 1 - decided + 1e-6
+
+
+def answer_metrics(fraction: np.ndarray, predicted: np.ndarray, decided: float) -> dict[str, np.ndarray]:
+    """Compute the metrics of one question over the last axis, of the galaxies whose votes decide it.
+
+    Parameters
+    ----------
+    fraction
+        Fractions of votes for yes, shape (..., n), of a shape that broadcasts with `predicted`; NaN without votes.
+    predicted
+        Predicted fractions, shape (..., n); at least a half is a yes.
+    decided
+        Fraction of votes that decides.
+
+    Returns
+    -------
+    dict
+        Arrays of shape (...):
+
+        - ``accuracy``: fraction of right answers; NaN where no votes decide;
+        - ``precision``: fraction of the predicted yes that are right; 0 where none is predicted;
+        - ``recall``: fraction of the yes that are found; NaN where there is none;
+        - ``roc_auc``: area under the receiver operating characteristic: the probability that of a yes and a no, drawn
+          at random, the yes has the larger prediction, ties counted half (Hanley & McNeil 1982, Radiology 143, 29);
+          NaN where one of them is missing.
+    """
+    yes, no = decided_answers(np.asarray(fraction, np.float64), decided)
+    yes, no, predicted = np.broadcast_arrays(yes, no, np.asarray(predicted, np.float64))
+    said = predicted >= 0.5
+    found, n_yes, n_no = (yes & said).sum(axis=-1), yes.sum(axis=-1), no.sum(axis=-1)
+    claimed = found + (no & said).sum(axis=-1)
+    right = found + (no & ~said).sum(axis=-1)
+    return {
+        "accuracy": _ratio(right, n_yes + n_no),
+        "precision": np.where(n_yes + n_no > 0, found / np.maximum(claimed, 1), np.nan),
+        "recall": _ratio(found, n_yes),
+        "roc_auc": _ratio(_pairs_won(yes, no, predicted), n_yes * n_no),
+    }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+
+
+def _pairs_won(yes: np.ndarray, no: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the number of pairs of a yes and a no in which the yes has the larger prediction, ties counted half."""
+    order = np.argsort(predicted, axis=-1, kind="stable")
+    predicted, yes, no = (np.take_along_axis(values, order, axis=-1) for values in (predicted, yes, no))
+    place = np.arange(predicted.shape[-1])
+    new = np.ones(predicted.shape, dtype=bool)
+    new[..., 1:] = predicted[..., 1:] > predicted[..., :-1]
+    last = np.ones(predicted.shape, dtype=bool)
+    last[..., :-1] = new[..., 1:]
+    # Of each prediction the first and the last place of those that equal it.
+    first = np.maximum.accumulate(np.where(new, place, 0), axis=-1)
+    end = np.minimum.accumulate(np.where(last, place, predicted.shape[-1])[..., ::-1], axis=-1)[..., ::-1]
+    below = np.zeros((*predicted.shape[:-1], predicted.shape[-1] + 1))
+    np.cumsum(no, axis=-1, out=below[..., 1:])
+    beaten = np.take_along_axis(below, first, axis=-1) + np.take_along_axis(below, end + 1, axis=-1)
+    return (yes * beaten).sum(axis=-1) / 2
+
+
+def roc_curve(fraction: np.ndarray, predicted: np.ndarray, decided: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the receiver operating characteristic of one question: of a falling threshold on the prediction.
+
+    Parameters
+    ----------
+    fraction, predicted, decided
+        As of `answer_metrics`, of shape (n,).
+
+    Returns
+    -------
+    false_positives, true_positives
+        Fractions of the no and of the yes at or above each threshold, from 0 to 1, shape (k,).
+    """
+    yes, no = decided_answers(np.asarray(fraction, np.float64), decided)
+    thresholds = np.unique(predicted[yes | no])[::-1]
+    rates = [np.searchsorted(np.sort(-predicted[of]), -thresholds, side="right") / max(of.sum(), 1) for of in (no, yes)]
+    return np.r_[0.0, rates[0]], np.r_[0.0, rates[1]]
