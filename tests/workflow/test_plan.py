@@ -70,12 +70,14 @@ def test_shapes_are_learnt_beside_redshifts(project):
 
 
 def test_votes_that_the_survey_lacks_stop_the_plan(project, tmp_path):
-    for questions, survey, words in (
-        ("[features, bar]", "embedded", "has no votes on bar; it has them on features, edgeon, bulge, round"),
-        ("[features]", "sdss", "has no votes on features; it has none: set sdss.galaxy_zoo"),
+    none = {"sdss": {"galaxy_zoo": str(tmp_path / "none.csv")}}
+    for questions, survey, more, words in (
+        (["features", "bar"], "embedded", {}, "has no votes on bar; it has them on features, edgeon, bulge, round"),
+        (["features"], "sdss", {}, "has no votes on features; it has none: set sdss.galaxy_zoo"),
+        (["features"], "sdss", none, "none.csv: cannot be read as CSV: [Errno 2] No such file"),
     ):
         own = tmp_path / "own.yaml"
-        own.write_text(f"survey: {survey}\ntasks: {{morphology: {{questions: {questions}}}}}\n")
+        own.write_text(yaml.safe_dump({"survey": survey, "tasks": {"morphology": {"questions": questions}}, **more}))
         ran = project.snakemake("--dry-run", "--configfile", "workflow/presets/morphology.yaml", str(own))
         assert ran.returncode != 0 and words in ran.stdout
 

@@ -153,7 +153,10 @@ def _voted(table: str) -> Sequence[str]:
     """Return the questions that a table of votes has, which is opened once."""
     from astromae.survey.galaxy_zoo import answered_questions
 
-    return answered_questions(Path(table))
+    try:
+        return answered_questions(Path(table))
+    except InputError as error:
+        raise InputError(f"sdss.galaxy_zoo: {error}") from error
 
 
 def _votes(section: SdssSettings) -> Sequence[str]:
