@@ -71,11 +71,14 @@ def test_the_loss_is_that_of_the_answers_that_there_are():
     loss = task.loss(given, torch.tensor(fractions, dtype=torch.float64))
     p, known = 1 / (1 + np.exp(-outputs)), np.isfinite(fractions)
     each = -(fractions * np.log(p) + (1 - fractions) * np.log(1 - p))
-    assert loss.item() == pytest.approx(each[known].mean(), rel=1e-6)
+    assert loss.item() == pytest.approx(each[known].sum() / 100, rel=1e-6)
     loss.backward()
-    expected = np.where(known, p - np.nan_to_num(fractions), 0) / known.sum()
+    expected = np.where(known, p - np.nan_to_num(fractions), 0) / 100
     np.testing.assert_allclose(given.grad.numpy(), expected, atol=1e-7)
     assert task.loss(given, torch.full((50, 2), torch.nan)).item() == 0
+    # Two halves, each on a GPU of its own, weigh as the whole.
+    halves = [task.loss(given[half], torch.tensor(fractions[half])).item() for half in (slice(10), slice(10, 50))]
+    assert (10 * halves[0] + 40 * halves[1]) / 50 == pytest.approx(loss.item(), rel=1e-6)
     np.testing.assert_allclose(task.predict(outputs)["p_round"], p[:, 1])
 
 

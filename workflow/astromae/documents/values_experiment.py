@@ -12,7 +12,7 @@ from astromae.contracts.predictions import CLASSICAL, read_predictions
 from astromae.contracts.splits import read_split
 from astromae.contracts.votes import QUESTIONS
 from astromae.errors import InputError
-from astromae.evaluation.comparisons import METRIC, compare
+from astromae.evaluation.comparisons import METRIC, comparable, compare
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
@@ -92,6 +92,7 @@ def write_experiment_values(
     costs_as_text = formatted_costs(took[took["experiment"] == experiment])
     # Only the dispersion in redshift was published and is asked about.
     printed = rows.set_index("model").get(f"{METRIC}_published", pd.Series(dtype=float)).dropna()
+    answers = compare(score(data, evaluation), printed) if comparable(metrics) else []
     write_json(
         output,
         {
@@ -122,7 +123,7 @@ def write_experiment_values(
             "best_network": _best(networks, networks["model"], headline, metrics[headline]),
             "best_astromae": _best(networks, assembled, headline, metrics[headline]),
             "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
-            "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
+            "comparisons": [answer.as_text() for answer in answers],
             "distributions": calibration and distributions_text(calibration, experiment, predictions[0], evaluation),
             "shapes": shapes_text(data.task),
             "encoders": _encoders(recorded),

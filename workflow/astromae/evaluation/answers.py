@@ -35,7 +35,7 @@ def answer_metrics(fraction: np.ndarray, predicted: np.ndarray, decided: float) 
         Arrays of shape (...):
 
         - ``accuracy``: fraction of right answers; NaN where no votes decide;
-        - ``precision``: fraction of the predicted yes that are right; 0 where none is predicted;
+        - ``precision``: fraction of the predicted yes that are right; 0 where none is predicted, NaN where none is so;
         - ``recall``: fraction of the yes that are found; NaN where there is none;
         - ``roc_auc``: area under the receiver operating characteristic: the probability that of a yes and a no, drawn
           at random, the yes has the larger prediction, ties counted half (Hanley & McNeil 1982, Radiology 143, 29);
@@ -49,7 +49,7 @@ def answer_metrics(fraction: np.ndarray, predicted: np.ndarray, decided: float) 
     right = found + (no & ~said).sum(axis=-1)
     return {
         "accuracy": _ratio(right, n_yes + n_no),
-        "precision": np.where(n_yes + n_no > 0, found / np.maximum(claimed, 1), np.nan),
+        "precision": np.where(n_yes > 0, found / np.maximum(claimed, 1), np.nan),
         "recall": _ratio(found, n_yes),
         "roc_auc": _ratio(_pairs_won(yes, no, predicted), n_yes * n_no),
     }

@@ -130,5 +130,6 @@ def _model(axes: Axes, left: float, top: float, model: Mapping, stamp: str) -> N
         text = "\n".join(str(width) for width in [model["joined"], *model["head"][:-1]])
         edges = box(axes, (join_x, middle), (0.30, LANE), text, "layers")
         arrow(axes, (edges[1], middle), (out_x - 0.05, middle))
-    predicted = "$z$" if model["predicts"] == "redshift" else model["predicts"]
-    note(axes, out_x, middle, predicted, va="center", fontsize=8 if predicted == "$z$" else 6)
+    # Bundles of before have none.
+    predicted = ["$z$" if title == "redshift" else title for title in model.get("predicts", ["redshift"])]
+    note(axes, out_x, middle, "\n".join(predicted), va="center", fontsize=8 if predicted == ["$z$"] else 6)

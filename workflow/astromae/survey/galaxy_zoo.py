@@ -45,8 +45,8 @@ class Question:
     given
         Fractions without which the question is not asked in earnest (Willett et al. 2013, table 3).
     times
-        Column of the fraction of people who were led to the question, which the answers' is multiplied by: of those
-        that were asked. None where the fraction is of the people who were asked.
+        Column of the fraction of people who were led to the question. Times this, the fraction is of all people; None
+        where it stays that of the people who were asked.
     """
 
     answers: tuple[str, ...]
@@ -172,16 +172,17 @@ def read_votes(path: Path) -> pd.DataFrame:
     values = {name: numbers(cells, f"{path}: {name}") for name, cells in columns.items() if name not in _IDENTIFIERS}
     for name, cells in values.items():
         low, high = _range(name)
-        wrong = ~((cells >= low) & (cells <= high)) & (np.isfinite(cells) | (name in _POSITION))
+        # In single precision a whole may come out a little larger.
+        wrong = ~((cells >= low - 1e-6) & (cells <= high + 1e-6)) & (np.isfinite(cells) | (name in _POSITION))
         if wrong.any():
             row = int(wrong.argmax())
             raise InputError(f"{path}: row {row + 1}: {name} is {cells[row]:g}; it should be from {low:g} to {high:g}")
     identifier = next((name for name in _IDENTIFIERS if name in columns), None)
-    objid = (
-        np.zeros(len(values["ra"]), dtype=np.int64)
-        if identifier is None
-        else exact_identifiers(columns[identifier], f"{path}: {identifier}", "or leave the column out")
-    )
+    objid = np.zeros(len(values["ra"]), dtype=np.int64)
+    if identifier is not None:
+        cells = columns[identifier]
+        given = ~(pd.isna(cells) | np.isin(cells.astype(str), ["", "0"]))
+        objid[given] = exact_identifiers(cells[given], f"{path}: {identifier}", "or leave the column out")
     table = {"objid": objid, **{name: values[name] for name in _POSITION}}
     return pd.DataFrame({**table, **{vote_column(name): _fraction(TABLE[name], values) for name in questions}})
 
@@ -192,7 +193,7 @@ def _range(name: str) -> tuple[float, float]:
 
 def _fraction(question: Question, values: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the fraction of votes for yes, NaN where too few people were asked."""
-    fraction = np.minimum(sum(values[name] for name in question.answers), 1.0)
+    fraction = np.clip(sum(values[name] for name in question.answers), 0.0, 1.0)
     if question.times:
         # Where nobody saw an oddity nobody saw this one.
         fraction = np.where(values[question.times] == 0, 0.0, fraction * values[question.times])

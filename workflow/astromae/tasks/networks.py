@@ -66,16 +66,16 @@ def _built(name: str, configuration: Mapping[str, Any], bands: int, experiment: 
     backbone = (
         None if branches.encoder is None else _BACKBONE.validate_python(configuration["backbones"][branches.encoder])
     )
-    task = _task(name, configuration, experiment)
+    task = _tasks(name, configuration, experiment)[0]
     return Model(branches, backbone, bands, configuration["scaling"]["crop"], task.outputs)
 
 
-def _task(name: str, configuration: Mapping[str, Any], experiment: str | None = None) -> Task:
-    """Return the task of an experiment, or of the first that trains a model."""
+def _tasks(name: str, configuration: Mapping[str, Any], experiment: str | None = None) -> list[Task]:
+    """Return the task of an experiment, or of all that train a model; at least one."""
     chosen_from = configuration["experiments"]
     chosen_from = [chosen_from[experiment]] if experiment else chosen_from.values()
     tasks = [settings.get("task", "redshift") for settings in chosen_from if name in settings["models"]]
-    return task_of((tasks or ["redshift"])[0])
+    return [task_of(task) for task in tasks or ["redshift"]]
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
@@ -213,7 +213,7 @@ def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> d
     dict
         name, group, pretrained, frozen; branches: for each its kind (encoder, inception, magnitude), the
         encoder's name, the parameters of its network (None without one), and widths of the linear layers that follow;
-        predicts: title of its task;
+        predicts: titles of its tasks;
         joined: length of the joined vector; head: widths of the layers after it; and what `_counted` returns.
     """
     model, branches = _built(name, configuration, bands), configuration["models"][name]
@@ -239,7 +239,7 @@ def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> d
         "name": name,
         **{key: branches[key] for key in ("group", "pretrained", "frozen")},
         "branches": described,
-        "predicts": _task(name, configuration).title,
+        "predicts": list(dict.fromkeys(task.title for task in _tasks(name, configuration))),
         "joined": sum((part["widths"] or [model.encoder.width])[-1] for part in described),
         "head": [*_linear_widths(model.join), *_linear_widths(model.output)],
         **_counted(name, configuration, bands),

@@ -110,6 +110,7 @@ def label_curve(
     validation = torch.tensor(truth["val"], dtype=torch.float32, device=device)
 
     order = labelled_order(objid, seed)
+    order = order[np.isfinite(truth["train"][order]).any(axis=1)]
     name = f"{recipe.study}-{recipe.objective}-{recipe.network}-{'frozen' if bank else 'unfrozen'}"
     finished = Checkpoint(session.execution.checkpoints, f"label-curve-{name}-seed{seed}", session.fingerprint)
     state = finished.load()
@@ -117,13 +118,14 @@ def label_curve(
         state = {"predicted": {}, "stamps": 0}
     else:
         session.cost.resume(state["cost"])
-    for count in label_counts(len(objid), recipe.labels):
+    for count in label_counts(len(order), recipe.labels):
         part = f"{name}-{count}"
         if count in state["predicted"]:
             # Killed between the two, a training left its own state behind.
             session.forget(part)
             continue
         chosen = np.sort(order[:count])
+        require_labels(table.loc[objid[chosen]], task, catalog)
         rows = torch.from_numpy(chosen)
         source = NoStamps(count, device) if bank else PartOfStamps(views.stamps, rows)
         galaxies = Galaxies(objid[chosen], _of(views, source), None)
