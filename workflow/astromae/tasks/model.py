@@ -29,7 +29,8 @@ class Model(nn.Module):
 
     A branch alone ends in ReLU Linear(192,1096) ReLU Linear(1096,1096) ReLU Linear(1096,outputs). Of several
     branches, each image branch ends in Linear(192,1096) ReLU Linear(1096,1096), and the joined vector goes
-    through Linear(n,1024) ReLU Linear(1024,outputs). A linear probe ends in LayerNorm Linear(width,outputs).
+    through Linear(n,1024) ReLU Linear(1024,outputs). A linear probe ends in BatchNorm
+    Linear(width,outputs), as in He et al. 2022, appendix A.1.
 
     Parameters
     ----------
@@ -59,9 +60,11 @@ class Model(nn.Module):
             self.encoder = build_encoder(backbone, bands, side, "finetune").requires_grad_(not self.frozen)
             self.encode = FrozenEncoder(self.encoder).features if self.frozen else self.encoder.features
             width = self.encoder.width
-            # With the epsilon of He et al.'s and timm's norm after global pooling.
-            norm = nn.LayerNorm(width, eps=1e-6)
-            self.adapter = norm if branches.linear else nn.Sequential(norm, nn.Linear(width, width))
+            # Epsilons are those of He et al.'s and timm's norms after global pooling.
+            if branches.linear:
+                self.adapter = nn.BatchNorm1d(width, eps=1e-6)
+            else:
+                self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
             image_widths["encoder"] = width
         if branches.inception:
             inception = ENCODERS["inception"]
