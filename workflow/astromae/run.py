@@ -66,10 +66,6 @@ class Run:
         tasks = {name: task_of(self.task(name)) for name in self.experiments}
         return [name for name, task in tasks.items() if task.density is not None and len(task.targets) == 1]
 
-    def with_answers(self) -> list[str]:
-        """Return the experiments whose models answer questions on shapes."""
-        return self.with_task("morphology")
-
     def task(self, experiment: str) -> NamedTask:
         """Return an experiment's task."""
         return self.configuration.task(experiment)

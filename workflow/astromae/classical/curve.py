@@ -51,8 +51,7 @@ def classical_curve(
     """
     cost, method = Cost(), METHODS[recipe.model]
     measured = measure_galaxies(catalog, split, recipe, stamps)
-    order = labelled_order(measured.objid, seed)
-    order = order[np.isfinite(measured.targets[order]).any(axis=1)]
+    order = labelled_order(measured.targets, seed)
     frames = []
     for count in label_counts(len(order), labels):
         chosen = np.sort(order[:count])

@@ -40,10 +40,8 @@ class Measured:
         What is predicted.
     bands
         Names of the bands.
-    objid
-        Of the training galaxies, ascending, shape (n,).
     inputs, targets
-        Of the training galaxies: what the method measures (n, k), and labels (n, targets).
+        Of the training galaxies, by ascending object id: what the method measures (n, k), and labels (n, targets).
     evaluated
         The evaluated galaxies: objid, labels and subset.
     known
@@ -52,7 +50,6 @@ class Measured:
 
     task: Task
     bands: list[str]
-    objid: np.ndarray
     inputs: np.ndarray
     targets: np.ndarray
     evaluated: pd.DataFrame
@@ -91,8 +88,7 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
         return np.concatenate(measured)
 
     targets = np.array(train[labels], np.float64, order="C")
-    objid = train.objid.to_numpy(np.int64)
-    return Measured(task, bands, objid, measure(train), targets, evaluated, measure(evaluated))
+    return Measured(task, bands, measure(train), targets, evaluated, measure(evaluated))
 
 
 def fit_classical(

@@ -22,8 +22,7 @@ from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
 from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten, short
 from astromae.tables.metrics import read_table
 from astromae.tables.names import model_name
-from astromae.tables.questions import settings_of
-from astromae.tasks import Metric, NamedTask, task_name, task_of
+from astromae.tasks import Metric, NamedTask, task_name, task_of, task_settings
 
 #: The metric that is quoted in sentences, where a task has it; else its first.
 HEADLINE = "nmad"
@@ -175,7 +174,7 @@ def shapes_text(task: NamedTask) -> dict[str, Any] | None:
     """Return what is said of questions on shapes; None where the task asks none."""
     if task_name(task) != "morphology":
         return None
-    asked = settings_of(task)
+    asked = task_settings(task)
     return {
         "questions": [QUESTIONS[question].lower() for question in asked.questions],
         "decided": f"{100 * asked.decided:g}",

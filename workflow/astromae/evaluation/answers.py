@@ -1,6 +1,7 @@
 """How well the answers to a question of yes or no are predicted: accuracy, precision, recall and the ROC."""
 
 import numpy as np
+from scipy.stats import rankdata
 
 
 def decided_answers(fraction: np.ndarray, decided: float) -> tuple[np.ndarray, np.ndarray]:
@@ -47,34 +48,19 @@ def answer_metrics(fraction: np.ndarray, predicted: np.ndarray, decided: float) 
     found, n_yes, n_no = (yes & said).sum(axis=-1), yes.sum(axis=-1), no.sum(axis=-1)
     claimed = found + (no & said).sum(axis=-1)
     right = found + (no & ~said).sum(axis=-1)
+    # Mann and Whitney's count of the pairs in which the yes is ahead; galaxies that are neither come last.
+    ranks = rankdata(np.where(yes | no, predicted, np.inf), axis=-1)
+    won = (yes * ranks).sum(axis=-1) - n_yes * (n_yes + 1) / 2
     return {
         "accuracy": _ratio(right, n_yes + n_no),
         "precision": np.where(n_yes > 0, found / np.maximum(claimed, 1), np.nan),
         "recall": _ratio(found, n_yes),
-        "roc_auc": _ratio(_pairs_won(yes, no, predicted), n_yes * n_no),
+        "roc_auc": _ratio(won, n_yes * n_no),
     }
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
-
-
-def _pairs_won(yes: np.ndarray, no: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return the number of pairs of a yes and a no in which the yes has the larger prediction, ties counted half."""
-    order = np.argsort(predicted, axis=-1, kind="stable")
-    predicted, yes, no = (np.take_along_axis(values, order, axis=-1) for values in (predicted, yes, no))
-    place = np.arange(predicted.shape[-1])
-    new = np.ones(predicted.shape, dtype=bool)
-    new[..., 1:] = predicted[..., 1:] > predicted[..., :-1]
-    last = np.ones(predicted.shape, dtype=bool)
-    last[..., :-1] = new[..., 1:]
-    # Of each prediction the first and the last place of those that equal it.
-    first = np.maximum.accumulate(np.where(new, place, 0), axis=-1)
-    end = np.minimum.accumulate(np.where(last, place, predicted.shape[-1])[..., ::-1], axis=-1)[..., ::-1]
-    below = np.zeros((*predicted.shape[:-1], predicted.shape[-1] + 1))
-    np.cumsum(no, axis=-1, out=below[..., 1:])
-    beaten = np.take_along_axis(below, first, axis=-1) + np.take_along_axis(below, end + 1, axis=-1)
-    return (yes * beaten).sum(axis=-1) / 2
 
 
 def roc_curve(fraction: np.ndarray, predicted: np.ndarray, decided: float) -> tuple[np.ndarray, np.ndarray]:

@@ -188,7 +188,7 @@ ROC = Product(
     "astromae.figures.roc:draw_roc",
     inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
     settings=lambda run, experiment: {"subset": run.configuration.evaluation.subset},
-    members=lambda run: _each(*run.with_answers()),
+    members=lambda run: _each(*run.with_task("morphology")),
 )
 
 WORST = Product(

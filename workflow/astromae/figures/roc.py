@@ -10,10 +10,10 @@ from astromae.contracts.votes import QUESTIONS, vote_column
 from astromae.evaluation.answers import answer_metrics, decided_answers, roc_curve
 from astromae.figures.style import BLACK, COLOURS, ONE_COLUMN, TWO_COLUMNS, drawing, grid_of
 from astromae.tables.names import model_name
-from astromae.tables.questions import settings_of
+from astromae.tasks import task_settings
 from astromae.tasks.morphology import predicted_column
 
-#: Lines of one panel beyond which colours come again, dashed.
+#: Of lines, in turn, whenever the colours come again.
 STYLES = ("-", "--", ":")
 
 
@@ -35,7 +35,7 @@ def draw_roc(predictions: Sequence[Path], subset: str, pdf: Path, png: Path) -> 
         If a file cannot be read.
     """
     data = read_predictions(predictions, subset)
-    asked = settings_of(data.task)
+    asked = task_settings(data.task)
     columns = min(2, len(asked.questions))
     rows = -(-len(asked.questions) // columns)
     with drawing(pdf, png, TWO_COLUMNS if columns > 1 else ONE_COLUMN, 0.5 + rows * 2.6) as figure:

@@ -1,6 +1,6 @@
 """The table of calibration: whether the distributions of each model mean what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,10 +8,10 @@ import pandas as pd
 from astromae.contracts.densities import read_densities
 from astromae.evaluation.calibration import calibration, recalibrate
 from astromae.evaluation.densities import galaxy_scores
-from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
+from astromae.tables.plain import write_plain_table
 from astromae.tables.reading import read_csv_table
 
 #: Columns of the table that hold numbers, and how they are printed.
@@ -82,25 +82,21 @@ def calibration_table(predictions: Sequence[Path], subset: str = "test") -> pd.D
 def write_calibration_table(predictions: Sequence[Path], settings: Evaluation, csv: Path, tex: Path) -> None:
     """Write `calibration_table` as CSV and for LaTeX."""
     table = calibration_table(predictions, settings.subset)
-    with atomic_path(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    write_text(tex, _tex(table, settings.subset))
-
-
-def _tex(table: pd.DataFrame, subset: str) -> str:
-    lines = [
-        f"% {GALAXIES[subset]}, means over seeds; p of the Kolmogorov-Smirnov test: the smallest times their number",
-        "% lines `recalibrated': by the PIT of the validation galaxies",
-        rf"\begin{{tabular}}{{l{'r' * len(PRINTED)}}}",
-        r"\toprule",
-        " & ".join(["model", *(text.replace("%", r"\%") for text in PRINTED.values())]) + r" \\",
+    notes = [
+        f"{GALAXIES[settings.subset]}, means over seeds; p of the KS test: the smallest times the number of seeds",
+        "lines `recalibrated': by the PIT of the validation galaxies",
     ]
-    for experiment, rows in table.groupby("experiment", sort=False):
-        lines += [r"\midrule", rf"\multicolumn{{{len(PRINTED) + 1}}}{{l}}{{\emph{{{experiment}}}}} \\"]
-        for row in rows.to_dict("records"):
-            name = r"\quad recalibrated" if row["recalibrated"] else model_name(row["model"])
-            lines.append(" & ".join([name, *(short(row[column], tex=True) for column in PRINTED)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    heads = [text.replace("%", r"\%") for text in PRINTED.values()]
+    parts = [
+        (rf"\emph{{{experiment}}}", [_cells(row) for row in rows.to_dict("records")])
+        for experiment, rows in table.groupby("experiment", sort=False)
+    ]
+    write_plain_table(table, csv, tex, notes, heads, parts)
+
+
+def _cells(row: Mapping) -> list[str]:
+    name = r"\quad recalibrated" if row["recalibrated"] else model_name(row["model"])
+    return [name, *(short(row[column], tex=True) for column in PRINTED)]
 
 
 def read_calibration_table(path: Path) -> pd.DataFrame:

@@ -13,10 +13,10 @@ import pandas as pd
 
 from astromae.contracts.predictions import read_predictions
 from astromae.evaluation.calibration import LEVELS, conformal_widths
-from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
+from astromae.tables.plain import write_plain_table
 
 
 def conformal_table(predictions: Sequence[Path], subset: str = "test") -> pd.DataFrame:
@@ -81,18 +81,11 @@ def write_conformal_table(predictions: Sequence[Path], settings: Evaluation, csv
         Files to write.
     """
     table = conformal_table(predictions, settings.subset)
-    with atomic_path(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     columns = [name for name in table if name.startswith(("width", "coverage"))]
-    lines = [
-        f"% {GALAXIES[settings.subset]}, means over seeds; widths of half an interval over 1 + z",
-        rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
-        r"\toprule",
-        " & ".join(["model", *(name.replace("_", " ") + r"~\%" for name in columns)]) + r" \\",
-        r"\midrule",
-        *(
-            " & ".join([model_name(row["model"]), *(short(row[column], tex=True) for column in columns)]) + r" \\"
-            for row in table.to_dict("records")
-        ),
+    rows = [
+        [model_name(row["model"]), *(short(row[column], tex=True) for column in columns)]
+        for row in table.to_dict("records")
     ]
-    write_text(tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+    notes = [f"{GALAXIES[settings.subset]}, means over seeds; widths of half an interval over 1 + z"]
+    heads = [name.replace("_", " ") + r"~\%" for name in columns]
+    write_plain_table(table, csv, tex, notes, heads, [("", rows)])

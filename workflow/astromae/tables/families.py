@@ -58,7 +58,9 @@ QUESTIONS = Product(
     "astromae.tables.questions:write_questions_table",
     inputs=CONFORMAL.inputs,
     settings=CONFORMAL.settings,
-    members=lambda run: [{"experiment": name, "table": run.experiments[name].table} for name in run.with_answers()],
+    members=lambda run: [
+        {"experiment": name, "table": run.experiments[name].table} for name in run.with_task("morphology")
+    ],
 )
 
 REALISM = Product(

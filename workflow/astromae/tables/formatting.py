@@ -84,7 +84,7 @@ def _formatted_row(row: Mapping, decimals: Mapping[str, int]) -> dict:
 
 
 def short(value: float, tex: bool = False) -> str:
-    """Return a number with three significant digits; as a bound below 0.001 of a p-value's kind, a dash for NaN."""
+    """Return a number with three significant digits, or as a bound where it is below 0.0001; a dash for NaN."""
     if math.isnan(value):
         return "--" if tex else "—"
     text = f"{value:.3g}"

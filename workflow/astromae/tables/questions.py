@@ -4,25 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from astromae.contracts.predictions import Predictions, read_predictions
 from astromae.contracts.votes import QUESTIONS, vote_column
 from astromae.evaluation.answers import answer_metrics, decided_answers
 from astromae.evaluation.scores import score
-from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
-from astromae.tasks import NamedTask, task_of
-from astromae.tasks.morphology import METRICS, MorphologySettings, predicted_column
-
-
-def settings_of(task: NamedTask) -> MorphologySettings:
-    """Return the settings of a task of shapes as files name it."""
-    own = {key: value for key, value in task.items() if key != "task"} if isinstance(task, dict) else {}
-    return MorphologySettings.model_validate(own)
+from astromae.tables.plain import write_plain_table
+from astromae.tasks import task_of, task_settings
+from astromae.tasks.morphology import METRICS, predicted_column
 
 
 def questions_table(predictions: Predictions, settings: Evaluation) -> pd.DataFrame:
@@ -34,7 +27,7 @@ def questions_table(predictions: Predictions, settings: Evaluation) -> pd.DataFr
         question, model, n_yes and n_no (galaxies whose votes decide it), n_seeds, and of each of
         `astromae.tasks.morphology.METRICS` the mean over seeds and the ends of its interval, ``_low`` and ``_high``.
     """
-    asked, task, rows = settings_of(predictions.task), task_of(predictions.task), []
+    asked, task, rows = task_settings(predictions.task), task_of(predictions.task), []
     for question in asked.questions:
         fraction, column = vote_column(question), predicted_column(question)
         yes, no = decided_answers(predictions.targets[fraction], asked.decided)
@@ -66,22 +59,13 @@ def write_questions_table(predictions: Sequence[Path], settings: Evaluation, csv
         If a file cannot be read.
     """
     table = questions_table(read_predictions(predictions, settings.subset), settings)
-    with atomic_path(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    heads = [metric.printed for metric in METRICS.values()]
-    lines = [
-        f"% {GALAXIES[settings.subset]} whose votes decide the question, means over seeds",
-        rf"\begin{{tabular}}{{l{'r' * len(METRICS)}}}",
-        r"\toprule",
-        " & ".join(["model", *heads]) + r" \\",
-    ]
+    parts = []
     for question, of_question in table.groupby("question", sort=False):
         counts = f"{of_question['n_yes'].iloc[0]} yes, {of_question['n_no'].iloc[0]} no"
-        lines += [
-            r"\midrule",
-            rf"\multicolumn{{{len(METRICS) + 1}}}{{l}}{{\emph{{{QUESTIONS[question]}}}, {counts}}} \\",
+        rows = [
+            [model_name(row["model"]), *(short(row[metric], tex=True) for metric in METRICS)]
+            for row in of_question.to_dict("records")
         ]
-        for row in of_question.to_dict("records"):
-            cells = [short(row[metric], tex=True) if np.isfinite(row[metric]) else "--" for metric in METRICS]
-            lines.append(" & ".join([model_name(row["model"]), *cells]) + r" \\")
-    write_text(tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+        parts.append((rf"\emph{{{QUESTIONS[question]}}}, {counts}", rows))
+    notes = [f"{GALAXIES[settings.subset]} whose votes decide the question, means over seeds"]
+    write_plain_table(table, csv, tex, notes, [metric.printed for metric in METRICS.values()], parts)

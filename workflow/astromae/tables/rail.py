@@ -8,10 +8,10 @@ import pandas as pd
 
 from astromae.contracts.predictions import Predictions, read_predictions
 from astromae.evaluation.scores import score
-from astromae.files import atomic_path, write_text
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name
+from astromae.tables.plain import write_plain_table
 from astromae.tasks import task_of
 from astromae.tasks.redshift import RAIL_METRICS, rail_metrics
 
@@ -51,18 +51,9 @@ def write_rail_table(predictions: Sequence[Path], settings: Evaluation, csv: Pat
         If a file cannot be read.
     """
     table = rail_table(read_predictions(predictions, settings.subset), settings)
-    with atomic_path(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
     heads = [metric.printed.replace("σ", r"$\sigma$") for metric in RAIL_METRICS.values()]
-    lines = [
-        f"% {GALAXIES[settings.subset]}, means over seeds",
-        rf"\begin{{tabular}}{{l{'r' * len(RAIL_METRICS)}}}",
-        r"\toprule",
-        " & ".join(["model", *heads]) + r" \\",
-        r"\midrule",
-        *(
-            " & ".join([model_name(row["model"]), *(short(row[metric], tex=True) for metric in RAIL_METRICS)]) + r" \\"
-            for row in table.to_dict("records")
-        ),
+    rows = [
+        [model_name(row["model"]), *(short(row[metric], tex=True) for metric in RAIL_METRICS)]
+        for row in table.to_dict("records")
     ]
-    write_text(tex, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+    write_plain_table(table, csv, tex, [f"{GALAXIES[settings.subset]}, means over seeds"], heads, [("", rows)])

@@ -133,13 +133,24 @@ def task_of(named: NamedTask) -> Task:
     InputError
         If there is none of that name, or its settings are wrong.
     """
-    entry = TASKS[task_name(named)]
-    if isinstance(named, str) or entry.settings is None:
-        return entry
+    entry, settings = TASKS[task_name(named)], task_settings(named)
+    return entry if isinstance(named, str) or settings is None else entry.configured(settings)
+
+
+def task_settings(named: NamedTask) -> Any:
+    """Return the settings of a task, those left out with their defaults; None where it has none.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or its settings are wrong.
+    """
+    entry, own = TASKS[task_name(named)], {} if isinstance(named, str) else named
+    if entry.settings is None:
+        return None
     try:
-        settings = entry.settings.model_validate({key: named[key] for key in named if key != "task"})
+        return entry.settings.model_validate({key: own[key] for key in own if key != "task"})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(f"task {task_name(named)}: {where}: {first['msg']} (got {first['input']!r:.80})") from error
-    return entry.configured(settings)

@@ -109,8 +109,7 @@ def label_curve(
         }
     validation = torch.tensor(truth["val"], dtype=torch.float32, device=device)
 
-    order = labelled_order(objid, seed)
-    order = order[np.isfinite(truth["train"][order]).any(axis=1)]
+    order = labelled_order(truth["train"], seed)
     name = f"{recipe.study}-{recipe.objective}-{recipe.network}-{'frozen' if bank else 'unfrozen'}"
     finished = Checkpoint(session.execution.checkpoints, f"label-curve-{name}-seed{seed}", session.fingerprint)
     state = finished.load()
