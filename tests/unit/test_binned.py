@@ -45,6 +45,28 @@ def test_a_bin_has_the_dispersion_of_its_galaxies():
     assert ((found.low["bias"] < found.value["bias"]) & (found.value["bias"] < found.high["bias"])).all()
 
 
+def test_models_are_binned_by_what_each_predicts():
+    """The mean galaxy of a bin of true redshift is not that of a bin of the estimate: here the latter is unbiased."""
+    rng = np.random.default_rng(3)
+    n = 6000
+    estimate = rng.normal(0.15, 0.03, (2, n))
+    z = estimate[0] + rng.normal(0, 0.03, n)
+    estimate[1] = 0.15
+    estimate[1, ::2] = 0.2
+    models = tuple(
+        ModelPredictions(name, "scratch", (1,), {"z_pred": own[None]}) for name, own in zip("ab", estimate, strict=True)
+    )
+    data = Predictions("e", "redshift", np.arange(n), {"z_spec": z}, n, models)
+    by_truth = binned_metrics(z, data, SETTINGS, ("bias",))
+    by_estimate = binned_metrics(np.stack([estimate[0], estimate[0][::-1]]), data, SETTINGS, ("bias",))
+    assert by_estimate.value["bias"].shape == (2, len(by_estimate.count)) and by_estimate.count.sum() == n
+    assert np.abs(by_estimate.value["bias"][0]).max() < 0.006
+    assert by_truth.value["bias"][0, 0] > 0.02 and by_truth.value["bias"][0, -1] < -0.02
+    # Where each model has few galaxies, bins are joined for all.
+    few = binned_metrics(estimate, data, SETTINGS, ("bias",))
+    assert len(few.count) <= 2
+
+
 def test_intervals_of_bins_hold_the_truth():
     """Three seeds that share most of each galaxy's error and scatter by 3 % in dispersion."""
     rng = np.random.default_rng(2)

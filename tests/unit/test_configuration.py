@@ -127,7 +127,7 @@ def test_every_key_has_a_description():
         ("augmentation.rotation_deg", ("`45.0`", "a number at least 0 and at most 180", "deg")),
         (
             "experiments.<name>.fractions.train",
-            ("experiment1: `0.3`, experiment2: `0.8`, architectures: `0.8`", "a number above 0 and at", ""),
+            ("by entry", "a number above 0 and at", ""),
         ),
         ("sdss.cuts.ra", ("none", "null or a list of two values, each a number", "deg")),
         ("survey", ("`embedded`", "embedded, sdss, cube", "")),

@@ -102,4 +102,4 @@ def test_several_processes_have_a_launcher():
 def test_names_stand_for_nothing_that_a_run_does_not_have():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     wildcards = Run(check_configuration(config)).wildcards()
-    assert wildcards["experiment"] == "experiment1|experiment2" and wildcards["encoder"] == "plain|pcm"
+    assert wildcards["experiment"] == "experiment1|experiment2|distributions" and wildcards["encoder"] == "plain|pcm"

@@ -323,7 +323,7 @@ def test_residuals_show_one_model_of_each_group(inputs, tmp_path, monkeypatch):
     (figure,) = figures
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["Henghes et al. 2022", "pcm-AstroMAE", "boosted trees on magnitudes"]
-    grid = np.reshape(figure.axes, (3, 3))
+    grid = np.reshape(figure.axes, (3, 4))
     for row in grid:
         assert len({axes.get_ylim() for axes in row}) == 1, "panels of a row are compared"
     for axes in grid[-1]:

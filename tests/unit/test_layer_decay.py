@@ -86,6 +86,11 @@ def test_all_else_has_one_rate(changes):
     assert not any("lr_scale" in group for group in made.param_groups)
 
 
+def test_a_linear_probe_learns_faster():
+    model, recipe = model_and_recipe(frozen=True, inception=False, magnitude=False, linear=True)
+    assert rate_factors(model, recipe) == {"output.weight": 10.0, "output.bias": 10.0}
+
+
 @pytest.mark.parametrize("kind", ["adamw", "sgd", "lars"])
 def test_groups_keep_their_decay_and_share_out_all_parameters(kind):
     model, recipe = model_and_recipe(PCM)

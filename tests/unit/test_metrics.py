@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from astromae.evaluation.bootstrap import bootstrap_metrics, resampled_indices
-from astromae.tasks.redshift import METRICS, TASK, redshift_metrics
+from astromae.tasks.redshift import METRICS, RAIL_METRICS, TASK, rail_metrics, redshift_metrics
+from scipy import stats
 
 THRESHOLD = 0.05
 
@@ -127,3 +128,20 @@ def test_bootstrap_error_of_a_mean_is_the_standard_error():
     resampled = resample(z_spec, z_pred, 1000, 1, THRESHOLD)["bias"][0]
     # the spread of 1000 resamples is known to 1 / sqrt(2 * 1000) = 2 %
     assert resampled.std() == pytest.approx(0.01 / np.sqrt(2000), rel=0.1)
+
+
+def test_metrics_as_rail_counts_them():
+    random = np.random.default_rng(11)
+    z = random.uniform(0.02, 0.3, (2, 1, 4000))
+    dz = 0.01 + random.normal(0, 0.015, (2, 3, 4000))
+    dz[0, 0, :40], dz[1, 1, :40] = 0.065, 0.03
+    found = rail_metrics(z, z + dz * (1 + z))
+    assert set(found) == set(RAIL_METRICS) and not set(RAIL_METRICS) & set(METRICS)
+    assert all(values.shape == (2, 3) for values in found.values())
+    np.testing.assert_allclose(found["median_bias"], np.median(dz, axis=-1), atol=1e-12)
+    np.testing.assert_allclose(found["sigma_iqr"], stats.iqr(dz, axis=-1) / 1.349, atol=1e-12)
+    assert found["outliers_3sigma"][0, 0] == pytest.approx(0.01, abs=0.002)
+    assert found["outliers_3sigma"][1, 1] < 0.002
+    # Three sigma above 0.06 count instead of it.
+    wide = rail_metrics(z, z + 3 * dz * (1 + z))["outliers_3sigma"]
+    assert wide[1, 2] == pytest.approx(np.mean(np.abs(3 * dz[1, 2]) > 3 * stats.iqr(3 * dz[1, 2]) / 1.349))

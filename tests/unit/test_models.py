@@ -15,8 +15,11 @@ from astromae.encoders.transformer import (
     unpatchify,
 )
 from astromae.objectives.masked_autoencoder import random_masks
+from astromae.settings.configuration import check_configuration
+from astromae.tasks import task_of
 from astromae.tasks.networks import count_parameters, describe_models
 from astromae.training.attention import choose_attention
+from astromae.training.configured_recipes import networks_of
 from astromae.training.optimiser import parameter_groups
 from published_configuration import published_configuration
 from timm.models.vision_transformer import Block as TimmsBlock
@@ -48,6 +51,17 @@ def randomise(module, seed=0):
 def test_trainable_parameters_are_the_published_ones(name, trainable):
     rows = {row["name"]: row for row in describe_models(CONFIGURATION, 5)}
     assert rows[name]["trainable"] == trainable
+
+
+def test_parameters_are_those_of_each_experiment_s_task():
+    described = {row["name"]: row for row in describe_models(networks_of(check_configuration(CONFIGURATION)), 5)}
+    of = described["henghes"]["of_experiments"]
+    assert set(of) == {"experiment1", "experiment2", "distributions"}
+    assert of["experiment1"]["trainable"] == described["henghes"]["trainable"] == 7_823_921
+    outputs = task_of(check_configuration(CONFIGURATION).task("distributions")).outputs
+    # Each output is a row of the last layer, with its bias.
+    assert (of["distributions"]["trainable"] - of["experiment1"]["trainable"]) % (outputs - 1) == 0
+    assert of["distributions"]["trainable"] > of["experiment1"]["trainable"]
 
 
 def test_every_model_of_table_iv_is_configured():
@@ -299,6 +313,22 @@ def test_known_features_replace_the_encoder():
     x, magnitudes = images(), torch.randn(4, 5)
     with torch.no_grad():
         torch.testing.assert_close(model(x, magnitudes, model.encode(x)), model(x, magnitudes))
+
+
+def test_a_linear_probe_is_one_layer_on_normalised_features():
+    """Normalised over a batch in training, by what was seen there afterwards."""
+    branches = {"encoder": "plain", "frozen": True, "inception": False, "magnitude": False, "linear": True}
+    model, images = model_of(branches, BACKBONES["plain"]).eval(), torch.randn(3, 5, 32, 32)
+    learnt = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert learnt == {"adapter.weight", "adapter.bias", "output.weight", "output.bias"}
+    features = model.encode(images).float()
+    mean, variance = features.mean(dim=0), features.var(dim=0, correction=0)
+    normed = (features - mean) / (variance + 1e-6).sqrt()
+    torch.testing.assert_close(model.train()(images, None), normed @ model.output.weight.T + model.output.bias)
+    model.adapter.running_mean.copy_(mean), model.adapter.running_var.copy_(variance)
+    model.eval()
+    torch.testing.assert_close(model(images, None), normed @ model.output.weight.T + model.output.bias)
+    torch.testing.assert_close(model(None, None, features), model(images, None))
 
 
 def test_a_model_needs_a_branch():

@@ -41,7 +41,7 @@ def measure(columns, outlier_threshold):
 def task():
     """A task with two numbers a prediction, known to this test alone."""
     entry = Task(
-        title="morphology",
+        title="arms",
         targets={"spiral": "is_spiral"},
         outputs=2,
         loss=None,
@@ -51,9 +51,9 @@ def task():
         metrics=METRICS,
         measure=measure,
     )
-    TASKS.register("morphology", entry)
+    TASKS.register("armed", entry)
     yield entry
-    TASKS.unregister("morphology")
+    TASKS.unregister("armed")
 
 
 def morphologies(folder, model, sharpness, seed=42, n=300):
@@ -63,7 +63,7 @@ def morphologies(folder, model, sharpness, seed=42, n=300):
     rows = {"objid": np.arange(n) + FIRST_OBJID, "is_spiral": is_spiral, "subset": ["test"] * (n - 50) + ["val"] * 50}
     table = pd.DataFrame(rows | {"probability": list(np.stack([1 - spiral, spiral], axis=1))})
     path = folder / model / f"seed{seed}/predictions.parquet"
-    recipe = {"experiment": "shapes", "model": model, "group": "scratch", "task": "morphology"}
+    recipe = {"experiment": "shapes", "model": model, "group": "scratch", "task": "armed"}
     write_predictions(path, table, recipe, seed, 1000)
     return path
 
@@ -89,7 +89,7 @@ def test_a_table_has_the_metrics_of_its_task(task, tmp_path):
 
 def test_predictions_of_two_tasks_are_not_compared(task, tmp_path):
     other = predictions_file(tmp_path, "shapes", "a", "scratch", 0.01, n=250, n_val=50)
-    with pytest.raises(InputError, match=r"predicts redshift, but .* morphology"):
+    with pytest.raises(InputError, match=r"predicts redshift, but .* armed"):
         read_predictions([morphologies(tmp_path, "sharp", 3), other])
 
 
@@ -103,7 +103,7 @@ def test_documents_hold_what_there_is(task, results, tmp_path):
     values = tmp_path / "values/shapes.json"
     write_experiment_values(
         "shapes",
-        EXPERIMENT | {"title": "Shapes", "table": "shapes", "task": "morphology"},
+        EXPERIMENT | {"title": "Shapes", "table": "shapes", "task": "armed"},
         SETTINGS,
         split_file(tmp_path / "split.parquet", {"train": 700, "val": 50, "test": 250}),
         tmp_path / "shapes.csv",

@@ -129,6 +129,41 @@ def test_one_seed_judges_nothing_and_several_say_how(results, tmp_path):
     assert "told apart" in several and "Holm" in several and "not judged" not in several
 
 
+def test_distributions_have_a_table_and_figures(results, tmp_path):
+    folder = assembled(results, tmp_path)
+    assert not any("calibration on" in text for _, text in captions(folder))
+    content = json.loads((folder / "values.json").read_text())
+    rows = [
+        {"name": "Henghes", "recalibrated": again, "best": not again, "passes": again, "cells": {"crps": "0.01"}}
+        for again in (False, True)
+    ]
+    for row in rows:
+        row["cells"] |= {"pit_ks": "0.021", "pit_ks_p": "-0.5"}
+    columns = [{"key": key, "name": key} for key in rows[0]["cells"]]
+    content["experiments"][1]["distributions"] = {
+        **{"bins": "180", "z_max": "0.4", "head": "softmax", "smoothed": True},
+        **{"columns": columns, "rows": rows},
+    }
+    content["figures"] += ["pit-experiment2.pdf", "nz-experiment2.pdf"]
+    for name in content["figures"][-2:]:
+        shutil.copy(folder / "figures/density-experiment2.pdf", folder / "figures" / name)
+    (folder / "values.json").write_text(json.dumps(content))
+    found = " ".join(text for _, text in captions(folder))
+    assert "calibration on" in found and "probability integral transform of" in found and "sum of all distrib" in found
+    typst.compile(folder / MAIN, root=folder, ignore_system_fonts=True)
+
+
+def test_questions_on_shapes_are_explained_and_have_a_figure(results, tmp_path):
+    folder = assembled(results, tmp_path)
+    content = json.loads((folder / "values.json").read_text())
+    content["experiments"][1]["shapes"] = {"questions": ["features or disc", "edge-on"], "decided": "70"}
+    content["figures"].append("roc-experiment2.pdf")
+    shutil.copy(folder / "figures/density-experiment2.pdf", folder / "figures/roc-experiment2.pdf")
+    (folder / "values.json").write_text(json.dumps(content))
+    assert "receiver operating characteristic" in " ".join(text for _, text in captions(folder))
+    typst.compile(folder / MAIN, root=folder, ignore_system_fonts=True)
+
+
 def test_a_changed_result_changes_the_paper(results, tmp_path):
     write_paper(SOURCE, results["values"], results["figures"], results["tables"], tmp_path / "one.pdf")
     content = json.loads(results["values"][1].read_text())

@@ -1,6 +1,7 @@
 """Data products: which a run has, what each is made from, and how its function is called."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -40,13 +41,21 @@ def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
     assert names[6:9] == [f"density-experiment1-{part}" for part in ("scratch", "pretrained", "baselines")]
     assert names[9] == "density-experiment2"
     assert names[10:12] == ["published-table4", "published-table5"]
-    assert names[-4:] == [
+    assert {"pit-distributions", "nz-distributions", "loss-time-distributions"} < set(names)
+    assert names[-5:] == [
         f"learning-rate-{phase}-{experiment}"
-        for phase in ("finetuning", "pretraining")
-        for experiment in ("experiment1", "experiment2")
+        for phase, experiments in (
+            ("finetuning", ("experiment1", "experiment2", "distributions")),
+            ("pretraining", ("experiment1", "experiment2")),
+        )
+        for experiment in experiments
     ]
-    assert len(names) == 28
-    assert list(members(TABLES, run_of(config))) == ["table4", "table5", "cost", "realism"]
+    assert len(names) == 33
+    assert list(members(TABLES, run_of(config))) == [
+        *("table4", "table5", "distributions", "cost", "calibration"),
+        *(f"{family}-{table}" for family in ("conformal", "rail") for table in ("table4", "table5", "distributions")),
+        "realism",
+    ]
 
 
 def test_real_pixels_are_not_held_against_real_ones(config):
@@ -88,6 +97,16 @@ def test_another_task_has_its_table_and_no_figure_of_redshifts(config):
             "learning-rate-pretraining",
         )
     }
+
+
+def test_a_task_of_other_targets_has_no_table_of_redshifts(config):
+    TASKS.register("other", dataclasses.replace(TASKS["redshift"], targets={"z": "z_true"}))
+    try:
+        config["experiments"]["experiment2"]["task"] = "other"
+        run = run_of(config)
+        assert run.with_redshifts() == ["experiment1", "distributions"] and run.with_density() == ["distributions"]
+    finally:
+        TASKS.unregister("other")
 
 
 def test_densities_are_divided_where_they_would_not_fit_a_page(config):

@@ -109,7 +109,7 @@ def test_a_study_has_test_galaxies_only(defaults):
 
 def test_what_only_a_study_trains_is_no_network_of_the_run(defaults):
     described = configured_recipes.networks_of(check_configuration(defaults))
-    assert set(described["experiments"]) == {"experiment1", "experiment2"}
+    assert set(described["experiments"]) == {"experiment1", "experiment2", "distributions"}
     assert not any(name.startswith("tuned") for name in described["models"]) and "plain-vit" in described["models"]
 
 

@@ -100,6 +100,7 @@ def test_benchmark_reports_rates_and_ratios(capsys):
         "pretrain_over_peer",
         "finetune_over_eager",
         "inference_over_eager",
+        "pdf_over_regression",
     } < set(result)
     # Of the small encoder's products alone: tokens x (12 width^2 + attention), forward and twice that backward.
     tokens, decoded = 1 + 4, 1 + 16

@@ -46,7 +46,13 @@ import astromae.training.trainer as trainer
 import test_training_survives as t
 trainer.CHECKPOINT_INTERVAL_S = 0.02
 def states():
-    return [path.stat().st_mtime_ns for path in Path({output!r}, "checkpoints").glob("[!.]*.checkpoint")]
+    found = []
+    for path in Path({output!r}, "checkpoints").glob("[!.]*.checkpoint"):
+        try:
+            found.append(path.stat().st_mtime_ns)
+        except FileNotFoundError:  # the training has ended in between
+            pass
+    return found
 moments = random.Random({seed})
 for attempt in range({kills}):
     before = states()

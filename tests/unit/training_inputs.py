@@ -69,7 +69,7 @@ def autoencoder_of(encoder, decoder, normalise_targets=False):
 
 def model_of(branches, backbone=None, side=32):
     """Return the redshift model of an entry of the configuration's `models`."""
-    chosen = {"pretrained": False, **branches}
+    chosen = {"pretrained": False, "linear": False, **branches}
     chosen = Branches(**{name: chosen[name] for name in Branches.model_fields})
     return Model(chosen, backbone and backbone_of(backbone), len(BANDS), side, 1)
 

@@ -43,7 +43,11 @@ SMALL = {
     "sdss": {"cuts": {"ra": None, "dec": None}, "chunks": CHUNKS},
     "backbones": {"plain": {"width": 48, "depth": 2}},
     "decoder": {"width": 48, "depth": 1},
-    "experiments": {"experiment1": TINY, "experiment2": TINY},
+    "experiments": {
+        "experiment1": TINY,
+        "experiment2": TINY,
+        "distributions": {"finetuning": TINY["finetuning"], "classical": ["knn"]},
+    },
     "evaluation": {"bootstrap_samples": 100},
 }
 

@@ -38,9 +38,10 @@ def test_default_plan(project):
     jobs = project.plan()
     assert (jobs["frames"], jobs["cut"]) == (12, 12)
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
-    assert jobs["train"] == 16 + 3  # two random encoders in experiment 1, one in experiment 2
-    assert jobs["classical"] == 4 + 4
-    assert jobs["table"] == 2 + 2
+    assert jobs["train"] == 16 + 3 + 1  # two random encoders in experiment 1, one in experiment 2
+    assert jobs["classical"] == 4 + 4 + 3
+    # Metrics, conformal intervals and RAIL's metrics of three experiments; costs, realism and calibration.
+    assert jobs["table"] == 3 * 3 + 3
     assert jobs["paper"] == 1
 
 
@@ -56,6 +57,31 @@ def test_figures_that_the_readme_shows_are_made(project):
     assert jobs["figure"] == 1
 
 
+def test_shapes_are_learnt_beside_redshifts(project):
+    jobs = project.plan("--configfile", "workflow/presets/morphology.yaml")
+    own = [
+        "results/tables/morphology.csv",
+        "results/tables/questions-morphology.csv",
+        "results/figures/roc-morphology.pdf",
+    ]
+    alone = project.plan(*own, "--configfile", "workflow/presets/morphology.yaml")
+    assert (jobs["pretrain"], jobs["train"], jobs["classical"]) == (4, 20 + 7, 8 + 3 + 2)
+    assert (alone["pretrain"], alone["train"], alone["classical"]) == (1, 7, 2)
+
+
+def test_votes_that_the_survey_lacks_stop_the_plan(project, tmp_path):
+    none = {"sdss": {"galaxy_zoo": str(tmp_path / "none.csv")}}
+    for questions, survey, more, words in (
+        (["features", "bar"], "embedded", {}, "has no votes on bar; it has them on features, edgeon, bulge, round"),
+        (["features"], "sdss", {}, "has no votes on features; it has none: set sdss.galaxy_zoo"),
+        (["features"], "sdss", none, "none.csv: cannot be read as CSV: [Errno 2] No such file"),
+    ):
+        own = tmp_path / "own.yaml"
+        own.write_text(yaml.safe_dump({"survey": survey, "tasks": {"morphology": {"questions": questions}}, **more}))
+        ran = project.snakemake("--dry-run", "--configfile", "workflow/presets/morphology.yaml", str(own))
+        assert ran.returncode != 0 and words in ran.stdout
+
+
 def test_a_target_needs_no_more_than_it_is_made_of(project):
     assert set(project.plan("stamps")) == {"catalog", "frames", "cut", "stamps"}
     assert not {"train", "features", "table"} & set(project.plan("encoders"))
@@ -66,8 +92,8 @@ def test_each_seed_is_trained(project, tmp_path):
     seeds = tmp_path / "seeds.yaml"
     seeds.write_text("seeds: [1, 2, 3]\n")
     jobs = project.plan("--configfile", str(seeds))
-    assert (jobs["pretrain"], jobs["train"], jobs["classical"]) == (9, 57, 24)
-    assert jobs["split"] == 2
+    assert (jobs["pretrain"], jobs["train"], jobs["classical"]) == (9, 60, 33)
+    assert jobs["split"] == 3
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,17 @@ def test_tables(finished, table, models, classical):
     assert r"\begin{tabular}" in (finished.folder / f"results/tables/{table}.tex").read_text()
 
 
+def test_distributions_are_judged(finished):
+    rows = pd.read_csv(finished.folder / "results/tables/calibration.csv")
+    # Too few validation galaxies to recalibrate by.
+    assert list(zip(rows.model, rows.recalibrated, strict=True)) == [("henghes", 0), ("knn", 0)]
+    assert rows.coverage_95.between(0, 1).all() and rows.pit_ks_p.between(0, 1).all() and (rows.crps > 0).all()
+    intervals = pd.read_csv(finished.folder / "results/tables/conformal-table4.csv")
+    assert len(intervals) == 20 and intervals.width_68.gt(0).all()
+    # Of 15 validation galaxies no interval covers 95 % for certain.
+    assert (intervals.n_val == 15).all() and intervals.width_95.isna().all()
+
+
 def test_predictions_are_of_the_same_test_galaxies(finished):
     galaxies = {
         frozenset(table[table.subset == "test"].objid)
@@ -124,14 +135,20 @@ def test_other_content_reruns_what_reads_it(finished):
 
 
 EXPERIMENTS = ("experiment1", "experiment2")
+#: Experiments whose task predicts distributions, and that pretrain nothing.
+DISTRIBUTIONS = ("distributions",)
 
 
-def figures(*families):
+def figures(*families, experiments=EXPERIMENTS):
     """Return the figures of each experiment of some families."""
-    return {f"figure: {family}-{experiment}" for family in families for experiment in EXPERIMENTS}
+    return {f"figure: {family}-{experiment}" for family in families for experiment in experiments}
 
 
-METRIC_TABLES = {"table: table4", "table: table5"}
+METRIC_TABLES = {"table: table4", "table: table5", "table: distributions"}
+OF_REDSHIFTS = [f"table: {name}-{{}}" for name in ("conformal", "rail")]
+JUDGED = {"table: calibration"}
+JUDGED |= {name.format(table) for name in OF_REDSHIFTS for table in ("table4", "table5", "distributions")}
+JUDGED |= figures("pit", "nz", experiments=DISTRIBUTIONS)
 PAGES = {"paper", "results_page", "all"}
 DENSITIES = {
     f"figure: density-{part}"
@@ -139,8 +156,8 @@ DENSITIES = {
 }
 TABLES = METRIC_TABLES | PAGES
 TABLES |= {"values_experiment", "figure: published-table4", "figure: published-table5", "figure: labels"}
-DOWNSTREAM = TABLES | DENSITIES | figures("residuals") | {"table: cost"}
-OF_TRAININGS = figures("finetuning", "learning-rate-finetuning", "loss-time")
+DOWNSTREAM = TABLES | DENSITIES | figures("residuals") | {"table: cost"} | JUDGED
+OF_TRAININGS = figures("finetuning", "learning-rate-finetuning", "loss-time", experiments=EXPERIMENTS + DISTRIBUTIONS)
 TRAINED = DOWNSTREAM | OF_TRAININGS | figures("worst") | {"train"}
 TRAINED |= {f"sample: worst-{experiment}.h5" for experiment in EXPERIMENTS}
 SCHEMES = {"networks", *(f"figure: scheme-{name}" for name in ("autoencoder", "inception", "models"))}
@@ -149,7 +166,12 @@ PRETRAINED |= figures("reconstructions", "pretraining", "learning-rate-pretraini
 CLASSICAL = DOWNSTREAM | {"classical"}
 # A figure of the learning rate reads the first model of its experiment.
 FIRST_WITHOUT_INCEPTION = "figure: learning-rate-finetuning-experiment1"
-FIRST_WITHOUT_ENCODER = "figure: learning-rate-finetuning-experiment2"
+# Nothing of the distributions has an encoder.
+WITHOUT_ENCODER = {"figure: learning-rate-finetuning-experiment2", "table: distributions", "table: calibration"}
+WITHOUT_ENCODER |= {name.format(of) for name in OF_REDSHIFTS for of in DISTRIBUTIONS}
+WITHOUT_ENCODER |= figures(
+    "finetuning", "learning-rate-finetuning", "loss-time", "pit", "nz", experiments=DISTRIBUTIONS
+)
 STAMPS = {"cut", "stamps_checksum", "split", "scaling", "classical", "values_survey"}
 STAMPS |= {"sample: stamps.h5", "figure: stamps"}
 STAMPS |= {f"sample: magnitudes-{experiment}.parquet" for experiment in EXPERIMENTS}
@@ -167,7 +189,7 @@ STAMPS |= {"sample: realism.h5", "table: realism", "figure: realism"}
         ("workflow/astromae/classical/knn.py", CLASSICAL),
         ("workflow/astromae/training/reconstruct.py", {"reconstruct"} | figures("reconstructions") | PAGES),
         ("workflow/astromae/encoders/inception_network.py", (TRAINED | SCHEMES) - {FIRST_WITHOUT_INCEPTION}),
-        ("workflow/astromae/encoders/transformer.py", (PRETRAINED | SCHEMES) - {FIRST_WITHOUT_ENCODER}),
+        ("workflow/astromae/encoders/transformer.py", (PRETRAINED | SCHEMES) - WITHOUT_ENCODER),
         ("workflow/astromae/stamps/resample.py", PRETRAINED | STAMPS),
         ("workflow/astromae/cli.py", set()),
         ("README.md", set()),
@@ -187,7 +209,7 @@ def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
     settings = tmp_path / "settings.yaml"
     settings.write_text("experiments: {experiment2: {finetuning: {noise_sigma: 0.1}}}\n")
     jobs = finished.plan("--configfile", PRESET[1], str(settings))
-    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 2)
+    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 4)
     assert "pretrain" not in jobs
     settings.write_text("sdss: {tries: 3}\n")
     assert finished.plan("--configfile", PRESET[1], str(settings)) == {}

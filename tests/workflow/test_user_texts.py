@@ -44,7 +44,7 @@ def texts(value, path=()):
 
 def default():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["bundle"] = config["sdss"]["table"] = "name"
+    config["bundle"] = config["sdss"]["table"] = config["sdss"]["galaxy_zoo"] = "name"
     return config
 
 
@@ -62,11 +62,13 @@ def with_text(path, text):
 FREE = {
     ("bundle",): "",
     ("sdss", "table"): "",
+    ("sdss", "galaxy_zoo"): "",
     ("sdss", "server"): "https://mirror/",
     ("sdss", "archive"): "https://mirror/",
     ("cube", "path"): "",
     ("experiments", "experiment1", "title"): "",
     ("experiments", "experiment2", "title"): "",
+    ("experiments", "distributions", "title"): "",
 }
 
 
@@ -126,7 +128,11 @@ def flat(value):
 @pytest.mark.parametrize(
     ("settings", "target", "wanted"),
     [
-        ({"survey": "sdss", "sdss": {"table": f"{TEXT}.csv"}}, "stamps", ["table", "server", "archive"]),
+        (
+            {"survey": "sdss", "sdss": {"table": f"{TEXT}.csv", "galaxy_zoo": f"{TEXT}.votes.csv"}},
+            "stamps",
+            ["table", "galaxy_zoo", "server", "archive"],
+        ),
         ({"survey": "sdss"}, "stamps", ["server", "archive"]),
         ({"survey": "cube", "cube": {"path": f"{TEXT}{BRACES}.npz"}}, "stamps", ["path"]),
         ({}, "all", ["title"]),
@@ -136,6 +142,7 @@ def flat(value):
 def test_texts_arrive_whole_in_every_rule(project, tmp_path, settings, target, wanted):
     given = {
         "table": f"{TEXT}.csv",
+        "galaxy_zoo": f"{TEXT}.votes.csv",
         "server": f"https://mirror/{TEXT}{BRACES}",
         "archive": f"https://mirror/{TEXT}{BRACES}",
         "path": f"{TEXT}{BRACES}.npz",
@@ -144,14 +151,16 @@ def test_texts_arrive_whole_in_every_rule(project, tmp_path, settings, target, w
     settings = settings | {"experiments": {"experiment1": {"title": given["title"]}}}
     settings["sdss"] = settings.get("sdss", {}) | {key: given[key] for key in ("server", "archive")}
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
-    listed = project.folder / given["table"].replace("/", "")
+    listed, votes = project.folder / given["table"], project.folder / given["galaxy_zoo"]
     listed.write_text("ra,dec\n150.1,2.2\n")
+    votes.write_text("ra,dec,t01_smooth_or_features_a02_features_or_disk_debiased\n150.1,2.2,0.5\n")
     try:
         ran = project.snakemake(
             target, "--dry-run", "--printshellcmds", "--configfile", str(tmp_path / "settings.yaml")
         )
     finally:
         listed.unlink()
+        votes.unlink()
     assert ran.returncode == 0, ran.stdout[-3000:]
     seen = set()
     for number, command in enumerate(dict.fromkeys(commands(ran.stdout))):
@@ -166,9 +175,10 @@ def test_texts_arrive_whole_in_every_rule(project, tmp_path, settings, target, w
     assert not (project.folder / "struck").exists()
 
 
-def test_braces_in_the_name_of_a_list_are_refused():
-    with pytest.raises(InputError, match=r"sdss\.table .* without braces"):
-        check_configuration(with_text(("sdss", "table"), "{seed}.csv"))
+@pytest.mark.parametrize("key", ["table", "galaxy_zoo"])
+def test_braces_in_the_name_of_a_list_are_refused(key):
+    with pytest.raises(InputError, match=rf"sdss\.{key} .* without braces"):
+        check_configuration(with_text(("sdss", key), "{seed}.csv"))
 
 
 @pytest.mark.parametrize("name", ["$(touch struck)b.tar", "a b.tar", "`touch struck`.tar", '"; touch struck; ".tar'])

@@ -39,6 +39,18 @@ def realism(
 
 
 @app.command()
+def export(
+    predictions: Annotated[Path, typer.Argument(help="A model's predictions.parquet, of a task with distributions.")],
+    output: Annotated[Path, typer.Option(help="File of qp to write (HDF5).")],
+    subset: Annotated[str, typer.Option(help="Galaxies to write: test or val.")] = "test",
+) -> None:
+    """Write redshift distributions as a file of qp, which RAIL reads."""
+    from astromae.contracts.qp_file import export_qp
+
+    export_qp(predictions, output, subset)
+
+
+@app.command()
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),

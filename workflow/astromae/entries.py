@@ -28,7 +28,11 @@ OBJECTIVES = {
 }
 
 #: Tasks: what models learn from labels and predict (`astromae.tasks`).
-TASKS = {"redshift": "astromae.tasks.redshift:TASK"}
+TASKS = {
+    "redshift": "astromae.tasks.redshift:TASK",
+    "redshift_pdf": "astromae.tasks.redshift_pdf:TASK",
+    "morphology": "astromae.tasks.morphology:TASK",
+}
 
 #: Classical methods: what predicts without a network (`astromae.classical`).
 METHODS = {
@@ -49,6 +53,9 @@ FIGURES = {
     "density": "astromae.figures.families:DENSITY",
     "published": "astromae.figures.families:PUBLISHED",
     "residuals": "astromae.figures.families:RESIDUALS",
+    "pit": "astromae.figures.families:PIT",
+    "nz": "astromae.figures.families:NZ",
+    "roc": "astromae.figures.families:ROC",
     "worst": "astromae.figures.families:WORST",
     "reconstructions": "astromae.figures.families:RECONSTRUCTIONS",
     "finetuning": "astromae.figures.families:FINETUNING",
@@ -69,5 +76,9 @@ SAMPLES = {
 TABLES = {
     "metrics": "astromae.tables.families:METRICS",
     "cost": "astromae.tables.families:COST",
+    "calibration": "astromae.tables.families:CALIBRATION",
+    "conformal": "astromae.tables.families:CONFORMAL",
+    "rail": "astromae.tables.families:RAIL",
+    "questions": "astromae.tables.families:QUESTIONS",
     "realism": "astromae.tables.families:REALISM",
 }

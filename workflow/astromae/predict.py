@@ -10,12 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
-from astromae.tasks import TASKS, Task
+from astromae.tasks import Task, task_of
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
 from astromae.training.features import pretrained_encoder
@@ -57,7 +57,7 @@ class TrainedModel:
     @property
     def task(self) -> Task:
         """Return what it predicts."""
-        return TASKS[self.recipe.task]
+        return task_of(self.recipe.task)
 
     def predict(self, stamps: np.ndarray, magnitudes: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
         """Predict.
@@ -78,7 +78,7 @@ class TrainedModel:
         Returns
         -------
         dict
-            The columns of the task's predictions, each of shape (n,) or (n, k), float64; of redshifts ``z_pred``.
+            The columns of the task's predictions, each of shape (n,) or (n, k); of redshifts ``z_pred``, float64.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class FittedMethod:
         else:
             checked = _checked_magnitudes(magnitudes, len(magnitudes), self.bands)
         inputs = method.measure(checked, self.bands)
-        return TASKS[self.recipe.task].predict(method.predict(self.fitted, inputs))
+        return predict_method(method, task_of(self.recipe.task), self.fitted, inputs)
 
 
 def load_model(folder: Path | str, gpus: int = 0) -> Predictor:

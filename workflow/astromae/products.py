@@ -8,7 +8,7 @@ from typing import Any
 from astromae.errors import InputError
 from astromae.registry import Registry
 from astromae.run import Run
-from astromae.tasks import TASKS
+from astromae.tasks import task_source
 
 #: Values of a product's wildcards by name, for example ``{"experiment": "experiment1"}``.
 Wildcards = Mapping[str, str]
@@ -105,6 +105,6 @@ def members(table: Registry[Product], run: Run) -> dict[str, Member]:
             if name in found:
                 raise InputError(f"{table.kind} {name}: both {found[name].family} and {family} make it; rename one")
             inputs, settings = product.inputs(run, **wildcards), product.settings(run, **wildcards)
-            task = [TASKS.source(run.task(wildcards["experiment"]))] if "experiment" in wildcards else []
+            task = [task_source(run.task(wildcards["experiment"]))] if "experiment" in wildcards else []
             found[name] = Member(name, family, wildcards, inputs, settings, [source, *task])
     return found

@@ -9,6 +9,7 @@ from astromae.classical import METHODS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
 from astromae.settings.experiments import Experiment
+from astromae.tasks import NamedTask, Task, task_name, task_of
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,24 @@ class Run:
 
     def with_task(self, task: str) -> list[str]:
         """Return the experiments that have a task."""
-        return [name for name in self.experiments if self.task(name) == task]
+        return [name for name in self.experiments if task_name(self.task(name)) == task]
 
-    def task(self, experiment: str) -> str:
-        """Return the name of an experiment's task."""
-        return self.experiment(experiment).task
+    def with_redshifts(self) -> list[str]:
+        """Return the experiments whose task estimates redshifts, with distributions or without."""
+
+        def estimates(task: Task) -> bool:
+            return "z_pred" in task.columns and "z_spec" in task.targets.values()
+
+        return [name for name in self.experiments if estimates(task_of(self.task(name)))]
+
+    def with_density(self) -> list[str]:
+        """Return the experiments whose task predicts distributions of one number."""
+        tasks = {name: task_of(self.task(name)) for name in self.experiments}
+        return [name for name, task in tasks.items() if task.density is not None and len(task.targets) == 1]
+
+    def task(self, experiment: str) -> NamedTask:
+        """Return an experiment's task."""
+        return self.configuration.task(experiment)
 
     def pretrained_models(self, experiment: str) -> list[str]:
         """Return the experiment's models that start from a pretrained encoder."""

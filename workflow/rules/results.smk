@@ -1,6 +1,6 @@
 # Tables, figures and the numbers that the paper quotes: all from predictions, histories, provenance and samples.
 from astromae.documents.inputs import values_inputs
-from astromae.tasks import TASKS
+from astromae.tasks import task_source
 
 
 rule tables:
@@ -65,7 +65,7 @@ rule figure:
 rule values_experiment:
     input:
         unpack(lambda wildcards: values_inputs(RUN, wildcards.experiment)),
-        code=lambda wildcards: code("values-experiment", TASKS.source(RUN.task(wildcards.experiment))),
+        code=lambda wildcards: code("values-experiment", task_source(RUN.task(wildcards.experiment))),
     output:
         output="results/values/{experiment}.json",
     log:

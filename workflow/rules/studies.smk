@@ -59,7 +59,7 @@ rule classical_curve:
 rule label_table:
     input:
         predictions=study_predictions,
-        code=lambda wildcards: code("label-table", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+        code=lambda wildcards: code("label-table", task_source(SETTINGS.task(wildcards.study))),
     output:
         errors=reported("results/tables/{study}.csv", "studies/errors"),
         saved=reported("results/tables/{study}-saved.csv", "studies/saved"),
@@ -80,7 +80,7 @@ rule label_table:
 rule label_figure:
     input:
         table="results/tables/{study}.csv",
-        code=lambda wildcards: code("label-figure", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+        code=lambda wildcards: code("label-figure", task_source(SETTINGS.task(wildcards.study))),
     output:
         pdf=reported("results/figures/{study}.pdf", "studies/figure"),
         png=reported("results/figures/{study}.png", "studies/figure"),
@@ -93,7 +93,7 @@ rule label_figure:
         runtime=minutes(20),
     params:
         files=step_files,
-        step=step_settings(task=lambda wildcards: SETTINGS.studies[wildcards.study].task),
+        step=step_settings(task=lambda wildcards: SETTINGS.task(wildcards.study)),
     shell:
         "python -m astromae label-figure --params {params.files:q} --params {params.step:q} 2>&1 | tee {log}"
 
@@ -101,7 +101,7 @@ rule label_figure:
 rule mask_figure:
     input:
         table="results/tables/{study}.csv",
-        code=lambda wildcards: code("mask-figure", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+        code=lambda wildcards: code("mask-figure", task_source(SETTINGS.task(wildcards.study))),
     output:
         pdf=reported("results/figures/{study}-masks.pdf", "studies/masks"),
         png=reported("results/figures/{study}-masks.png", "studies/masks"),
@@ -115,7 +115,7 @@ rule mask_figure:
     params:
         files=step_files,
         step=step_settings(
-            task=lambda wildcards: SETTINGS.studies[wildcards.study].task,
+            task=lambda wildcards: SETTINGS.task(wildcards.study),
             ratios=lambda wildcards: SETTINGS.studies[wildcards.study].mask_ratios(),
         ),
     shell:
@@ -126,7 +126,7 @@ rule study_values:
     input:
         errors="results/tables/{study}.csv",
         saved="results/tables/{study}-saved.csv",
-        code=lambda wildcards: code("study-values", TASKS.source(SETTINGS.studies[wildcards.study].task)),
+        code=lambda wildcards: code("study-values", task_source(SETTINGS.task(wildcards.study))),
     output:
         output="results/{study}/values.json",
     log:

@@ -1,10 +1,14 @@
 """Histogram gradient boosting: scikit-learn fits the trees, and arrays that any machine can read hold them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from astromae.classical import Distributions
+from astromae.evaluation.densities import masses_of_quantiles
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -17,6 +21,14 @@ SETTINGS = {
     "min_samples_leaf": 20,
     "early_stopping": "auto",
 }
+
+#: Quantiles that trees are fitted to for a distribution. With as many iterations as a mean has, the outer ones come too
+#: near: of 3,000 galaxies 91 % were between what should hold 95.
+LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+QUANTILE_ITERATIONS = 50
+
+#: Training galaxies of a leaf that are expected beyond its quantile, at least: fewer would not say where it is.
+BEYOND_QUANTILE = 10
 
 #: What is kept of the nodes of all trees, and its type: the split of an inner node and where its branches lead, the
 #: value of a leaf.
@@ -103,25 +115,60 @@ def fit_trees(inputs: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np
     RuntimeError
         If this version of scikit-learn keeps its trees in another way.
     """
+    arrays = {}
+    for number, target in enumerate(labels.T):
+        arrays |= _fitted(inputs, target, seed).arrays(f"target{number}")
+    return arrays
+
+
+def fit_quantiles(inputs: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Fit trees to each of `LEVELS` of the one target, by the pinball loss; result as of `fit_trees`."""
+    arrays = {}
+    for number, level in enumerate(LEVELS):
+        settings = {"loss": "quantile", "quantile": level, "max_iter": QUANTILE_ITERATIONS}
+        settings["min_samples_leaf"] = _least_leaf(level)
+        arrays |= _fitted(inputs, labels[:, 0], seed, **settings).arrays(f"target{number}")
+    return arrays
+
+
+def _least_leaf(level: float) -> int:
+    return math.ceil(BEYOND_QUANTILE / min(level, 1 - level))
+
+
+def predict_quantiles(fitted: Mapping[str, np.ndarray], inputs: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the masses of distributions through the quantiles of `fit_quantiles`."""
+    return masses_of_quantiles(edges, np.array(LEVELS), predict_trees(fitted, inputs))
+
+
+def _fitted(inputs: np.ndarray, target: np.ndarray, seed: int, **settings: Any) -> Trees:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    arrays = {}
-    for number, target in enumerate(labels.T):
-        # Several threads would round sums in an order that depends on their number.
-        with threadpool_limits(1):
-            model = HistGradientBoostingRegressor(**SETTINGS, random_state=seed).fit(inputs, target)
-            expected = model.predict(inputs[:CHECKED])
-        trees = Trees.of(model)
-        if not np.array_equal(trees.predict(inputs[:CHECKED]), expected):
-            raise RuntimeError(
-                "this version of scikit-learn keeps its trees in another way; install the one that is locked"
-            )
-        arrays |= trees.arrays(f"target{number}")
-    return arrays
+    # Several threads would round sums in an order that depends on their number.
+    with threadpool_limits(1):
+        model = HistGradientBoostingRegressor(**{**SETTINGS, **settings}, random_state=seed).fit(inputs, target)
+        expected = model.predict(inputs[:CHECKED])
+    trees = Trees.of(model)
+    if not np.array_equal(trees.predict(inputs[:CHECKED]), expected):
+        raise RuntimeError(
+            "this version of scikit-learn keeps its trees in another way; install the one that is locked"
+        )
+    return trees
 
 
 def predict_trees(fitted: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
     """Return estimates (m, targets) for inputs (m, k) from what `fit_trees` returned."""
     targets = sum(name.endswith(".baseline") for name in fitted)
     return np.column_stack([Trees.from_arrays(fitted, f"target{number}").predict(inputs) for number in range(targets)])
+
+
+#: How trees predict distributions.
+QUANTILES = Distributions(
+    fit_quantiles,
+    predict_quantiles,
+    {
+        "levels": LEVELS,
+        "max_iter": QUANTILE_ITERATIONS,
+        "min_samples_leaf": [_least_leaf(level) for level in LEVELS],
+    },
+)

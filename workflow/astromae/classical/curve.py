@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, fit_method, predict_method
 from astromae.classical.fit import PACKAGES, measure_galaxies
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.label_curves import write_label_curve
@@ -51,12 +51,12 @@ def classical_curve(
     """
     cost, method = Cost(), METHODS[recipe.model]
     measured = measure_galaxies(catalog, split, recipe, stamps)
-    order = labelled_order(measured.objid, seed)
+    order = labelled_order(measured.targets, seed)
     frames = []
     for count in label_counts(len(order), labels):
         chosen = np.sort(order[:count])
-        fitted = method.fit(measured.inputs[chosen], measured.targets[chosen], seed)
-        table = measured.predicted(method.predict(fitted, measured.known))
+        fitted = fit_method(method, measured.task, measured.inputs[chosen], measured.targets[chosen], seed)
+        table = measured.predicted(predict_method(method, measured.task, fitted, measured.known))
         frames.append(table[table.subset == "test"].assign(n_labels=count))
     about = {"study": recipe.experiment, "objective": recipe.model, "network": "", "frozen": False, "task": recipe.task}
     hashes = fingerprint("classical-curve", recipe, seed, measured.inputs, measured.targets)

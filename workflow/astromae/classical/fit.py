@@ -1,6 +1,6 @@
 """A classical method, fitted to the labels that the networks learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, fit_method, predict_method, settings_of
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.catalog import magnitude_columns, read_catalog
-from astromae.contracts.predictions import write_predictions
+from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.splits import read_split
 from astromae.photometry_checks import check_finite
-from astromae.tasks import TASKS, Task
+from astromae.tasks import Task, task_of
 from astromae.training.fingerprint import fingerprint
 from astromae.training.folders import write_folder
 from astromae.training.provenance import Cost, provenance
-from astromae.training.subsets import EVALUATED, require_finite
+from astromae.training.subsets import EVALUATED, labelled_galaxies, require_finite, require_labels
 
 #: Packages that decide a method's numbers.
 PACKAGES = ("scikit-learn", "scipy", "numpy")
@@ -40,10 +40,8 @@ class Measured:
         What is predicted.
     bands
         Names of the bands.
-    objid
-        Of the training galaxies, ascending, shape (n,).
     inputs, targets
-        Of the training galaxies: what the method measures (n, k), and labels (n, targets).
+        Of the training galaxies, by ascending object id: what the method measures (n, k), and labels (n, targets).
     evaluated
         The evaluated galaxies: objid, labels and subset.
     known
@@ -52,23 +50,21 @@ class Measured:
 
     task: Task
     bands: list[str]
-    objid: np.ndarray
     inputs: np.ndarray
     targets: np.ndarray
     evaluated: pd.DataFrame
     known: np.ndarray
 
-    def predicted(self, estimates: np.ndarray) -> pd.DataFrame:
-        """Return the table of predictions of the evaluated galaxies, from their estimates (m, targets)."""
-        values = self.task.predict(estimates)
+    def predicted(self, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """Return the table of predictions of the evaluated galaxies, from what is predicted, by column."""
         columns = {column: self.evaluated[name].astype(np.float64) for name, column in self.task.targets.items()}
-        columns |= {name: values[name] for name in self.task.columns}
+        columns |= {name: list(values[name]) for name in written_columns(self.task)}
         return pd.DataFrame({"objid": self.evaluated.objid, **columns, "subset": self.evaluated.subset})
 
 
 def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps: Sequence[Path] = ()) -> Measured:
     """Measure training and evaluated galaxies; parameters and errors as of `fit_classical`."""
-    task, method = TASKS[recipe.task], METHODS[recipe.model]
+    task, method = task_of(recipe.task), METHODS[recipe.model]
     shards = StampSet(stamps) if method.stamps else None
     bands = list(shards.bands) if shards else catalog_bands(catalog)
     labels, magnitudes = list(task.targets), [] if shards else magnitude_columns(bands)
@@ -76,7 +72,9 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
     galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
     table = subsets.merge(galaxies, on="objid", validate="one_to_one")
     train, evaluated = table[table.subset == "train"], table[table.subset.isin(EVALUATED)]
-    require_finite(pd.concat([train, evaluated]).set_index("objid"), [*labels, *magnitudes], catalog)
+    for _, part in table[table.subset.isin(["train", *EVALUATED])].groupby("subset"):
+        require_labels(part.set_index("objid"), task, catalog)
+        require_finite(part.set_index("objid"), magnitudes, catalog)
 
     def measure(part: pd.DataFrame) -> np.ndarray:
         if shards is None:
@@ -90,8 +88,7 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
         return np.concatenate(measured)
 
     targets = np.array(train[labels], np.float64, order="C")
-    objid = train.objid.to_numpy(np.int64)
-    return Measured(task, bands, objid, measure(train), targets, evaluated, measure(evaluated))
+    return Measured(task, bands, measure(train), targets, evaluated, measure(evaluated))
 
 
 def fit_classical(
@@ -119,11 +116,11 @@ def fit_classical(
     """
     cost, method = Cost(), METHODS[recipe.model]
     measured = measure_galaxies(catalog, split, recipe, stamps)
-    fitted = method.fit(measured.inputs, measured.targets, seed)
-    predictions = measured.predicted(method.predict(fitted, measured.known))
-    count = len(measured.inputs)
+    fitted = fit_method(method, measured.task, measured.inputs, measured.targets, seed)
+    predictions = measured.predicted(predict_method(method, measured.task, fitted, measured.known))
+    count = labelled_galaxies(measured.targets)
     described = {
-        "recipe": {**recipe.as_json(), "settings": dict(method.settings)},
+        "recipe": {**recipe.as_json(), "settings": settings_of(method, measured.task)},
         "fitted": sorted(fitted),
         "seed": seed,
         "train_galaxies": count,

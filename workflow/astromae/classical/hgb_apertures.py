@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from astromae.classical import Method
-from astromae.classical.boosted_trees import SETTINGS, fit_trees, predict_trees
+from astromae.classical.boosted_trees import QUANTILES, SETTINGS, fit_trees, predict_trees
 
 #: Radii of the apertures as fractions of half the stamp's side: the galaxy's core, its body, and the largest circle
 #: that fits. Of a crop of 32 px of SDSS they are 4, 8 and 16 px: 1.6, 3.2 and 6.3 arcsec.
@@ -65,4 +65,5 @@ METHOD = Method(
     predict_trees,
     stamps=True,
     settings={**SETTINGS, "radii_of_half_side": RADII, "softening_nmgy": SOFTENING_NMGY},
+    distributions=QUANTILES,
 )

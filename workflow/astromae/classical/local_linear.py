@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from astromae.classical import Method
+from astromae.classical import Distributions, Method
 from astromae.classical.colours import magnitude_and_colours
 from astromae.classical.neighbours import keep_galaxies, nearest
+from astromae.evaluation.densities import normal_masses
 
 #: Neighbours of a galaxy, and deviation from the plane beyond which one is left out of a second fit.
 NEIGHBOURS, CLIP_SIGMA = 100, 3.0
@@ -25,14 +26,23 @@ def predict_planes(fitted: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.n
     """Return the values (m, targets) of local planes for inputs (m, k), from what `keep_galaxies` returned."""
     return np.concatenate(
         [
-            np.column_stack([_planes(ways, target) for target in np.moveaxis(labels, 2, 0)])
+            np.column_stack([_planes(ways, target)[0] for target in np.moveaxis(labels, 2, 0)])
             for ways, labels in nearest(fitted, inputs, NEIGHBOURS)
         ]
     )
 
 
-def _planes(ways: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the value at its own place (block,) of each galaxy's plane through its neighbours.
+def predict_normals(fitted: Mapping[str, np.ndarray], inputs: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the masses of normal distributions about local planes, as wide as the neighbours scatter (Beck et al.)."""
+    planes = [_planes(ways, labels[..., 0]) for ways, labels in nearest(fitted, inputs, NEIGHBOURS)]
+    value, scatter = (np.concatenate(part) for part in zip(*planes, strict=True))
+    return normal_masses(edges, value, scatter)
+
+
+def _planes(ways: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value at its own place (block,) of each galaxy's plane through its neighbours, and their scatter.
+
+    The scatter is the root of the mean squared deviation of those that are not left out, for the degrees of freedom.
 
     Parameters
     ----------
@@ -46,7 +56,10 @@ def _planes(ways: np.ndarray, labels: np.ndarray) -> np.ndarray:
     distances = np.abs(labels - (design @ coefficients[..., None])[..., 0])
     sigma = np.sqrt(np.mean(distances**2, axis=1, keepdims=True))
     kept = distances <= CLIP_SIGMA * sigma
-    return _least_squares(design, labels, kept.astype(np.float64))[:, 0]
+    coefficients = _least_squares(design, labels, kept.astype(np.float64))
+    deviations = (labels - (design @ coefficients[..., None])[..., 0]) * kept
+    freedom = np.maximum(kept.sum(axis=1) - design.shape[2], 1)
+    return coefficients[:, 0], np.sqrt((deviations**2).sum(axis=1) / freedom)
 
 
 def _least_squares(design: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -61,4 +74,5 @@ METHOD = Method(
     keep_galaxies,
     predict_planes,
     settings={"neighbours": NEIGHBOURS, "clip_sigma": CLIP_SIGMA},
+    distributions=Distributions(keep_galaxies, predict_normals),
 )

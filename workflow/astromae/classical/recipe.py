@@ -5,7 +5,7 @@ from typing import Any
 
 from astromae.classical import METHODS
 from astromae.settings.base import Count, name_in
-from astromae.tasks import TASKS
+from astromae.tasks import NamedTask, task_source
 from astromae.typed import Typed
 
 
@@ -15,12 +15,12 @@ class ClassicalRecipe(Typed):
     experiment: str
     model: name_in(METHODS)
     group: str
-    task: name_in(TASKS)
+    task: NamedTask
     crop: Count | None = None
 
     def sources(self) -> list[str | Path]:
         """Return the sources of its method and its task."""
-        return [METHODS.source(self.model), TASKS.source(self.task)]
+        return [METHODS.source(self.model), task_source(self.task)]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""

@@ -15,15 +15,15 @@ import pandas as pd
 from astromae.contracts.predictions import column_values
 from astromae.contracts.tables import read_metadata, read_table, write_table
 from astromae.errors import InputError
-from astromae.tasks import TASKS
+from astromae.tasks import NamedTask, task_of
 
 #: What a file says of itself, but for its seed.
 _ABOUT = ("study", "objective", "network", "frozen", "task")
 
 
-def curve_columns(task: str) -> list[str]:
+def curve_columns(task: NamedTask) -> list[str]:
     """Return the columns of a file of a task."""
-    return ["objid", *TASKS[task].targets.values(), *TASKS[task].columns, "n_labels"]
+    return ["objid", *task_of(task).targets.values(), *task_of(task).columns, "n_labels"]
 
 
 def write_label_curve(path: Path, table: pd.DataFrame, about: Mapping[str, Any], seed: int) -> None:
@@ -45,7 +45,7 @@ def write_label_curve(path: Path, table: pd.DataFrame, about: Mapping[str, Any],
     InputError
         If a prediction is not finite: names the way to learn, the number of labels and galaxies.
     """
-    task = TASKS[about["task"]]
+    task = task_of(about["task"])
     finite = np.all([[np.isfinite(value).all() for value in table[column]] for column in task.columns], axis=0)
     if not finite.all():
         bad = table[~finite]
@@ -93,7 +93,7 @@ class LabelCurves:
     """
 
     study: str
-    task: str
+    task: NamedTask
     labels: np.ndarray
     seeds: tuple[int, ...]
     targets: Mapping[str, np.ndarray]
@@ -118,7 +118,7 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
         missing = [key for key in (*_ABOUT, "seed") if key not in about]
         if missing:
             raise InputError(f"{path}: its metadata have no {', '.join(missing)}: no label curve")
-        task = TASKS[about["task"]]
+        task = task_of(about["task"])
         table = read_table(path, curve_columns(about["task"]), "label curve").sort_values(["n_labels", "objid"])
         labels, objid = np.unique(table.n_labels), np.unique(table.objid)
         if len(table) != len(labels) * len(objid) or table.duplicated(["n_labels", "objid"]).any():
@@ -140,7 +140,7 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
                 f"{path}: other galaxies than {paths[0]}; ways to learn are compared on the same ones only"
             )
         for name, truth in targets.items():
-            if not np.allclose(truth, first[3][name], rtol=0, atol=1e-6):
+            if not np.allclose(truth, first[3][name], rtol=0, atol=1e-6, equal_nan=True):
                 raise InputError(f"{path}: other {name} than {paths[0]} for the same galaxies")
         of_curve = found.setdefault((about["objective"], about["network"], about["frozen"]), {})
         if about["seed"] in of_curve:
@@ -156,7 +156,7 @@ def read_label_curves(paths: Sequence[Path]) -> LabelCurves:
                 f"no label curve of {objective} {network} with seed {', '.join(lacking)}, which others have; ways to "
                 "learn are compared over the same seeds only"
             )
-    columns = TASKS[first[0]["task"]].columns
+    columns = task_of(first[0]["task"]).columns
     curves = tuple(
         LabelCurve(*key, {name: np.stack([of_curve[seed][name] for seed in seeds], axis=1) for name in columns})
         for key, of_curve in found.items()

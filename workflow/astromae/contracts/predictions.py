@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from astromae.errors import InputError
 from astromae.files import atomic_path
-from astromae.tasks import TASKS, Task
+from astromae.tasks import NamedTask, Task, task_of
 
 #: Group of the rows that are no network and not in the published tables.
 CLASSICAL = "classical"
@@ -21,7 +21,12 @@ CLASSICAL = "classical"
 
 def prediction_columns(task: Task) -> tuple[str, ...]:
     """Return the columns of a task's predictions: object, labels, what is predicted, and subset (val or test)."""
-    return "objid", *task.targets.values(), *task.columns, "subset"
+    return "objid", *task.targets.values(), *written_columns(task), "subset"
+
+
+def written_columns(task: Task) -> tuple[str, ...]:
+    """Return the columns that hold what is predicted, distributions last."""
+    return (*task.columns, *([task.density] if task.density else []))
 
 
 def write_predictions(
@@ -45,8 +50,8 @@ def write_predictions(
     InputError
         If a prediction is not finite: names the model and the galaxies.
     """
-    task = TASKS[recipe["task"]]
-    finite = np.all([[np.isfinite(value).all() for value in table[column]] for column in task.columns], axis=0)
+    task = task_of(recipe["task"])
+    finite = np.all([[np.isfinite(value).all() for value in table[column]] for column in written_columns(task)], axis=0)
     if not finite.all():
         bad = table.objid[~finite]
         raise InputError(f"{recipe['model']}: predictions that are not finite, objid {bad[:10].tolist()}")
@@ -88,11 +93,11 @@ class Predictions:
     experiment
         Name as in the configuration.
     task
-        Name of its task, one of `TASKS`.
+        Its task.
     objid
         Galaxies of one subset, ascending, shape (n,).
     targets
-        Of each column of the task's targets the true values, shape (n,).
+        Of each column of the task's targets the true values, shape (n,); NaN where the task allows for missing ones.
     train_galaxies
         Labelled galaxies that the models were trained on.
     models
@@ -100,7 +105,7 @@ class Predictions:
     """
 
     experiment: str
-    task: str
+    task: NamedTask
     objid: np.ndarray
     targets: Mapping[str, np.ndarray]
     train_galaxies: int
@@ -121,27 +126,31 @@ class Predictions:
 def _read(path: Path, subset: str) -> tuple[dict, pd.DataFrame]:
     """Return a file's metadata and the galaxies of a subset by ascending objid."""
     try:
-        table = pq.read_table(path)
+        schema = pq.read_schema(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
     try:
-        metadata = json.loads((table.schema.metadata or {})[b"astromae"])
+        metadata = json.loads((schema.metadata or {})[b"astromae"])
     except (KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: the schema metadata has no JSON under the key `astromae`") from error
     missing = [key for key in ("experiment", "task", "model", "group", "seed", "train_galaxies") if key not in metadata]
-    task = TASKS[metadata["task"]] if not missing else None
+    task = task_of(metadata["task"]) if not missing else None
     columns = (*task.targets.values(), *task.columns) if task else ()
-    missing += [name for name in ("objid", *columns, "subset") if name not in table.column_names]
+    missing += [name for name in ("objid", *columns, "subset") if name not in schema.names]
     if missing:
         raise InputError(f"{path}: no {', '.join(missing)} among its metadata and columns")
-    rows = table.to_pandas()
+    # Distributions, hundreds of numbers a galaxy, stay where they are.
+    try:
+        rows = pq.read_table(path, columns=["objid", *columns, "subset"]).to_pandas()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
     rows = rows[rows["subset"] == subset].sort_values("objid", ignore_index=True)
     if rows.empty:
         raise InputError(f"{path}: no row with subset `{subset}`")
     if rows["objid"].duplicated().any():
         twice = rows["objid"][rows["objid"].duplicated()].iloc[0]
         raise InputError(f"{path}: galaxy {twice} stands twice in subset `{subset}`")
-    for column in columns:
+    for column in task.columns if task.incomplete else columns:
         finite = np.isfinite(column_values(rows, column).reshape(len(rows), -1)).all(axis=1)
         if not finite.all():
             wrong = rows["objid"][~finite]
@@ -194,9 +203,9 @@ def read_predictions(paths: Sequence[Path], subset: str = "test") -> Predictions
             )
         if metadata["task"] != first[1]["task"]:
             raise InputError(f"{path}: predicts {metadata['task']}, but {first[0]} {first[1]['task']}")
-        task = TASKS[metadata["task"]]
+        task = task_of(metadata["task"])
         for column in task.targets.values():
-            if not np.allclose(rows[column], first[2][column], rtol=0, atol=1e-6):
+            if not np.allclose(rows[column], first[2][column], rtol=0, atol=1e-6, equal_nan=True):
                 raise InputError(f"{path}: other {column} than {first[0]} for the same galaxies")
         if metadata["train_galaxies"] != first[1]["train_galaxies"]:
             raise InputError(

@@ -8,7 +8,9 @@ from astromae.run import Run
 
 def values_inputs(run: Run, experiment: str) -> dict[str, str | list[str]]:
     """Return the files that the named values of an experiment are made from, by name."""
+    calibration = {"calibration": "results/tables/calibration.csv"} if experiment in run.with_density() else {}
     return {
+        **calibration,
         "split": f"results/splits/{experiment}.parquet",
         "table": f"results/tables/{run.experiments[experiment].table}.csv",
         "models": "results/tables/models.json",

@@ -7,18 +7,22 @@ from typing import Any
 import pandas as pd
 
 from astromae.code_state import in_words
+from astromae.contracts.densities import read_densities
 from astromae.contracts.predictions import CLASSICAL, read_predictions
 from astromae.contracts.splits import read_split
+from astromae.contracts.votes import QUESTIONS
 from astromae.errors import InputError
-from astromae.evaluation.comparisons import METRIC, compare
+from astromae.evaluation.comparisons import METRIC, comparable, compare
 from astromae.evaluation.records import read_json
 from astromae.evaluation.scores import score
 from astromae.files import write_json
 from astromae.settings.evaluation import Evaluation
+from astromae.tables.calibration import PRINTED, read_calibration_table
 from astromae.tables.costs import cost_columns, formatted_costs, read_cost_table
-from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten
+from astromae.tables.formatting import duration, formatted_rows, grouped, hours, power_of_ten, short
 from astromae.tables.metrics import read_table
-from astromae.tasks import TASKS, Metric
+from astromae.tables.names import model_name
+from astromae.tasks import Metric, NamedTask, task_name, task_of, task_settings
 
 #: The metric that is quoted in sentences, where a task has it; else its first.
 HEADLINE = "nmad"
@@ -35,6 +39,7 @@ def write_experiment_values(
     predictions: Sequence[Path],
     provenance: Sequence[Path],
     output: Path,
+    calibration: Path | None = None,
 ) -> None:
     """Write the named values of an experiment as JSON. All numbers in it are text, ready to be printed.
 
@@ -58,6 +63,8 @@ def write_experiment_values(
         What its trainings recorded, each in a provenance.json.
     output
         File to write.
+    calibration
+        Table of the calibration of distributions (`astromae.tables.calibration`), where the task has them.
 
     Raises
     ------
@@ -69,7 +76,7 @@ def write_experiment_values(
             f"evaluation.subset is {evaluation.subset}: documents tell of test galaxies only; make the target `tables`"
         )
     task = settings.get("task", "redshift")
-    metrics = TASKS[task].metrics
+    metrics = task_of(task).metrics
     subsets = read_split(split)["subset"].value_counts().to_dict()
     rows = read_table(table, metrics)
     described = {row["name"]: row for row in read_json(models)}
@@ -84,6 +91,7 @@ def write_experiment_values(
     costs_as_text = formatted_costs(took[took["experiment"] == experiment])
     # Only the dispersion in redshift was published and is asked about.
     printed = rows.set_index("model").get(f"{METRIC}_published", pd.Series(dtype=float)).dropna()
+    answers = compare(score(data, evaluation), printed) if comparable(metrics) else []
     write_json(
         output,
         {
@@ -108,11 +116,15 @@ def write_experiment_values(
             },
             "metrics": [{"key": name, "name": metric.printed} for name, metric in metrics.items()],
             "headline": {"key": headline, "name": metrics[headline].printed},
-            "rows": [row | _parameters(described.get(row["model"], {})) for row in formatted_rows(rows, metrics)],
+            "rows": [
+                row | _parameters(described.get(row["model"], {}), experiment) for row in formatted_rows(rows, metrics)
+            ],
             "best_network": _best(networks, networks["model"], headline, metrics[headline]),
             "best_astromae": _best(networks, assembled, headline, metrics[headline]),
             "best_classical": _best(rows, rows["model"][rows["group"] == CLASSICAL], headline, metrics[headline]),
-            "comparisons": [answer.as_text() for answer in compare(score(data, evaluation), printed)],
+            "comparisons": [answer.as_text() for answer in answers],
+            "distributions": calibration and distributions_text(calibration, experiment, predictions[0], evaluation),
+            "shapes": shapes_text(data.task),
             "encoders": _encoders(recorded),
             "views": _views(recorded),
             "cost_columns": [{"key": key, "name": head} for key, head in cost_columns(costs_as_text).items()],
@@ -128,8 +140,50 @@ def _is_astromae(model: Mapping) -> bool:
     return all(model.get(branch) for branch in ("encoder", "pretrained", "inception", "magnitude"))
 
 
-def _parameters(model: Mapping) -> dict[str, str]:
-    return {key: grouped(model[key]) if key in model else "" for key in ("parameters", "trainable")}
+def distributions_text(calibration: Path, experiment: str, predictions: Path, evaluation: Evaluation) -> dict[str, Any]:
+    """Return what is said of an experiment's distributions.
+
+    The best model is that with the smallest CRPS of those that are not recalibrated.
+    """
+    table = read_calibration_table(calibration)
+    table = table[table["experiment"] == experiment]
+    as_predicted = table[table["recalibrated"] == 0]
+    best = as_predicted["crps"].idxmin()
+    given = read_densities(predictions)
+    settings = given.task if isinstance(given.task, dict) else {}
+    return {
+        "bins": str(len(given.edges) - 1),
+        "z_max": f"{given.edges[-1]:g}",
+        "head": settings.get("head", ""),
+        "smoothed": settings.get("smoothing_bins", 0) > 0,
+        "columns": [{"key": key, "name": name} for key, name in PRINTED.items()],
+        "rows": [
+            {
+                "name": model_name(row["model"]),
+                "recalibrated": bool(row["recalibrated"]),
+                "best": index == best,
+                "passes": bool(row["pit_ks_p"] > 1 - evaluation.interval),
+                "cells": {key: short(row[key]) for key in PRINTED},
+            }
+            for index, row in zip(table.index, table.to_dict("records"), strict=True)
+        ],
+    }
+
+
+def shapes_text(task: NamedTask) -> dict[str, Any] | None:
+    """Return what is said of questions on shapes; None where the task asks none."""
+    if task_name(task) != "morphology":
+        return None
+    asked = task_settings(task)
+    return {
+        "questions": [QUESTIONS[question].lower() for question in asked.questions],
+        "decided": f"{100 * asked.decided:g}",
+    }
+
+
+def _parameters(model: Mapping, experiment: str) -> dict[str, str]:
+    counts = model.get("of_experiments", {}).get(experiment, model)
+    return {key: grouped(counts[key]) if key in counts else "" for key in ("parameters", "trainable")}
 
 
 def _best(rows: pd.DataFrame, names: Iterable[str], key: str, metric: Metric) -> str:

@@ -11,7 +11,7 @@ from astromae.studies import RANDOM, SUPERVISED
 from astromae.tables.formatting import decimals_for, fixed, grouped
 from astromae.tables.label_curves import NO_NETWORK, headline_of, read_error_table, read_saved_table
 from astromae.tables.names import objective_name
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 
 
 def study_values(
@@ -46,7 +46,7 @@ def study_values(
     InputError
         If a table cannot be read.
     """
-    metric = headline_of(TASKS[study["task"]].metrics)
+    metric = headline_of(task_of(study["task"]).metrics)
     table, factors = read_error_table(errors), read_saved_table(saved)
     labels = sorted(table["n_labels"].unique())
     half = (table[f"{metric}_high"] - table[f"{metric}_low"]) / 2
@@ -97,7 +97,7 @@ def study_values(
     used = [name for name, objective in study["objectives"].items() if objective["networks"]]
     return {
         "title": study["title"],
-        "metric": TASKS[study["task"]].metrics[metric].printed,
+        "metric": task_of(study["task"]).metrics[metric].printed,
         "interval": f"{100 * interval:g}",
         "one_side": f"{50 * (1 - interval):g}",
         "judged": len(study["seeds"]) > 1,

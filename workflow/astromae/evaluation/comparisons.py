@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from astromae.evaluation.scores import Scores
 from astromae.tables.formatting import PUBLISHED_DECIMALS, decimals_for, fixed
 from astromae.tables.names import model_name
+from astromae.tasks import Metric
+from astromae.tasks.redshift import METRICS
 
 #: The questions that the two tables ask, as pairs of models: what does the first have that helps?
 QUESTIONS = (
@@ -92,6 +94,11 @@ class Comparison:
         }
 
 
+def comparable(metrics: Mapping[str, Metric]) -> bool:
+    """Return whether a task has the compared metric; another one may call something else by its name."""
+    return metrics.get(METRIC) == METRICS[METRIC]
+
+
 def compare(scores: Scores, published: Mapping[str, float]) -> list[Comparison]:
     """Answer every question of `QUESTIONS` whose two models there are, all of them together (`Scores.supported`).
 
@@ -104,7 +111,7 @@ def compare(scores: Scores, published: Mapping[str, float]) -> list[Comparison]:
     """
     place = {model: number for number, model in enumerate(scores.models)}
     asked = [question for question in QUESTIONS if question[0] in place and question[1] in place]
-    if not asked or METRIC not in scores.metrics:
+    if not asked or not comparable(scores.metrics):
         return []
     pairs = [(place[one], place[other]) for one, other, _ in asked]
     value = scores.value(METRIC)

@@ -64,12 +64,14 @@ def estimate_mean(runs: np.ndarray, resampled: np.ndarray, confidence: float) ->
     runs
         The metric of k seeds on the test galaxies, shape (..., k).
     resampled
-        The same on resampled galaxies, shape (..., k, samples); resample i holds the same galaxies for every seed.
+        The same on resampled galaxies, shape (..., k, samples); resample i holds the same galaxies for every seed. NaN
+        where too few of a kind were drawn to tell: such a resample counts as the sample itself.
     confidence
         Confidence at which the bootstrap's two sides are read off (Efron's percentile interval): of one seed, the
         interval of this confidence is the percentile interval.
     """
     count = runs.shape[-1]
+    resampled = np.where(np.isnan(resampled), runs[..., None], resampled)
     value, mean = runs.mean(axis=-1), resampled.mean(axis=-2)  # (...), (..., samples)
     tail = (1 - confidence) / 2
     low, high = np.quantile(mean, [tail, 1 - tail], axis=-1)

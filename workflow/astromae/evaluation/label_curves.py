@@ -10,7 +10,7 @@ from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import estimate_mean, shared_part
 from astromae.seeds import generator
 from astromae.settings.evaluation import Evaluation
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def score_curves(curves: LabelCurves, settings: Evaluation) -> list[CurveScores]
     settings
         The configuration's section ``evaluation``.
     """
-    task, scores = TASKS[curves.task], []
+    task, scores = task_of(curves.task), []
     for curve in curves.curves:
         shape = (len(curves.labels), len(curves.seeds))
         runs = {name: values.reshape(-1, *values.shape[2:]) for name, values in curve.predicted.items()}

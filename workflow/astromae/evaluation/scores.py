@@ -9,7 +9,7 @@ from astromae.contracts.predictions import CLASSICAL, Predictions
 from astromae.evaluation.bootstrap import bootstrap_metrics
 from astromae.evaluation.intervals import Estimate, estimate_mean, supported
 from astromae.settings.evaluation import Evaluation
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, Task, task_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Scores:
         return first if pairs and self.supported(metric, pairs).all() else None
 
 
-def score(predictions: Predictions, settings: Evaluation) -> Scores:
+def score(predictions: Predictions, settings: Evaluation, task: Task | None = None) -> Scores:
     """Compute metrics and their paired bootstrap for every model.
 
     Parameters
@@ -98,9 +98,11 @@ def score(predictions: Predictions, settings: Evaluation) -> Scores:
         The experiment's predictions.
     settings
         The configuration's section ``evaluation``.
+    task
+        Task whose metrics are computed, with the targets and columns of that of the predictions; None for this one.
     """
     threshold = settings.outlier_threshold
-    task = TASKS[predictions.task]
+    task = task or task_of(predictions.task)
     predicted = {
         column: np.stack([model.predicted[column] for model in predictions.models]) for column in task.columns
     }  # (models, seeds, galaxies), and k where a prediction is several numbers

@@ -5,7 +5,7 @@ Density, residuals, worst galaxies, published values and numbers of labels are s
 
 from astromae.products import Product
 from astromae.run import Run
-from astromae.tasks import TASKS, Task
+from astromae.tasks import Task, task_of
 
 #: More models than this do not fit on a page of densities.
 DENSITY_PANELS = 8
@@ -169,6 +169,28 @@ MAGNITUDES_SAMPLE = Product(
     members=RESIDUALS.members,
 )
 
+PIT = Product(
+    "pit-{experiment}",
+    "astromae.figures.pit:draw_pit",
+    inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
+    members=lambda run: _each(*run.with_density()),
+)
+
+NZ = Product(
+    "nz-{experiment}",
+    "astromae.figures.pit:draw_nz",
+    inputs=PIT.inputs,
+    members=PIT.members,
+)
+
+ROC = Product(
+    "roc-{experiment}",
+    "astromae.figures.roc:draw_roc",
+    inputs=lambda run, experiment: {"predictions": run.predictions(experiment)},
+    settings=lambda run, experiment: {"subset": run.configuration.evaluation.subset},
+    members=lambda run: _each(*run.with_task("morphology")),
+)
+
 WORST = Product(
     "worst-{experiment}",
     "astromae.figures.worst:draw_worst",
@@ -213,7 +235,7 @@ FINETUNING = Product(
     settings=lambda run, experiment: {
         "models": [name for name in run.experiments[experiment].models for _ in run.configuration.seeds],
         "unit": run.experiments[experiment].finetuning.unit,
-        "loss": _loss_of(TASKS[run.task(experiment)]),
+        "loss": _loss_of(task_of(run.task(experiment))),
     },
     members=lambda run: _each(*run.experiments),
 )
@@ -225,7 +247,7 @@ LOSS_TIME = Product(
         "provenance": run.trained(experiment, "provenance.json"),
         "histories": run.trained(experiment, "history.csv"),
     },
-    settings=lambda run, experiment: {"predicted": TASKS[run.task(experiment)].title},
+    settings=lambda run, experiment: {"predicted": task_of(run.task(experiment)).title},
     members=lambda run: _each(*run.experiments),
 )
 

@@ -11,7 +11,7 @@ from astromae.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 from astromae.studies import RANDOM, SUPERVISED
 from astromae.tables.label_curves import NO_NETWORK, headline_of, read_error_table
 from astromae.tables.names import objective_name
-from astromae.tasks import TASKS
+from astromae.tasks import NamedTask, task_of
 
 #: Colours and markers of objectives, in their order.
 _LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (RED, "v"), (SKY, "P"))
@@ -24,7 +24,7 @@ _CLASSICAL = (":", "-.", (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)))
 _APART = 1.02
 
 
-def draw_label_curves(table: Path, task: str, pdf: Path, png: Path) -> None:
+def draw_label_curves(table: Path, task: NamedTask, pdf: Path, png: Path) -> None:
     """Draw the headline metric with its interval against the number of labels, by way to learn.
 
     Parameters
@@ -42,7 +42,7 @@ def draw_label_curves(table: Path, task: str, pdf: Path, png: Path) -> None:
         If the table cannot be read.
     """
     rows = read_error_table(table)
-    metrics = TASKS[task].metrics
+    metrics = task_of(task).metrics
     headline = headline_of(metrics)
     networks = [name for name in dict.fromkeys(rows["network"]) if name != NO_NETWORK]
     trained = list(dict.fromkeys(rows["objective"][rows["network"] != NO_NETWORK]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from astromae.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, TWO_COLUMNS, drawing
 from astromae.studies import SUPERVISED
 from astromae.tables.label_curves import NO_NETWORK, headline_of, read_error_table
-from astromae.tasks import TASKS
+from astromae.tasks import NamedTask, task_of
 
 #: Colours of networks, in their order.
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
@@ -16,7 +16,7 @@ _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 _LOOKS = {True: ("--", "s", "frozen"), False: ("-", "o", "fine-tuned")}
 
 
-def draw_mask_ratios(table: Path, task: str, ratios: Mapping[str, float], pdf: Path, png: Path) -> None:
+def draw_mask_ratios(table: Path, task: NamedTask, ratios: Mapping[str, float], pdf: Path, png: Path) -> None:
     """Draw the headline metric and its interval against the fraction that is hidden, by number of labels.
 
     Parameters
@@ -36,7 +36,7 @@ def draw_mask_ratios(table: Path, task: str, ratios: Mapping[str, float], pdf: P
         If the table cannot be read.
     """
     rows = read_error_table(table)
-    metrics = TASKS[task].metrics
+    metrics = task_of(task).metrics
     headline = headline_of(metrics)
     rows = rows[rows["network"] != NO_NETWORK]
     masked = rows[rows["objective"].isin(ratios)].assign(ratio=lambda own: own["objective"].map(ratios))

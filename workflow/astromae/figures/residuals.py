@@ -46,7 +46,7 @@ def read_magnitudes(path: Path, objid: np.ndarray) -> pd.DataFrame:
 
 
 def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Evaluation, pdf: Path, png: Path) -> None:
-    """Draw bias, NMAD and number of test galaxies in bins of redshift, magnitude and colour.
+    """Draw bias, NMAD and number of test galaxies in bins of true and of predicted redshift, magnitude and colour.
 
     Of each group of models the one is drawn that scatters least on the validation galaxies.
 
@@ -74,6 +74,8 @@ def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Eval
     shorter, reference = (name.removeprefix("mag_") for name in table.columns)
     quantities = {
         "spectroscopic redshift": test.targets["z_spec"],
+        # Each model's own. No estimate is unbiased in both (Lin et al. 2022, A&A 662, A36).
+        "predicted redshift": np.stack([model.predicted["z_pred"].mean(axis=0) for model in models]),
         f"${reference}$ (mag)": table[f"mag_{reference}"].to_numpy(),
         f"${shorter}-{reference}$ (mag)": (table[f"mag_{shorter}"] - table[f"mag_{reference}"]).to_numpy(),
     }
@@ -82,9 +84,10 @@ def draw_residuals(predictions: Sequence[Path], magnitudes: Path, settings: Eval
             len(ROWS) + 1, len(quantities), sharex="col", sharey="row", height_ratios=[1] * len(ROWS) + [0.55]
         )
         for column, (label, quantity) in zip(grid.T, quantities.items(), strict=True):
-            known = np.isfinite(quantity)
-            binned = binned_metrics(quantity[known], shown.of_galaxies(known), settings, tuple(ROWS))
-            low, high = np.quantile(quantity[known], [0.002, 0.998])
+            known = np.isfinite(np.atleast_2d(quantity)).all(axis=0)
+            finite = quantity[..., known]
+            binned = binned_metrics(finite, shown.of_galaxies(known), settings, tuple(ROWS))
+            low, high = np.quantile(finite, [0.002, 0.998])
             column[0].set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
             for axes, metric in zip(column, ROWS, strict=False):
                 _points(axes, binned, metric, [model.group for model in models])

@@ -107,6 +107,10 @@ def _model(axes: Axes, left: float, top: float, model: Mapping, stamp: str) -> N
             edges = box(axes, (left + 0.79, y), (0.58, LANE - 0.07), f"{name}\n{millions(branch['parameters'])}", kind)
             arrow(axes, start, (edges[0], y))
             start = (edges[1], y)
+        if not branch["widths"]:
+            # A linear probe: the output is all that follows.
+            arrow(axes, start, (out_x - 0.05, y))
+            continue
         kind = "magnitude" if branch["kind"] == "magnitude" else "layers"
         size = (0.92, LANE - 0.07) if branch["kind"] == "magnitude" else (0.44, LANE - 0.07)
         x = left + (1.13 if branch["kind"] == "magnitude" else 1.37)
@@ -126,4 +130,6 @@ def _model(axes: Axes, left: float, top: float, model: Mapping, stamp: str) -> N
         text = "\n".join(str(width) for width in [model["joined"], *model["head"][:-1]])
         edges = box(axes, (join_x, middle), (0.30, LANE), text, "layers")
         arrow(axes, (edges[1], middle), (out_x - 0.05, middle))
-    note(axes, out_x, middle, "$z$", va="center", fontsize=8)
+    # Bundles of before have none.
+    predicted = ["$z$" if title == "redshift" else title for title in model.get("predicts", ["redshift"])]
+    note(axes, out_x, middle, "\n".join(predicted), va="center", fontsize=8 if predicted == ["$z$"] else 6)

@@ -28,6 +28,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
 )
 BLACK, GREY, PALE = "#222222", "#767676", "#D0D0D0"
 
+#: Colours of lines that no group tells apart, in turn.
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
+
 #: Colours of the bands of SDSS, from short to long waves; others are black.
 BAND_COLOURS = dict(zip("ugriz", (PURPLE, BLUE, GREEN, ORANGE, RED), strict=True))
 

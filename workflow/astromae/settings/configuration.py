@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from astromae.classical import METHODS
 from astromae.contracts.stamp_format import StampFormat
+from astromae.contracts.votes import voted
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError
 from astromae.objectives import OBJECTIVES
@@ -37,6 +38,7 @@ from astromae.settings.messages import in_one_line
 from astromae.settings.studies import OWN, Study
 from astromae.settings.training import Augmentation, Finetuning, Phase, Scaling, Training
 from astromae.survey import SURVEYS
+from astromae.tasks import TASKS, NamedTask, task_of
 from astromae.typed import Typed
 
 # The Inception branch pools 32 pixels to 4, which its 192 features take for granted (figure 3 of the paper).
@@ -101,6 +103,12 @@ class Configuration(Typed):
     def section(self, name: str) -> Any:
         """Return the section of a survey or of an objective."""
         return getattr(self, name)
+
+    def task(self, sample: str) -> NamedTask:
+        """Return the task of an experiment or a study with its settings, as recipes and files name it."""
+        name = self.sample(sample).task
+        own = getattr(self.section("tasks"), name, None)
+        return name if own is None else {"task": name, **own.model_dump(mode="json")}
 
     def stamp_format(self) -> StampFormat:
         """Return bands, pixel scale and size of the survey's stamps."""
@@ -222,6 +230,7 @@ class Configuration(Typed):
         with section("finetuning.unfrozen"):
             for network in study.used_networks():
                 self._check_encoder_training(study.finetuning.unfrozen, network, study.networks[network], True)
+        self._check_votes(name)
         self._check_fractions(study)
         self._check_batches(phases)
 
@@ -239,6 +248,7 @@ class Configuration(Typed):
                 if model.encoder is not None and not model.frozen:
                     backbone = self.backbones[model.encoder]
                     self._check_encoder_training(experiment.finetuning, model.encoder, backbone, model.pretrained)
+        self._check_votes(name)
         self._check_fractions(experiment)
         self._check_batches({phase: experiment.phase(phase) for phase in ("pretraining", "finetuning")})
 
@@ -251,6 +261,23 @@ class Configuration(Typed):
         if finetuning.layer_decay is not None and pretrained and network.layer_of is None:
             allowed = f"null while {encoder} is pretrained and trained on: {network.title} does not name its layers"
             raise wrong("layer_decay", finetuning.layer_decay, allowed)
+
+    def _check_votes(self, name: str) -> None:
+        """Check that the survey has the votes on shapes that a sample's task learns from."""
+        # A bundle has the predictions, and the table of votes need not be on this machine.
+        wanted = [] if self.bundle else voted(task_of(self.task(name)).targets)
+        try:
+            given = SURVEYS[self.survey].votes(self.section(self.survey)) if wanted else ()
+        except InputError as error:
+            raise problem(str(error)) from None
+        lacking = [question for question in wanted if question not in given]
+        if lacking:
+            source = ": set sdss.galaxy_zoo" if self.survey == "sdss" and not given else ""
+            has = f"it has them on {', '.join(given)} (tasks.morphology.questions)" if given else "it has none"
+            raise problem(
+                f"{{here}}task is {self.sample(name).task}, and the survey {self.survey} has no votes on "
+                f"{', '.join(lacking)}; {has}{source}"
+            )
 
     def _check_fractions(self, sample: Sample) -> None:
         """Check that every subset gets a galaxy."""
@@ -332,12 +359,14 @@ def _value(settings: Any, key: str) -> Any:
 
 def configuration_model() -> type[Configuration]:
     """Return the model of the configuration, with a section for each survey and objective that has one."""
-    return _configuration_model(tuple(SURVEYS), tuple(OBJECTIVES))
+    return _configuration_model(tuple(SURVEYS), tuple(OBJECTIVES), tuple(TASKS))
 
 
 @functools.cache
-def _configuration_model(surveys: tuple[str, ...], objectives: tuple[str, ...]) -> type[Configuration]:
-    sections: dict[str, Any] = {}
+def _configuration_model(
+    surveys: tuple[str, ...], objectives: tuple[str, ...], tasks: tuple[str, ...]
+) -> type[Configuration]:
+    sections: dict[str, Any] = {"tasks": _tasks_section(tasks)}
     for name in surveys:
         model = SURVEYS[name].settings
         wanted = any(field.is_required() for field in model.model_fields.values())
@@ -358,6 +387,14 @@ def _configuration_model(surveys: tuple[str, ...], objectives: tuple[str, ...]) 
     for name in sections.keys() & Configuration.model_fields.keys() - {"studies"}:
         raise InputError(f"{name}: a survey or an objective may not have the name of a section of the configuration")
     return create_model("Configuration", __base__=Configuration, **sections)
+
+
+def _tasks_section(names: tuple[str, ...]) -> Any:
+    """Return the field of the settings of tasks that have some."""
+    models = {name: TASKS[name].settings for name in names if TASKS[name].settings is not None}
+    fields = {name: (model, setting(_meaning(model), model())) for name, model in models.items()}
+    section = create_model("Tasks", __base__=Typed, __doc__="What tasks predict, where they leave a choice.", **fields)
+    return section, setting("What tasks predict, where they leave a choice.", section())
 
 
 def _objective_sections() -> dict[str, FieldInfo]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, can_predict
 from astromae.settings.base import (
     AnyOf,
     Fraction,
@@ -21,7 +21,7 @@ from astromae.settings.base import (
 )
 from astromae.settings.entries import Pretraining
 from astromae.settings.training import Finetuning, Phase
-from astromae.tasks import TASKS
+from astromae.tasks import TASKS, task_of
 from astromae.typed import Typed
 
 Subset = Literal["pretrain", "pretrain_val", "train", "val", "test"]
@@ -36,6 +36,7 @@ class Model(Typed):
     frozen: bool = setting("Leave the encoder's weights as they are: pretrained, or random.")
     inception: bool = setting("Add the Inception branch.")
     magnitude: bool = setting("Add the magnitude branch.")
+    linear: bool = setting("One linear layer on the encoder's features instead of the head: a linear probe.", False)
 
     @model_validator(mode="after")
     def _check(self) -> "Model":
@@ -43,6 +44,8 @@ class Model(Typed):
             raise wrong("pretrained", True, "false while encoder is null: there is nothing to pretrain")
         if self.encoder is None and self.frozen:
             raise wrong("frozen", True, "false while encoder is null: there is nothing to freeze")
+        if self.linear and (self.encoder is None or self.inception or self.magnitude):
+            raise wrong("linear", True, "false, but for models of an encoder alone")
         if self.encoder is None and not self.inception and not self.magnitude:
             raise problem("{section} has no branch; give it an encoder, inception: true or magnitude: true")
         return self
@@ -102,8 +105,9 @@ class Experiment(Sample):
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
-        if self.classical and not TASKS[self.task].regression:
-            raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
+        for method in self.classical:
+            if not can_predict(METHODS[method], task_of(self.task)):
+                raise wrong("classical", method, f"methods that predict {self.task}, which is no regression")
         return self
 
     def phase(self, name: str) -> Phase:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from astromae.classical import METHODS
+from astromae.classical import METHODS, can_predict
 from astromae.objectives import OBJECTIVES
 from astromae.settings.base import (
     AnyOf,
@@ -26,7 +26,7 @@ from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.experiments import Sample
 from astromae.settings.training import Augmentation, Finetuning, HeadTraining, Scaling
 from astromae.studies import RANDOM, SUPERVISED
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.typed import Typed
 
 #: An objective may be called as in the table of objectives, where names have underscores.
@@ -125,8 +125,9 @@ class Study(Sample):
             if (one, other) != pair:
                 both = f"{one} on {other} and {pair[0]} on {pair[1]}"
                 raise problem(f"{{here}}objectives: {both} would both be called {name}; rename one")
-        if self.classical and not TASKS[self.task].regression:
-            raise wrong("classical", self.classical, f"[] while {{here}}task is {self.task}, which is no regression")
+        for method in self.classical:
+            if not can_predict(METHODS[method], task_of(self.task)):
+                raise wrong("classical", method, f"methods that predict {self.task}, which is no regression")
         for kind in ("frozen", "unfrozen"):
             phase = getattr(self.finetuning, kind)
             if phase.updates is None:

@@ -1,6 +1,7 @@
 """The embedded survey, an entry of `SURVEYS`: real galaxies drawn as simulated frames."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -87,6 +88,12 @@ def _expected(section: EmbeddedSettings) -> Counts:
     return Counts(section.galaxies, fields, "embedded.galaxies of the configuration")
 
 
+def _votes(section: EmbeddedSettings) -> Sequence[str]:
+    from astromae.survey.drawn_votes import ANSWERED
+
+    return ANSWERED
+
+
 SURVEY = Survey(
     settings=EmbeddedSettings,
     title="an embedded survey",
@@ -98,4 +105,5 @@ SURVEY = Survey(
     expected=_expected,
     frames=lambda section: ARCHIVE,
     rules=RULES / "frames.smk",
+    votes=_votes,
 )

@@ -19,6 +19,7 @@ from astromae.progress import log
 from astromae.seeds import generator
 from astromae.survey.archive import RERUN
 from astromae.survey.arms import arm_fractions
+from astromae.survey.drawn_votes import drawn_votes
 from astromae.survey.geometry import FIRST_FIELD, field_astrometry
 from astromae.survey.morphology import draw_morphology
 from astromae.survey.objid import encode_objid
@@ -62,6 +63,7 @@ _UNITS = {
     "bulge_fraction_*": "bulge's share of the flux",
     "arm_fraction_*": "spiral arms' share of the flux, taken from the disc's; 0 on a bare sky",
     "arm_seed": "seed of the places of the arms' knots",
+    "vote_*": "1 for yes and 0 for no, by what is drawn; NaN where an answer before rules the question out",
 }
 
 
@@ -206,6 +208,7 @@ def build_catalog(settings: Simulation) -> pd.DataFrame:
         **{f"arm_fraction_{band}": arms[:, index] for index, band in enumerate(BANDS)},
         arm_seed=generator(seed, "arms").integers(0, 2**31, len(sample), dtype=np.int64),
     )
+    morphology = morphology.join(drawn_votes(morphology))
     chosen = generator(seed, "selection").permutation(len(sample))[:wanted]
     strips = list(dict.fromkeys((run, camcol) for run, camcol, _ in fields))
     parts = []

@@ -1,6 +1,6 @@
 """An entry of the table of surveys: what the workflow knows of a survey before it has any of its data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,8 @@ class Survey:
         that downloads nothing.
     rules
         File with further rules that the catalogue or the shards need.
+    votes
+        Questions on shapes that its catalogue has votes on (`astromae.contracts.votes`), from its section.
     """
 
     settings: type[Typed]
@@ -121,3 +123,4 @@ class Survey:
     check: Callable[[Any], None] = lambda section: None
     downloads: Callable[[Any, StampFormat], Job] | None = None
     rules: Path | None = None
+    votes: Callable[[Any], Collection[str]] = lambda section: ()

@@ -14,6 +14,7 @@ from astromae.contracts.catalog import FIELD, magnitude_columns, require_range
 from astromae.errors import InputError
 from astromae.photometry_checks import check_magnitudes
 from astromae.progress import log
+from astromae.survey.galaxy_zoo import join_votes
 from astromae.survey.left_out import log_missing_values
 
 _UNITS = {
@@ -65,7 +66,12 @@ def deal_fields(fields: pd.DataFrame, chunks: int) -> NDArray[np.int32]:
 
 
 def write_observed_catalog(
-    output: Path, catalog: pd.DataFrame, chunks: int, provenance: Mapping[str, Any], units: Mapping[str, str]
+    output: Path,
+    catalog: pd.DataFrame,
+    chunks: int,
+    provenance: Mapping[str, Any],
+    units: Mapping[str, str],
+    galaxy_zoo: Path | None = None,
 ) -> None:
     """Write the catalogue of observed galaxies, in the order of their fields, with units and provenance.
 
@@ -81,16 +87,23 @@ def write_observed_catalog(
         What the catalogue is: survey, release, selection, counts. The numbers of galaxies and fields are added.
     units
         Units of the further columns, and of any column for which they differ from the usual.
+    galaxy_zoo
+        Table of votes on shapes (`astromae.survey.galaxy_zoo`) to join, or None.
 
     Raises
     ------
     InputError
-        If a galaxy occurs twice, a value is out of its range, or magnitudes cannot be measured ones.
+        If a galaxy occurs twice, a value is out of its range, or magnitudes cannot be measured ones; or as
+        `astromae.survey.galaxy_zoo.join_votes`.
     """
     catalog = catalog.sort_values([*FIELD, "objid"], kind="stable", ignore_index=True)
     for name, (low, high) in RANGES.items():
         require_range(output, catalog, name, low, high)
     check_magnitudes(catalog[magnitude_columns(BANDS)].to_numpy(np.float64), provenance.get("source", output), BANDS)
+    if galaxy_zoo is not None:
+        catalog = catalog.join(join_votes(catalog, galaxy_zoo))
+        provenance = {**provenance, "galaxy_zoo": galaxy_zoo.name}
+        units = {**units, "vote_*": "debiased fraction of Galaxy Zoo 2's votes for yes; NaN where too few were asked"}
     catalog = catalog.assign(chunk=deal_fields(catalog[FIELD], chunks))
     fields = len(catalog[FIELD].drop_duplicates())
     metadata = {

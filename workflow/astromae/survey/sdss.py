@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,9 @@ class SdssSettings(Typed):
         "The selection's size that plans reckon with until SkyServer has counted it.", Expected()
     )
     table: Text | None = setting("Your own list of galaxies instead of the selection.", None)
+    galaxy_zoo: Text | None = setting(
+        "Table of Galaxy Zoo 2 (gz2_hart16.csv) whose votes on shapes the task morphology learns.", None
+    )
     server: Text = setting("Address of SkyServer.", "https://skyserver.sdss.org")
     archive: Text = setting("Address or folder of the archive or of a mirror.", "https://data.sdss.org/sas")
     partitions: Count = setting("Ranges of right ascension, each its own query, job and file.", 72)
@@ -75,8 +79,10 @@ class SdssSettings(Typed):
             raise problem(str(error)) from None
         if not re.match(r"https?://[^\s/]", self.server):
             raise wrong("server", self.server, "an address that begins with https:// or http://")
-        if self.table is not None and re.search(r"[{}]", self.table):
-            raise wrong("table", self.table, "a path without braces, which Snakemake takes for wildcards")
+        for key in ("table", "galaxy_zoo"):
+            path = getattr(self, key)
+            if path is not None and re.search(r"[{}]", path):
+                raise wrong(key, path, "a path without braces, which Snakemake takes for wildcards")
         return self
 
     @property
@@ -97,18 +103,20 @@ def partition_file(number: int | str) -> str:
 
 
 def _catalog(section: SdssSettings) -> Job:
+    votes = {} if section.galaxy_zoo is None else {"galaxy_zoo": section.galaxy_zoo}
     if section.table is not None:
         return Job(
             "user-catalog",
             {**section.model_dump(include={"server", "release"}), "chunks": _chunks(section)},
             untracked={"pace": section.pace},
-            files={"table": section.table},
+            files={"table": section.table, **votes},
             minutes=240,
         )
     return Job(
         "sdss-merge",
         {"chunks": section.chunks},
         inputs={"partitions": [partition_file(number) for number in range(section.partitions)]},
+        files=votes,
         outputs={"sql": "results/catalog/galaxies.sql"},
         minutes=30,
     )
@@ -140,6 +148,21 @@ def _listed(table: str) -> Counts:
     return listed_counts(Path(table))
 
 
+@functools.cache
+def _voted(table: str) -> Sequence[str]:
+    """Return the questions that a table of votes has, which is opened once."""
+    from astromae.survey.galaxy_zoo import answered_questions
+
+    try:
+        return answered_questions(Path(table))
+    except InputError as error:
+        raise InputError(f"sdss.galaxy_zoo: {error}") from error
+
+
+def _votes(section: SdssSettings) -> Sequence[str]:
+    return () if section.galaxy_zoo is None else _voted(section.galaxy_zoo)
+
+
 def _expected(section: SdssSettings) -> Counts:
     """Return the counts of the list, of the catalogue, or SkyServer's, else what the configuration expects."""
     from astromae.survey.counts import expected_counts, known_counts
@@ -160,6 +183,7 @@ def _check(section: SdssSettings) -> None:
     from astromae.survey.archive import check_archive
 
     check_archive(section.archive, section.release)
+    _votes(section)
 
 
 SURVEY = Survey(
@@ -176,4 +200,5 @@ SURVEY = Survey(
     check=_check,
     downloads=_downloads,
     rules=RULES / "partitions.smk",
+    votes=_votes,
 )

@@ -191,7 +191,9 @@ def _fetch_range(
     return parts
 
 
-def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path, sql: Path) -> None:
+def merge_partitions(
+    partitions: Sequence[Path], chunks: int, output: Path, sql: Path, galaxy_zoo: Path | None = None
+) -> None:
     """Merge all partitions into the catalogue.
 
     Magnitudes are dereddened (model and Petrosian magnitude minus the band's extinction), and each object is kept
@@ -209,11 +211,14 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path, sql:
         Catalogue to write (Parquet).
     sql
         File for the exact queries that made it.
+    galaxy_zoo
+        Table of votes on shapes (`astromae.survey.galaxy_zoo`), if some are wanted.
 
     Raises
     ------
     InputError
-        If a partition is missing, doubled, incomplete or of another selection, or there are no galaxies.
+        If a partition is missing, doubled, incomplete or of another selection, or there are no galaxies; or as
+        `astromae.survey.galaxy_zoo.join_votes`.
     """
     tables, parts = _read_partitions(partitions)
     rows = pd.concat(tables, ignore_index=True)
@@ -244,7 +249,8 @@ def merge_partitions(partitions: Sequence[Path], chunks: int, output: Path, sql:
         },
         "duplicates": DUPLICATES,
     }
-    write_observed_catalog(output, catalog, chunks, provenance, {"specobjid": "SDSS spectrum identifier (unsigned)"})
+    units = {"specobjid": "SDSS spectrum identifier (unsigned)"}
+    write_observed_catalog(output, catalog, chunks, provenance, units, galaxy_zoo)
     write_left_out(output, left_out.drop(columns="row"))
     write_text(sql, _sql_text(parts, len(rows), len(galaxies)))
 

@@ -28,7 +28,9 @@ _UNITS = {
 }
 
 
-def write_user_catalog(table: Path, server: str, release: int, chunks: int, output: Path, pace: Pace) -> None:
+def write_user_catalog(
+    table: Path, server: str, release: int, chunks: int, output: Path, pace: Pace, galaxy_zoo: Path | None = None
+) -> None:
     """Make a catalogue of a list of galaxies.
 
     The list is read by `read_list`. If it has run, camcol and field, nothing else is asked for. Otherwise SkyServer
@@ -50,11 +52,14 @@ def write_user_catalog(table: Path, server: str, release: int, chunks: int, outp
         Catalogue to write (Parquet).
     pace
         How politely SkyServer is asked.
+    galaxy_zoo
+        Table of votes on shapes (`astromae.survey.galaxy_zoo`), if some are wanted.
 
     Raises
     ------
     InputError
-        If the list cannot be read, a value is wrong, no galaxy is left, or SkyServer does not answer.
+        If the list cannot be read, a value is wrong, no galaxy is left, or SkyServer does not answer; or as
+        `astromae.survey.galaxy_zoo.join_votes`.
     """
     listed = read_list(table)
     for note in listed.notes:
@@ -80,7 +85,7 @@ def write_user_catalog(table: Path, server: str, release: int, chunks: int, outp
         "source": table.name,
         "counts": {"listed": listed.rows, "left_out": len(left_out), "sentinels": sentinels},
     }
-    write_observed_catalog(output, galaxies, chunks, provenance, _UNITS)
+    write_observed_catalog(output, galaxies, chunks, provenance, _UNITS, galaxy_zoo)
     write_left_out(output, left_out)
     if queries:
         header = f"-- SDSS DR{release}, positions of a list of {listed.rows} galaxies.\n"

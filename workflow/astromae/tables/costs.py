@@ -55,7 +55,12 @@ def cost_table(provenance: Sequence[Path], networks: Path) -> pd.DataFrame:
         If a file cannot be read.
     """
     described = read_json(networks, ("models", "autoencoders"))
-    counts = {(row["group"], row["name"]): (row["parameters"], row["trainable"]) for row in described["models"]}
+    # Of a model by its experiment, whose task decides the last layer; of the encoders it does not.
+    counts: dict[tuple[str, ...], tuple[int, int]] = {}
+    for row in described["models"]:
+        counts[row["group"], row["name"]] = row["parameters"], row["trainable"]
+        for experiment, of in row.get("of_experiments", {}).items():
+            counts[experiment, row["group"], row["name"]] = of["parameters"], of["trainable"]
     for row in described["autoencoders"]:
         counts[ENCODERS, row["name"]] = (row["parameters"], row["parameters"])
     runs: dict[tuple[str, str, str], list[dict]] = {}
@@ -64,12 +69,11 @@ def cost_table(provenance: Sequence[Path], networks: Path) -> pd.DataFrame:
         about = run["recipe"]
         name = (ENCODERS, about["name"]) if "pretraining" in about else (about["group"], about["model"])
         runs.setdefault((about["experiment"], *name), []).append(run)
-    rows = [
-        {"experiment": experiment, "group": group, "model": model}
-        | dict(zip(("parameters", "trainable"), counts.get((group, model), (np.nan, np.nan)), strict=True))
-        | _summary(same)
-        for (experiment, group, model), same in runs.items()
-    ]
+    rows = []
+    for (experiment, group, model), same in runs.items():
+        either = counts.get((experiment, group, model)) or counts.get((group, model)) or (np.nan, np.nan)
+        about = {"experiment": experiment, "group": group, "model": model}
+        rows.append(about | dict(zip(("parameters", "trainable"), either, strict=True)) | _summary(same))
     # counts that may be unknown stay whole numbers
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"parameters": "Int64", "trainable": "Int64"})
 

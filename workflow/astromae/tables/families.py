@@ -29,6 +29,40 @@ COST = Product(
     settings=lambda run: {"titles": {name: settings.title for name, settings in run.experiments.items()}},
 )
 
+CALIBRATION = Product(
+    "calibration",
+    "astromae.tables.calibration:write_calibration_table",
+    inputs=lambda run: {"predictions": [file for name in run.with_density() for file in run.predictions(name)]},
+    settings=lambda run: {"settings": run.configuration.evaluation},
+    members=lambda run: [{}] if run.with_density() else [],
+)
+
+CONFORMAL = Product(
+    "conformal-{table}",
+    "astromae.tables.conformal:write_conformal_table",
+    inputs=lambda run, experiment, table: {"predictions": run.predictions(experiment)},
+    settings=lambda run, experiment, table: {"settings": run.configuration.evaluation},
+    members=lambda run: [{"experiment": name, "table": run.experiments[name].table} for name in run.with_redshifts()],
+)
+
+RAIL = Product(
+    "rail-{table}",
+    "astromae.tables.rail:write_rail_table",
+    inputs=CONFORMAL.inputs,
+    settings=CONFORMAL.settings,
+    members=CONFORMAL.members,
+)
+
+QUESTIONS = Product(
+    "questions-{table}",
+    "astromae.tables.questions:write_questions_table",
+    inputs=CONFORMAL.inputs,
+    settings=CONFORMAL.settings,
+    members=lambda run: [
+        {"experiment": name, "table": run.experiments[name].table} for name in run.with_task("morphology")
+    ],
+)
+
 REALISM = Product(
     "realism",
     "astromae.evaluation.realism:write_realism_table",

@@ -11,6 +11,10 @@ from astromae.tables.names import group_name, model_name
 PUBLISHED_DECIMALS = 5
 
 
+#: Subsets as tables call them.
+GALAXIES = {"test": "test galaxies", "val": "validation galaxies"}
+
+
 def decimals_for(half_width: float) -> int:
     """Return the decimals that show an uncertainty of `half_width` with two significant digits."""
     if not (math.isfinite(half_width) and half_width > 0):
@@ -77,6 +81,16 @@ def _formatted_row(row: Mapping, decimals: Mapping[str, int]) -> dict:
         "falling": bool(row["still_falling"] > 0),
         "cells": cells,
     }
+
+
+def short(value: float, tex: bool = False) -> str:
+    """Return a number with three significant digits, or as a bound where it is below 0.0001; a dash for NaN."""
+    if math.isnan(value):
+        return "--" if tex else "—"
+    text = f"{value:.3g}"
+    if "e" in text:
+        text = f"{value:.4f}" if abs(value) >= 1e-4 else "<0.0001" if value > 0 else ">-0.0001"
+    return f"${text}$" if tex else text
 
 
 def grouped(count: int) -> str:

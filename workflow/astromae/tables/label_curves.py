@@ -12,7 +12,7 @@ from astromae.files import atomic_path
 from astromae.settings.evaluation import Evaluation
 from astromae.studies import SUPERVISED
 from astromae.tables.reading import read_csv_table
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, task_of
 
 #: The metric with an interval, where a task has it, else its first; and those beside it, else all others.
 HEADLINE, BESIDE = "nmad", ("outliers", "r2")
@@ -109,7 +109,7 @@ def write_label_tables(predictions: Sequence[Path], settings: Evaluation, errors
         Files to write.
     """
     curves = read_label_curves(predictions)
-    metrics: dict[str, Metric] = TASKS[curves.task].metrics
+    metrics: dict[str, Metric] = task_of(curves.task).metrics
     scores, headline = score_curves(curves, settings), headline_of(metrics)
     compared = scores if metrics[headline].better == "less" else []
     tables = {

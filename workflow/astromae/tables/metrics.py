@@ -12,16 +12,14 @@ from astromae.evaluation.scores import score
 from astromae.files import atomic_path, write_text
 from astromae.flatness import still_falling
 from astromae.settings.evaluation import Evaluation
-from astromae.tables.formatting import formatted_rows
+from astromae.tables.formatting import GALAXIES, formatted_rows
 from astromae.tables.names import GROUPS
 from astromae.tables.published import published_table
 from astromae.tables.reading import read_csv_table
-from astromae.tasks import TASKS, Metric
+from astromae.tasks import Metric, task_of
 
 #: What a table says of each metric besides its value.
 PARTS = ("std", "low", "high", "published", "best")
-
-_GALAXIES = {"test": "test galaxies", "val": "validation galaxies"}
 
 
 def columns_of(metrics: Iterable[str]) -> list[str]:
@@ -131,7 +129,7 @@ def tex_table(table: pd.DataFrame, interval: float, metrics: Mapping[str, Metric
             "% interval over galaxies; one seed: differences between trained models are not judged, nothing is bold;",
         ]
     lines = [
-        f"% {count} {_GALAXIES[subset]}; superscripts and subscripts lead to the ends of the {100 * interval:g} %",
+        f"% {count} {GALAXIES[subset]}; superscripts and subscripts lead to the ends of the {100 * interval:g} %",
         *seeds,
         "% a dagger: the validation loss was still falling when the budget of updates ended;",
         "% lines `published': the paper's values, of its own sample, not to be compared directly.",
@@ -177,7 +175,7 @@ def write_table(
     table = make_table(name, data, settings, count_falling(models, histories))
     with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8g", lineterminator="\n")
-    write_text(tex, tex_table(table, settings.interval, TASKS[data.task].metrics, settings.subset))
+    write_text(tex, tex_table(table, settings.interval, task_of(data.task).metrics, settings.subset))
 
 
 def read_table(path: Path, metrics: Iterable[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ _NAMES = {
     "hgb-magnitudes": "boosted trees on magnitudes",
     "hgb-apertures": "boosted trees on apertures",
     "local-linear": "local linear regression",
-    "knn": "10 nearest neighbours",
+    "knn": "nearest neighbours",
 }
 
 #: Ways to learn that go by another name.

@@ -14,6 +14,8 @@ class Branches(Typed):
         Whether the encoder starts from pretrained weights, and whether it keeps them.
     inception, magnitude
         Whether there is an Inception branch, and one for magnitudes.
+    linear
+        Whether one linear layer on the encoder's features is all of the head.
     """
 
     encoder: str | None
@@ -21,3 +23,4 @@ class Branches(Typed):
     frozen: bool
     inception: bool
     magnitude: bool
+    linear: bool = False

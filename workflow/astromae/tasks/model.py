@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.encoders.frozen import FrozenEncoder
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.tasks.branches import Branches
 from astromae.training.recipes import ModelRecipe
 from astromae.typed import Typed
@@ -29,7 +29,8 @@ class Model(nn.Module):
 
     A branch alone ends in ReLU Linear(192,1096) ReLU Linear(1096,1096) ReLU Linear(1096,outputs). Of several
     branches, each image branch ends in Linear(192,1096) ReLU Linear(1096,1096), and the joined vector goes
-    through Linear(n,1024) ReLU Linear(1024,outputs).
+    through Linear(n,1024) ReLU Linear(1024,outputs). A linear probe ends in BatchNorm
+    Linear(width,outputs), as in He et al. 2022, appendix A.1.
 
     Parameters
     ----------
@@ -59,8 +60,11 @@ class Model(nn.Module):
             self.encoder = build_encoder(backbone, bands, side, "finetune").requires_grad_(not self.frozen)
             self.encode = FrozenEncoder(self.encoder).features if self.frozen else self.encoder.features
             width = self.encoder.width
-            # With the epsilon of He et al.'s and timm's norm after global pooling.
-            self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
+            # Epsilons are those of He et al.'s and timm's norms after global pooling.
+            if branches.linear:
+                self.adapter = nn.BatchNorm1d(width, eps=1e-6)
+            else:
+                self.adapter = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, width))
             image_widths["encoder"] = width
         if branches.inception:
             inception = ENCODERS["inception"]
@@ -70,6 +74,10 @@ class Model(nn.Module):
             self.magnitude = _mlp(bands, *[MAGNITUDE_WIDTH] * 5)
         if not image_widths and self.magnitude is None:
             raise ValueError("a model needs at least one branch: encoder, inception or magnitude")
+        if branches.linear:
+            self.image_heads = nn.ModuleDict({"encoder": nn.Identity()})
+            self.join, self.output = nn.Identity(), nn.Linear(image_widths["encoder"], outputs)
+            return
 
         alone = len(image_widths) == 1 and self.magnitude is None
         self.image_heads = nn.ModuleDict(
@@ -122,7 +130,7 @@ class Model(nn.Module):
 
 def build_model(recipe: ModelRecipe, bands: int) -> Model:
     """Build the model of a recipe."""
-    model = Model(recipe.branches, recipe.backbone, bands, recipe.crop, TASKS[recipe.task].outputs)
+    model = Model(recipe.branches, recipe.backbone, bands, recipe.crop, task_of(recipe.task).outputs)
     if model.encoder is not None and not model.frozen and recipe.finetuning.drop_path:
         ENCODERS[recipe.backbone.network].add_drop_path(model.encoder, recipe.finetuning.drop_path)
     return model

@@ -13,7 +13,7 @@ from astromae.encoders.inception import InceptionSettings
 from astromae.files import write_json
 from astromae.objectives.mae import MAESettings
 from astromae.settings.entries import Backbone
-from astromae.tasks import TASKS
+from astromae.tasks import Task, task_of
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model
 
@@ -59,16 +59,23 @@ def describe_networks(configuration: Mapping[str, Any], bands: int) -> dict[str,
         }
 
 
-def _built(name: str, configuration: Mapping[str, Any], bands: int) -> Model:
-    """Build a configured model for the task of the first experiment that trains it."""
+def _built(name: str, configuration: Mapping[str, Any], bands: int, experiment: str | None = None) -> Model:
+    """Build a configured model for the task of an experiment, or of the first that trains it."""
     chosen = configuration["models"][name]
-    branches = Branches(**{key: chosen[key] for key in Branches.model_fields})
+    branches = Branches(**{key: chosen[key] for key in Branches.model_fields if key in chosen})
     backbone = (
         None if branches.encoder is None else _BACKBONE.validate_python(configuration["backbones"][branches.encoder])
     )
-    tasks = [e.get("task", "redshift") for e in configuration["experiments"].values() if name in e["models"]]
-    outputs = TASKS[(tasks or ["redshift"])[0]].outputs
-    return Model(branches, backbone, bands, configuration["scaling"]["crop"], outputs)
+    task = _tasks(name, configuration, experiment)[0]
+    return Model(branches, backbone, bands, configuration["scaling"]["crop"], task.outputs)
+
+
+def _tasks(name: str, configuration: Mapping[str, Any], experiment: str | None = None) -> list[Task]:
+    """Return the task of an experiment, or of all that train a model; at least one."""
+    chosen_from = configuration["experiments"]
+    chosen_from = [chosen_from[experiment]] if experiment else chosen_from.values()
+    tasks = [settings.get("task", "redshift") for settings in chosen_from if name in settings["models"]]
+    return [task_of(task) for task in tasks or ["redshift"]]
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
@@ -88,14 +95,27 @@ def describe_models(configuration: Mapping[str, Any], bands: int) -> list[dict[s
     Returns
     -------
     list of dict
-        name, group, encoder, pretrained, frozen, inception, magnitude, parameters, trainable.
+        name, group, encoder, pretrained, frozen, inception, magnitude, and what `_counted` returns.
     """
-    rows = []
-    for name, chosen in configuration["models"].items():
-        with torch.device("meta"):
-            parameters, trainable = count_parameters(_built(name, configuration, bands))
-        rows.append({"name": name, **chosen, "parameters": parameters, "trainable": trainable})
-    return rows
+    with torch.device("meta"):
+        return [
+            {"name": name, **chosen, **_counted(name, configuration, bands)}
+            for name, chosen in configuration["models"].items()
+        ]
+
+
+def _counted(name: str, configuration: Mapping[str, Any], bands: int) -> dict[str, Any]:
+    """Return the numbers of a model's parameters and of the trainable ones, and both in each experiment that has it.
+
+    The head depends on the experiment's task.
+    """
+
+    def counts(experiment: str | None = None) -> dict[str, int]:
+        both = count_parameters(_built(name, configuration, bands, experiment))
+        return dict(zip(("parameters", "trainable"), both, strict=True))
+
+    experiments = [of for of, settings in configuration["experiments"].items() if name in settings["models"]]
+    return {**counts(), "of_experiments": {of: counts(of) for of in experiments}}
 
 
 def _linear_widths(module: nn.Module) -> list[int]:
@@ -193,7 +213,8 @@ def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> d
     dict
         name, group, pretrained, frozen; branches: for each its kind (encoder, inception, magnitude), the
         encoder's name, the parameters of its network (None without one), and widths of the linear layers that follow;
-        joined: length of the joined vector; head: widths of the layers after it; parameters, trainable.
+        predicts: titles of its tasks;
+        joined: length of the joined vector; head: widths of the layers after it; and what `_counted` returns.
     """
     model, branches = _built(name, configuration, bands), configuration["models"][name]
     parts = []
@@ -214,13 +235,12 @@ def describe_model(name: str, configuration: Mapping[str, Any], bands: int) -> d
         }
         for kind, own_name, network, layers in parts
     ]
-    parameters, trainable = count_parameters(model)
     return {
         "name": name,
         **{key: branches[key] for key in ("group", "pretrained", "frozen")},
         "branches": described,
-        "joined": sum(part["widths"][-1] for part in described),
+        "predicts": list(dict.fromkeys(task.title for task in _tasks(name, configuration))),
+        "joined": sum((part["widths"] or [model.encoder.width])[-1] for part in described),
         "head": [*_linear_widths(model.join), *_linear_widths(model.output)],
-        "parameters": parameters,
-        "trainable": trainable,
+        **_counted(name, configuration, bands),
     }

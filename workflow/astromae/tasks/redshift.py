@@ -78,6 +78,35 @@ def redshift_metrics(z_spec: np.ndarray, z_pred: np.ndarray, outlier_threshold: 
     }
 
 
+#: As RAIL and LSST's surveys count, beside the metrics of SDSS papers; the names tell them apart.
+RAIL_METRICS = {
+    "median_bias": Metric("Median bias", better="zero"),
+    "sigma_iqr": Metric("σ(IQR)"),
+    "outliers_3sigma": Metric("Outliers, 3σ"),
+}
+
+
+def rail_metrics(z_spec: np.ndarray, z_pred: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute every metric of `RAIL_METRICS` over the last axis; shapes as of `redshift_metrics`.
+
+    Returns
+    -------
+    dict
+        Arrays of shape (...), of dz as in `normalised_error`: its median; its interquartile range over 1.349, which is
+        the standard deviation of a normal distribution; and the fraction of galaxies with abs(dz) above 0.06 and three
+        times that.
+    """
+    dz = normalised_error(np.asarray(z_spec, dtype=np.float64), np.asarray(z_pred, dtype=np.float64))
+    low, median, high = np.percentile(dz, [25, 50, 75], axis=-1)
+    sigma = (high - low) / 1.349
+    limit = np.maximum(0.06, 3 * sigma)[..., None]
+    return {
+        "median_bias": median,
+        "sigma_iqr": sigma,
+        "outliers_3sigma": np.mean(np.abs(dz) > limit, axis=-1),
+    }
+
+
 def _loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
     """Return the mean squared error."""
     from torch.nn.functional import mse_loss

@@ -1,6 +1,6 @@
 """What training costs on this machine: views, steps, loops and inference, against plain torch and a peer's loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.settings.configuration import Configuration
 from astromae.settings.training import Phase
+from astromae.tasks import TASKS
 from astromae.tasks.branches import Branches
 from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
@@ -72,6 +73,8 @@ class TrainingBench:
         A step of `MODEL`: with its frozen encoder, with features computed before, and eager.
     finetune_over_eager, finetune_shared_over_eager
         Their ratios.
+    finetune_pdf_step, pdf_over_regression
+        A step of `MODEL` that predicts distributions, and the ratio of the times of a step: more than 1 is slower.
     inference, inference_eager, inference_over_eager
         Predictions of `MODEL`.
     """
@@ -97,6 +100,8 @@ class TrainingBench:
     finetune_eager: float
     finetune_over_eager: float
     finetune_shared_over_eager: float
+    finetune_pdf_step: float
+    pdf_over_regression: float
     inference: float
     inference_eager: float
     inference_over_eager: float
@@ -149,13 +154,14 @@ def _finetuning(
     phase: Phase,
     batch: tuple[Tensor, Tensor, Tensor],
     features: Tensor | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
 ) -> Timed:
     """Return a step of a model."""
     wrapped, optimiser = _trained(fabric, model, phase)
     images, magnitudes, targets = batch
 
     def step() -> None:
-        fabric.backward(F.mse_loss(wrapped(images, magnitudes, features), targets))
+        fabric.backward(loss(wrapped(images, magnitudes, features), targets))
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
@@ -239,6 +245,7 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
     }
     model, shared = build_model(recipe, bands), build_model(recipe, bands)
     features = shared.to(device).encode(batch[0])
+    densities = build_model(recipe.model_copy(update={"task": "redshift_pdf"}), bands)
     with Elsewhere(eager_works, recipe.as_json(), tuple(part.cpu() for part in batch), device) as eager:
         result |= _rates(
             batch_size,
@@ -246,6 +253,7 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
             **works,
             finetune_step=_finetuning(fabric, model, phase, batch),
             finetune_shared_step=_finetuning(fabric, shared, phase, batch, features),
+            finetune_pdf_step=_finetuning(fabric, densities, phase, batch, loss=TASKS["redshift_pdf"].loss),
             finetune_eager=eager.work("finetune"),
         )
         result |= _rates(
@@ -256,5 +264,6 @@ def bench_training(configuration: Configuration, batch_size: int, seconds: float
         )
     for name in ("finetune", "finetune_shared"):
         result[f"{name}_over_eager"] = result[f"{name}_step"] / result["finetune_eager"]
+    result["pdf_over_regression"] = result["finetune_step"] / result["finetune_pdf_step"]
     result["inference_over_eager"] = result["inference"] / result["inference_eager"]
     return asdict(TrainingBench(**result))

@@ -8,7 +8,7 @@ from astromae.classical.recipe import ClassicalRecipe
 from astromae.encoders import ENCODERS
 from astromae.objectives import OBJECTIVES
 from astromae.settings.configuration import Configuration
-from astromae.tasks import TASKS
+from astromae.tasks import task_of, task_source
 from astromae.tasks.branches import Branches
 from astromae.training.recipes import CurveRecipe, EncoderRecipe, FeaturesRecipe, ModelRecipe, Passes
 
@@ -25,6 +25,7 @@ def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) 
     """Return the recipe of an encoder of an experiment or of a study."""
     sample, pretraining = configuration.sample(experiment), configuration.pretraining(experiment, encoder)
     own, objective = configuration.of_sample(experiment), OBJECTIVES[pretraining.objective]
+    task = configuration.task(experiment)
     return EncoderRecipe(
         **_common(own),
         **{name: own.section(name) for name in objective.sections},
@@ -34,8 +35,8 @@ def encoder_recipe(configuration: Configuration, experiment: str, encoder: str) 
         pretrain_on=sample.pretrain_on,
         validate_on=sample.validate_on,
         pretraining=pretraining,
-        task=sample.task if objective.labels else None,
-        probe=sample.task if TASKS[sample.task].regression else None,
+        task=task if objective.labels else None,
+        probe=task if task_of(task).regression else None,
     )
 
 
@@ -59,7 +60,7 @@ def model_recipe(configuration: Configuration, experiment: str, model: str) -> M
         experiment=experiment,
         model=model,
         group=chosen.group,
-        task=settings.task,
+        task=configuration.task(experiment),
         branches=Branches(**chosen.model_dump(include=set(Branches.model_fields))),
         backbone=configuration.backbones.get(chosen.encoder),
         finetuning=settings.finetuning,
@@ -76,7 +77,7 @@ def curve_recipe(configuration: Configuration, study: str, curve: str) -> CurveR
         study=study,
         objective=line.objective,
         network=line.network,
-        task=settings.task,
+        task=configuration.task(study),
         branches=Branches(
             encoder=line.network,
             pretrained=line.encoder is not None,
@@ -93,7 +94,7 @@ def curve_recipe(configuration: Configuration, study: str, curve: str) -> CurveR
 def classical_recipe(configuration: Configuration, experiment: str, method: str) -> ClassicalRecipe:
     """Return the recipe of a classical method of an experiment or of a study."""
     crop = configuration.of_sample(experiment).scaling.crop if METHODS[method].stamps else None
-    task = configuration.sample(experiment).task
+    task = configuration.task(experiment)
     return ClassicalRecipe(experiment=experiment, model=method, group="classical", task=task, crop=crop)
 
 
@@ -101,7 +102,7 @@ def networks_of(configuration: Configuration) -> dict[str, Any]:
     """Return what of a configuration decides its networks, but for those that only studies train."""
     described = configuration.model_dump(mode="json", include={"models", "backbones", "scaling", "decoder"})
     of_run = {name: settings for name, settings in configuration.experiments.items() if settings.study is None}
-    tasks = {name: {"task": settings.task, "models": settings.models} for name, settings in of_run.items()}
+    tasks = {name: {"task": configuration.task(name), "models": given.models} for name, given in of_run.items()}
     named = {model for settings in of_run.values() for model in settings.models}
     of_studies = {model for settings in configuration.experiments.values() for model in settings.models} - named
     described["models"] = {name: model for name, model in described["models"].items() if name not in of_studies}
@@ -113,4 +114,4 @@ def network_sources(configuration: Configuration) -> list[str | Path]:
     networks = {backbone.network for backbone in configuration.backbones.values()}
     networks |= {"inception"} if any(model.inception for model in configuration.models.values()) else set()
     tasks = {settings.task for settings in configuration.experiments.values() if settings.study is None}
-    return [*map(ENCODERS.source, sorted(networks)), *map(TASKS.source, sorted(tasks))]
+    return [*map(ENCODERS.source, sorted(networks)), *map(task_source, sorted(tasks))]

@@ -16,7 +16,7 @@ from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.files import write_json
 from astromae.settings.studies import label_counts
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
@@ -27,7 +27,7 @@ from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session
 from astromae.training.sources import NoStamps, PartOfStamps
-from astromae.training.subsets import EVALUATED, labelled_order, require_finite
+from astromae.training.subsets import EVALUATED, labelled_order, require_labels
 from astromae.training.train import Galaxies, predict
 from astromae.training.trainer import Training
 from astromae.training.views import Views
@@ -73,7 +73,7 @@ def label_curve(
     """
     session = Session("label-curve", recipe, seed, read_scaling(scaling), execution)
     fabric, device, bands = session.fabric, session.device, len(session.scaling.bands)
-    phase, task = recipe.finetuning, TASKS[recipe.task]
+    phase, task = recipe.finetuning, task_of(recipe.task)
     labels = list(task.targets)
     table = read_catalog(catalog, ["objid", *labels]).set_index("objid")
     subsets = {
@@ -81,7 +81,7 @@ def label_curve(
         for subset in ("train", *EVALUATED)
     }
     for objid, _ in subsets.values():
-        require_finite(table.loc[objid], labels, catalog)
+        require_labels(table.loc[objid], task, catalog)
     truth = {subset: table.loc[objid, labels].to_numpy(np.float64) for subset, (objid, _) in subsets.items()}
     objid, views = subsets["train"]
     start = (
@@ -109,7 +109,7 @@ def label_curve(
         }
     validation = torch.tensor(truth["val"], dtype=torch.float32, device=device)
 
-    order = labelled_order(objid, seed)
+    order = labelled_order(truth["train"], seed)
     name = f"{recipe.study}-{recipe.objective}-{recipe.network}-{'frozen' if bank else 'unfrozen'}"
     finished = Checkpoint(session.execution.checkpoints, f"label-curve-{name}-seed{seed}", session.fingerprint)
     state = finished.load()
@@ -117,13 +117,14 @@ def label_curve(
         state = {"predicted": {}, "stamps": 0}
     else:
         session.cost.resume(state["cost"])
-    for count in label_counts(len(objid), recipe.labels):
+    for count in label_counts(len(order), recipe.labels):
         part = f"{name}-{count}"
         if count in state["predicted"]:
             # Killed between the two, a training left its own state behind.
             session.forget(part)
             continue
         chosen = np.sort(order[:count])
+        require_labels(table.loc[objid[chosen]], task, catalog)
         rows = torch.from_numpy(chosen)
         source = NoStamps(count, device) if bank else PartOfStamps(views.stamps, rows)
         galaxies = Galaxies(objid[chosen], _of(views, source), None)

@@ -1,8 +1,12 @@
-"""Learning rates that decay from an encoder's last layer to its first, as masked autoencoders are fine-tuned."""
+"""Learning rates of single layers: in fine-tuning they may decay from an encoder's last to its first."""
 
 from astromae.encoders import ENCODERS
 from astromae.tasks.model import Model
 from astromae.training.recipes import CurveRecipe, ModelRecipe
+
+#: Of a linear probe: with the rate of a network it ends far from where logistic regression does, with a mean area under
+#: the ROC of 0.86 instead of 0.92 (morphology preset, 2,000 updates).
+LINEAR_RATE = 10.0
 
 
 def rate_factors(model: Model, recipe: ModelRecipe | CurveRecipe) -> dict[str, float]:
@@ -22,9 +26,11 @@ def rate_factors(model: Model, recipe: ModelRecipe | CurveRecipe) -> dict[str, f
     Returns
     -------
     dict
-        By the name of the parameter; empty where no encoder is fine-tuned with a decay.
+        By the name of the parameter; empty where no encoder is fine-tuned with a decay, but for a linear probe.
     """
     branches = recipe.branches
+    if branches.linear and branches.frozen:
+        return {f"output.{name}": LINEAR_RATE for name, _ in model.output.named_parameters()}
     if branches.frozen or not branches.pretrained or recipe.finetuning.layer_decay is None:
         return {}
     decay = recipe.finetuning.layer_decay

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from astromae.contracts.catalog import extinction_columns, read_catalog
 from astromae.contracts.history import write_history
 from astromae.errors import InputError
-from astromae.tasks import TASKS
+from astromae.tasks import Task, task_of
 from astromae.training.collapse import STAMPS, deviation, effective_rank, neighbours_error, require_no_collapse
 from astromae.training.contrastive_views import ContrastiveViews
 from astromae.training.extinction import DereddenedStamps, excess_of, extinction_of
@@ -22,7 +22,7 @@ from astromae.training.recipes import EncoderRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session, weights_of
-from astromae.training.subsets import require_finite
+from astromae.training.subsets import require_finite, require_labels
 from astromae.training.trainer import Training
 from astromae.training.views import Views
 
@@ -75,7 +75,7 @@ def _load(
     objid, observed = session.subset(stamps, split, subsets, recipe.pretraining.batch_size, part=part)
     own, targets, labels, views = recipe.galaxy_views, None, list(recipe.targets), observed
     if labels:
-        rows = _rows(catalog, objid, recipe, labels)
+        rows = _rows(catalog, objid, recipe, labels, task=task_of(recipe.task))
         targets = torch.tensor(rows.to_numpy(np.float32), device=session.device)
     if own is not None:
         sky = {"softening_sigma": recipe.scaling.softening_sigma, "purpose": purpose}
@@ -93,22 +93,30 @@ def _probed(recipe: EncoderRecipe, catalog: Path | None, objid: np.ndarray) -> n
     """Return the labels (n, targets), NaN where unknown, by which features are judged; None where they are not."""
     if recipe.probe is None:
         return None
-    columns = list(TASKS[recipe.probe].targets)
+    columns = list(task_of(recipe.probe).targets)
     if catalog is None:
         raise InputError(f"pretrain {recipe.name}: its validation reads {', '.join(columns)}; give the catalogue")
     return read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
 
 
 def _rows(
-    catalog: Path | None, objid: np.ndarray, recipe: EncoderRecipe, columns: Sequence[str], advice: str | None = None
+    catalog: Path | None,
+    objid: np.ndarray,
+    recipe: EncoderRecipe,
+    columns: Sequence[str],
+    advice: str | None = None,
+    task: Task | None = None,
 ) -> pd.DataFrame:
-    """Return columns of the catalogue's rows of some galaxies, which must hold numbers, or there is `advice`."""
+    """Return columns of the catalogue of some galaxies: the labels of `task`, or numbers, else there is `advice`."""
     if catalog is None:
         raise InputError(
             f"pretrain {recipe.name}: {recipe.pretraining.objective} reads {', '.join(columns)}; give the catalogue"
         )
     rows = read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid]
-    require_finite(rows, columns, catalog, *([advice] if advice else []))
+    if task is None:
+        require_finite(rows, columns, catalog, *([advice] if advice else []))
+    else:
+        require_labels(rows, task, catalog)
     return rows[columns]
 
 
@@ -190,7 +198,7 @@ def pretrain(
                 break
         features = torch.cat(parts)[: len(judged)]
         require_no_collapse(features, recipe.name)
-        known = {} if labels is None else neighbours_error(features, labels, TASKS[recipe.probe])
+        known = {} if labels is None else neighbours_error(features, labels, task_of(recipe.probe))
         return {"deviation": deviation(features), "rank": effective_rank(features), **known}
 
     def validate(_: nn.Module) -> tuple[float, dict[str, float]]:

@@ -7,12 +7,12 @@ from pydantic import ConfigDict, model_validator
 
 from astromae.encoders import ENCODERS, build_encoder
 from astromae.objectives import OBJECTIVES, Objective
-from astromae.settings.base import AnyOf, name_in
+from astromae.settings.base import AnyOf
 from astromae.settings.entries import Backbone, Pretraining
 from astromae.settings.galaxy_views import GalaxyViews
 from astromae.settings.studies import FrozenTraining
 from astromae.settings.training import Augmentation, Budget, Finetuning, Runtime, Scaling
-from astromae.tasks import TASKS
+from astromae.tasks import NamedTask, task_of, task_source
 from astromae.tasks.branches import Branches
 from astromae.typed import Typed
 
@@ -62,8 +62,8 @@ class EncoderRecipe(Recipe):
     pretrain_on: AnyOf[str]
     validate_on: AnyOf[str]
     pretraining: Pretraining
-    task: str | None = None
-    probe: str | None = None
+    task: NamedTask | None = None
+    probe: NamedTask | None = None
 
     @property
     def objective(self) -> Objective:
@@ -84,7 +84,7 @@ class EncoderRecipe(Recipe):
     @property
     def targets(self) -> dict[str, str]:
         """Return the columns of the catalogue that hold the labels that it reads: the keys; none without labels."""
-        return dict(TASKS[self.task].targets) if self.objective.labels else {}
+        return dict(task_of(self.task).targets) if self.objective.labels else {}
 
     @property
     def reads_catalog(self) -> bool:
@@ -110,12 +110,12 @@ class EncoderRecipe(Recipe):
     def sources(self) -> list[str | Path]:
         """Return the sources of its encoder, its objective, and the tasks whose labels are read."""
         named = [ENCODERS.source(self.backbone.network), OBJECTIVES.source(self.pretraining.objective)]
-        return [*named, *(TASKS.source(task) for task in dict.fromkeys([self.task, self.probe]) if task)]
+        return [*named, *(task_source(task) for task in (self.task, self.probe) if task)]
 
     def build(self, bands: int) -> "Learner":
         """Build the encoder and what its objective adds."""
         encoder = build_encoder(self.backbone, bands, self.crop, self.objective.phase)
-        task = [TASKS[self.task]] if self.task else []
+        task = [task_of(self.task)] if self.task else []
         return self.objective.build(encoder, self.objective_settings(), bands, *task)
 
 
@@ -143,7 +143,7 @@ class ModelRecipe(Recipe):
     experiment: str
     model: str
     group: str
-    task: name_in(TASKS)
+    task: NamedTask
     branches: Branches
     backbone: Backbone | None
     finetuning: Finetuning
@@ -152,7 +152,7 @@ class ModelRecipe(Recipe):
         """Return the sources of its task and of the encoders of its branches."""
         encoders = [self.backbone.network] if self.branches.encoder else []
         encoders += ["inception"] * self.branches.inception
-        return [TASKS.source(self.task), *map(ENCODERS.source, encoders)]
+        return [task_source(self.task), *map(ENCODERS.source, encoders)]
 
 
 class CurveRecipe(Recipe):
@@ -161,7 +161,7 @@ class CurveRecipe(Recipe):
     study: str
     objective: str
     network: str
-    task: name_in(TASKS)
+    task: NamedTask
     branches: Branches
     backbone: Backbone
     labels: AnyOf[float]
@@ -169,4 +169,4 @@ class CurveRecipe(Recipe):
 
     def sources(self) -> list[str | Path]:
         """Return the sources of its task and its encoder."""
-        return [TASKS.source(self.task), ENCODERS.source(self.backbone.network)]
+        return [task_source(self.task), ENCODERS.source(self.backbone.network)]

@@ -9,6 +9,7 @@ import pandas as pd
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.seeds import generator
+from astromae.tasks import Task
 
 #: Subsets that models predict, besides the one they train on.
 EVALUATED = ("val", "test")
@@ -50,20 +51,45 @@ def require_finite(galaxies: pd.DataFrame, columns: Sequence[str], catalog: Path
         )
 
 
-def labelled_order(objid: np.ndarray, seed: int) -> np.ndarray:
+def require_labels(galaxies: pd.DataFrame, task: Task, catalog: Path, advice: str = _ADVICE) -> None:
+    """Stop where galaxies of a subset lack the labels of a task.
+
+    Every galaxy must have them, or, of a task that allows for missing ones, each must be there at least once; other
+    parameters and errors as of `require_finite`.
+    """
+    if not task.incomplete:
+        require_finite(galaxies, list(task.targets), catalog, advice)
+        return
+    for column in task.targets:
+        if not np.isfinite(galaxies[column].to_numpy(np.float64)).any():
+            raise InputError(
+                f"{catalog}: none of {len(galaxies)} galaxies of a subset has a {column}, which {task.title} is learnt "
+                "from: leave it out (section `tasks` of the configuration), or take more galaxies"
+            )
+
+
+def labelled_galaxies(labels: np.ndarray) -> int:
+    """Return how many galaxies have a label, of labels (n, targets)."""
+    return int(np.isfinite(labels).any(axis=1).sum())
+
+
+def labelled_order(labels: np.ndarray, seed: int) -> np.ndarray:
     """Return positions of galaxies in the order in which they get labels: the first n are those of n labels.
+
+    A galaxy without any label is left out.
 
     So are fewer labels always a part of more, and the same for all that learn with one seed. The order follows from the
     seed and the ascending ids of all galaxies.
 
     Parameters
     ----------
-    objid
-        Galaxies of the train subset, shape (n,), ascending.
+    labels
+        Labels of the train subset, shape (n, targets), by ascending id.
     seed
         Seed of a training.
     """
-    return generator(seed, "labels").permutation(len(objid))
+    order = generator(seed, "labels").permutation(len(labels))
+    return order[np.isfinite(labels[order]).any(axis=1)]
 
 
 def drawn_part(objid: np.ndarray, part: float, seed: int) -> np.ndarray:

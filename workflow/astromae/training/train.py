@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.features import FeatureBank
 from astromae.contracts.history import write_history
-from astromae.contracts.predictions import write_predictions
+from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.encoders.drop_path import draw_paths, drop_paths
-from astromae.tasks import TASKS
+from astromae.tasks import task_of
 from astromae.tasks.model import build_model
 from astromae.training.features import pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
@@ -24,7 +24,7 @@ from astromae.training.recipes import ModelRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session, weights_of
-from astromae.training.subsets import EVALUATED, require_finite
+from astromae.training.subsets import EVALUATED, labelled_galaxies, require_finite, require_labels
 from astromae.training.trainer import Training
 from astromae.training.views import Views
 
@@ -105,7 +105,7 @@ def train(
     """
     session = Session("train", recipe, seed, read_scaling(scaling), execution)
     fabric, device, share = session.fabric, session.device, session.share
-    branches, phase, task = recipe.branches, recipe.finetuning, TASKS[recipe.task]
+    branches, phase, task = recipe.branches, recipe.finetuning, task_of(recipe.task)
     labels = list(task.targets)
     magnitudes = magnitude_columns(session.scaling.bands) if branches.magnitude else []
     table = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes]))).set_index("objid")
@@ -117,7 +117,8 @@ def train(
             stamps if reads_pixels else None, split, [subset], phase.batch_size, phase.noise_sigma
         )
         rows = table.loc[objid]
-        require_finite(rows, [*labels, *magnitudes], catalog)
+        require_labels(rows, task, catalog)
+        require_finite(rows, magnitudes, catalog)
         scaled = None
         if magnitudes:
             scaled = torch.from_numpy(session.scaling.magnitudes(rows[magnitudes].to_numpy(np.float64))).to(device)
@@ -162,18 +163,17 @@ def train(
     label = f"{recipe.experiment} {recipe.model}"
     training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
     rows = session.train(f"{recipe.experiment}-{recipe.model}", training)
-    count = len(galaxies.objid)
-    provenance = session.provenance(phase.stamps(count))
+    provenance = session.provenance(phase.stamps(len(galaxies.objid)))
     if not fabric.is_global_zero:
         return
-    model = network.eval()
+    model, count = network.eval(), labelled_galaxies(targets.cpu().numpy())
     frames = []
     for subset, (part, _) in evaluated.items():
         with fabric.autocast():
             outputs = predict(fabric, model, part, known[subset])
         predicted = task.predict(outputs.cpu().numpy().astype(np.float64))
         truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
-        columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in task.columns}}
+        columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in written_columns(task)}}
         frames.append(pd.DataFrame({**columns, "subset": subset}))
     about = {"recipe": recipe.as_json(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
     write_predictions(output / "predictions.parquet", pd.concat(frames), about["recipe"], seed, count)
