@@ -334,3 +334,18 @@ def test_a_linear_probe_is_one_layer_on_normalised_features():
 def test_a_model_needs_a_branch():
     with pytest.raises(ValueError, match="at least one branch"):
         model_of({"encoder": None, "frozen": False, "inception": False, "magnitude": False}, None)
+
+
+def test_convolution_by_products_is_the_convolution():
+    torch.manual_seed(0)
+    modules = [ParallelConvolution(8, 1, 2).double() for _ in range(2)]
+    modules[1].load_state_dict(modules[0].state_dict())
+    tokens = torch.randn(6, 4, 8, dtype=torch.float64, requires_grad=True)
+    results = modules[0](tokens), modules[1].by_products(tokens)
+    torch.testing.assert_close(*results)
+    gradients = [
+        torch.autograd.grad(result.square().sum(), [tokens, *module.parameters()])
+        for result, module in zip(results, modules, strict=True)
+    ]
+    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(modules[0].norm.running_var, modules[1].norm.running_var)

@@ -37,8 +37,8 @@ def test_bench_stamps_of_real_frames(tmp_path):
         link = tmp_path / strip_folder(17, int(run), int(camcol)) / frame.name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(frame)
-    options = ["--archive", tmp_path, "--table", tmp_path / "list.csv", "--rounds", "2", "--json"]
+    options = ["--archive", tmp_path, "--table", tmp_path / "list.csv", "--rounds", "5", "--json"]
     command = [sys.executable, "-m", "astromae", "bench", "stamps", *options]
     result = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    assert (result["galaxies"], result["frames"]) == (8, 30)
+    assert (result["galaxies"], result["frames"]) == (20, 75)
     assert result["cpu_over_decode"] < 1.15

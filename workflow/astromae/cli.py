@@ -166,12 +166,35 @@ def bench_train(
 
     from astromae.training.bench import bench_training
 
-    result = bench_training(configuration, batch_size, seconds)
+    _print_rates(bench_training(configuration, batch_size, seconds), as_json)
+
+
+@bench.command("pretrain")
+def bench_pretrain(
+    config: ConfigFile = None,
+    experiment: Annotated[str, typer.Option(help="Experiment or study.")] = "experiment1",
+    encoder: Annotated[str, typer.Option(help="An encoder of it.")] = "plain",
+    batch_size: Annotated[int | None, typer.Option(min=8, help="Stamps of a batch; else as configured.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="About how long each measurement takes.")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Pretrain one encoder on random stamps: stamps a second, share of the chip's rate, waits for the device."""
+    from astromae.settings.files import read_configuration
+
+    configuration = read_configuration(config)
+
+    from astromae.training.bench_pretraining import bench_pretraining
+
+    _print_rates(bench_pretraining(configuration, experiment, encoder, batch_size, seconds), as_json)
+
+
+def _print_rates(result: dict[str, Any], as_json: bool) -> None:
+    """Print what a bench of training returns."""
     if as_json:
         print(json.dumps(result, indent=2))
-    else:
-        for key, value in result.items():
-            print(f"{key:<28}{value if isinstance(value, str) else f'{value:,.3g}':>12}")
+        return
+    for key, value in result.items():
+        print(f"{key:<28}{value if isinstance(value, str) else f'{value:,.3g}':>12}")
 
 
 def _bench_table(result: dict[str, float]) -> str:

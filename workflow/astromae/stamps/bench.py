@@ -5,6 +5,7 @@ import contextlib
 import json
 import multiprocessing
 import resource
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -51,7 +52,8 @@ class StampsBench:
     bytes_fraction
         Bytes fetched and decoded, of those of the whole frames.
     cpu_over_decode
-        Processor time, of that of only decompressing the same bytes.
+        Processor time, of that of only decompressing the same bytes; the median over the rounds, of which a busy
+        moment of the machine spoils few.
     stamps_per_core_s
         Stamps a second of processor time.
     peak_mb
@@ -171,8 +173,7 @@ class _RecordingArchive(Archive):
 
 def _measure(folder: Path, chunks: Sequence[int], root: str, release: int) -> StampsBench:
     """Cut chunks of the folder's catalogue, and decompress what each fetched once more by itself."""
-    cut_s = decode_s = 0.0
-    fetched = []
+    cut_s, decode_s, fetched = [], [], []
     galaxies = 0
     for chunk in chunks:
         shard = folder / f"{chunk:04d}.h5"
@@ -180,25 +181,26 @@ def _measure(folder: Path, chunks: Sequence[int], root: str, release: int) -> St
         started = time.process_time()
         catalog, missing = folder / "galaxies.parquet", shard.with_suffix(".missing.csv")
         cut_chunk(catalog, chunk, archive, STAMP_SIZE, shard, missing)
-        cut_s += time.process_time() - started
+        cut_s.append(time.process_time() - started)
         galaxies += len(StampSet([shard]))
         fetched += archive.fetched
         # In turn with the cutting, so that other load on the machine slows both alike.
+        decode_s.append(0.0)
         for path, count in archive.fetched:
             data = path.read_bytes()[:count]
             started = time.process_time()
             decompressor = bz2.BZ2Decompressor()
             for start in range(0, count, CHUNK_BYTES):
                 decompressor.decompress(data[start : start + CHUNK_BYTES])
-            decode_s += time.process_time() - started
+            decode_s[-1] += time.process_time() - started
     sizes = [path.stat().st_size for path, _ in fetched]
     return StampsBench(
         galaxies=galaxies,
         frames=len(fetched),
         frame_mb=sum(sizes) / len(sizes) / 1e6,
         bytes_fraction=sum(count for _, count in fetched) / sum(sizes),
-        cpu_over_decode=cut_s / decode_s,
-        stamps_per_core_s=galaxies / cut_s,
+        cpu_over_decode=statistics.median(cut / decode for cut, decode in zip(cut_s, decode_s, strict=True)),
+        stamps_per_core_s=galaxies / sum(cut_s),
         # Linux counts in kilobytes.
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     )

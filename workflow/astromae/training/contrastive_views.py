@@ -13,8 +13,10 @@ from torch import Tensor
 from astromae.settings.galaxy_views import GalaxyViews
 from astromae.settings.training import Augmentation
 from astromae.training.blur import FWHM, blur, kernels
-from astromae.training.extinction import extinction_of, transmission
+from astromae.training.extinction import DereddenedStamps, extinction_of, transmission
+from astromae.training.recipes import EncoderRecipe
 from astromae.training.seeding import generator
+from astromae.training.transfer import constants
 from astromae.training.views import NORMAL_MAD, Views, random_maps, turn
 
 
@@ -71,7 +73,30 @@ class ContrastiveViews(Views):
             through = transmission(extinction_of(uniform((0.0, given.ebv_max)), self.scaling.bands))[:, :, None, None]
             view = view * through
         if given.noise is not None:
-            deviation = torch.tensor(self.scaling.softening, device=stamps.device) / self.softening_sigma
+            softening = constants(tuple(self.scaling.softening), torch.float32, stamps.device)
+            deviation = softening / self.softening_sigma
             added = uniform(given.noise, bands) * deviation / NORMAL_MAD
             view = view.addcmul_(self._noise(view, n, random), added[:, :, None, None])
         return self.scaling.pixels(view)
+
+
+def galaxy_views(observed: Views, recipe: EncoderRecipe, purpose: str, excess: Tensor | None) -> ContrastiveViews:
+    """Return the views by which a recipe's objective changes galaxies.
+
+    Parameters
+    ----------
+    observed
+        Their stamps.
+    recipe
+        A recipe with `galaxy_views`.
+    purpose
+        What the random numbers are for.
+    excess
+        Colour excess E(B-V) of each galaxy (n,), mag, to be taken away; None where `deredden` is off.
+    """
+    given, bands = recipe.galaxy_views, observed.scaling.bands
+    stamps = (
+        observed.stamps if excess is None else DereddenedStamps(observed.stamps, extinction_of(excess, bands).float())
+    )
+    sky = {"galaxy_views": given, "softening_sigma": recipe.scaling.softening_sigma, "purpose": purpose}
+    return ContrastiveViews(**{**vars(observed), "stamps": stamps}, **sky)

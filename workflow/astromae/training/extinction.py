@@ -9,12 +9,12 @@ from torch import Tensor
 
 from astromae.settings.galaxy_views import CATALOG_EXTINCTION_PER_EBV, EXTINCTION_PER_EBV
 from astromae.training.sources import StampSource
+from astromae.training.transfer import constants, to_device
 
 
 def extinction_of(ebv: Tensor, bands: Sequence[str]) -> Tensor:
     """Return the extinction (n, bands), mag, of colour excesses E(B-V) (n,), mag, in bands of SDSS."""
-    per_ebv = torch.tensor([EXTINCTION_PER_EBV[band] for band in bands], dtype=ebv.dtype, device=ebv.device)
-    return ebv[:, None] * per_ebv
+    return ebv[:, None] * constants(tuple(EXTINCTION_PER_EBV[band] for band in bands), ebv.dtype, ebv.device)
 
 
 def excess_of(extinction: np.ndarray, bands: Sequence[str]) -> np.ndarray:
@@ -58,7 +58,7 @@ class DereddenedStamps:
     def batches(self, positions: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yield the stamps at each of several lists of positions, float32."""
         for here, images in zip(positions, self.stamps.batches(positions), strict=True):
-            factors = 1 / transmission(self.extinction[here]).to(images.device)
+            factors = to_device(1 / transmission(self.extinction[here]), images.device)
             yield images * factors[:, :, None, None]
 
     def identity(self) -> np.ndarray:

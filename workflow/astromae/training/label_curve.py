@@ -30,6 +30,7 @@ from astromae.training.sources import NoStamps, PartOfStamps
 from astromae.training.subsets import EVALUATED, labelled_order, require_labels
 from astromae.training.train import Galaxies, predict
 from astromae.training.trainer import Training
+from astromae.training.transfer import to_device
 from astromae.training.views import Views
 
 
@@ -140,9 +141,9 @@ def label_curve(
             for batch, positions, images in galaxies.views.epoch(epoch, first):
                 if paths:
                     draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device))
-                known = bank.views(epoch, rows[positions]).to(device) if bank else None
+                known = to_device(bank.views(epoch, rows[positions]), device) if bank else None
                 outputs = model(images, None, known)
-                yield positions, task.loss(outputs, targets[positions.to(device)])
+                yield positions, task.loss(outputs, targets[to_device(positions, device)])
 
         def validate(model: nn.Module) -> tuple[float, dict[str, float]]:
             known = bank.evaluated["val"] if bank else None

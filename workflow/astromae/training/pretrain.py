@@ -14,8 +14,8 @@ from astromae.contracts.history import write_history
 from astromae.errors import InputError
 from astromae.tasks import Task, task_of
 from astromae.training.collapse import STAMPS, deviation, effective_rank, neighbours_error, require_no_collapse
-from astromae.training.contrastive_views import ContrastiveViews
-from astromae.training.extinction import DereddenedStamps, excess_of, extinction_of
+from astromae.training.contrastive_views import galaxy_views
+from astromae.training.extinction import excess_of
 from astromae.training.folders import HISTORY, write_folder
 from astromae.training.parallel import WHOLE
 from astromae.training.recipes import EncoderRecipe
@@ -24,6 +24,7 @@ from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session, weights_of
 from astromae.training.subsets import require_finite, require_labels
 from astromae.training.trainer import Training
+from astromae.training.transfer import to_device
 from astromae.training.views import Views
 
 
@@ -55,7 +56,7 @@ class PretrainingGalaxies:
 
     def targets_of(self, rows: Tensor) -> list[Tensor]:
         """Return the labels of some of them, in a list that is empty where the objective reads none."""
-        return [] if self.targets is None else [self.targets[rows.to(self.targets.device)]]
+        return [] if self.targets is None else [self.targets[to_device(rows, self.targets.device)]]
 
 
 def _load(
@@ -78,14 +79,13 @@ def _load(
         rows = _rows(catalog, objid, recipe, labels, task=task_of(recipe.task))
         targets = torch.tensor(rows.to_numpy(np.float32), device=session.device)
     if own is not None:
-        sky = {"softening_sigma": recipe.scaling.softening_sigma, "purpose": purpose}
-        views = ContrastiveViews(**vars(observed), galaxy_views=own, **sky)
+        excess = None
         if own.deredden:
             bands = session.scaling.bands
             advice = "leave the others out, or set pretraining.views.deredden: false"
             dust = _rows(catalog, objid, recipe, extinction_columns(bands), advice).to_numpy(np.float64)
-            extinction = extinction_of(torch.from_numpy(excess_of(dust, bands)), bands)
-            views = replace(views, stamps=DereddenedStamps(observed.stamps, extinction.float()))
+            excess = torch.from_numpy(excess_of(dust, bands))
+        views = galaxy_views(observed, recipe, purpose, excess)
     return PretrainingGalaxies(objid, views, observed, targets)
 
 

@@ -50,7 +50,7 @@ def make_fabric(runtime: Runtime) -> Fabric:
     Raises
     ------
     InputError
-        If there are several GPUs and not as many processes.
+        If there are several GPUs and not as many processes, or none is there that torch can use.
     """
     gpus = runtime.gpus
     here, nodes = processes()
@@ -61,6 +61,8 @@ def make_fabric(runtime: Runtime) -> Fabric:
         )
     if not gpus:
         keep_freed_memory()
+    elif not torch.cuda.is_available():
+        raise InputError(f"training.gpus is {gpus}, and torch sees no GPU here; set training.gpus: 0 for the processor")
     precision = choose_precision(runtime.precision, gpus)
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",

@@ -75,7 +75,10 @@ class Scaling:
 
     def _constants(self, like: "Tensor") -> "list[Tensor]":
         """Return softening, mean and standard deviation, (1, bands, 1, 1), on the device and in the type of pixels."""
-        return [like.new_tensor(v).view(1, -1, 1, 1) for v in (self.softening, self.pixel_mean, self.pixel_std)]
+        from astromae.training.transfer import constants
+
+        values = self.softening, self.pixel_mean, self.pixel_std
+        return [constants(tuple(v), like.dtype, like.device).view(1, -1, 1, 1) for v in values]
 
     def magnitudes(self, magnitudes: np.ndarray) -> np.ndarray:
         """Scale magnitudes (n, bands)."""

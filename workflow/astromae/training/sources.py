@@ -18,6 +18,7 @@ from astromae.photometry_checks import check_finite
 from astromae.progress import log, track
 from astromae.training.memory import free_memory
 from astromae.training.parallel import processes
+from astromae.training.transfer import to_device
 
 #: Part of the free memory that stamps may fill.
 MEMORY_FRACTION = 0.5
@@ -89,7 +90,7 @@ class ResidentStamps:
                 # Not torch's own indexing: its other threads would stay busy for a while, waiting for more.
                 yield torch.from_numpy(np.take(self.images.numpy(), here.numpy(), axis=0))
             else:
-                yield self.images[here.to(self.device)]
+                yield self.images[to_device(here, self.device)]
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels."""
@@ -166,10 +167,10 @@ class MappedStamps:
             for here in positions:
                 reading = reader.submit(self.read, here)
                 if ahead is not None:
-                    yield ahead.result().to(self.device)
+                    yield to_device(ahead.result(), self.device)
                 ahead = reading
             if ahead is not None:
-                yield ahead.result().to(self.device)
+                yield to_device(ahead.result(), self.device)
 
     def identity(self) -> np.ndarray:
         """Return the SHA-256 of all pixels, which are read for it once."""

@@ -26,6 +26,7 @@ from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session, weights_of
 from astromae.training.subsets import EVALUATED, labelled_galaxies, require_finite, require_labels
 from astromae.training.trainer import Training
+from astromae.training.transfer import to_device
 from astromae.training.views import Views
 
 
@@ -152,8 +153,8 @@ def train(
             if paths:
                 draw_paths(paths, len(positions), generator(seed, "drop path", epoch, batch, device=device), part)
             own = positions[part]
-            here = own.to(device)
-            outputs = model(images, galaxies.magnitudes_of(here), of_epoch[own].to(device) if bank else None)
+            here = to_device(own, device)
+            outputs = model(images, galaxies.magnitudes_of(here), to_device(of_epoch[own], device) if bank else None)
             yield positions, task.loss(outputs, targets[here])
 
     def validate(model: nn.Module) -> tuple[float, dict[str, float]]:

@@ -24,6 +24,7 @@ from astromae.training.parallel import require_share, share_of, synchronise_batc
 from astromae.training.provenance import Cost
 from astromae.training.schedule import rate_of_update
 from astromae.training.tensorboard import TensorBoard
+from astromae.training.transfer import Reports, to_device
 
 #: Time between two checkpoints, seconds: what a killed run loses at most.
 CHECKPOINT_INTERVAL_S = 30.0
@@ -142,23 +143,41 @@ def fit(
 
     ticker = Ticker(label, updates, "updates", done)
     saved = time.monotonic()
-    for until in validated[len(rows) :]:
-        bare.train()
-        choose_attention(bare, fabric.device)
-        began, here = time.monotonic(), 0
-        for update, positions, loss in training.between(model, done, until):
+    reports = Reports(lag=1 if fabric.device.type == "cuda" else 0)
+
+    def read(lag: int | None = None) -> tuple[bool, bool]:
+        """Count what updates have reported, all but the last `lag`; return whether to stop, and whether to save."""
+        nonlocal total, seen
+        stop = save = False
+        for update, positions, (value, stops, saves) in reports.read(lag):
             epoch, batch = divmod(update, batches)
-            # All processes have to know the loss of the whole batch, and whether one of them has to stop or save.
-            due = deadline.passed(), time.monotonic() - saved > CHECKPOINT_INTERVAL_S
-            loss = loss * share.weight(len(positions))
-            common = fabric.all_reduce(torch.stack([loss.detach(), *loss.new_tensor(due)]))
-            value, stop, save = common.tolist()
             if not math.isfinite(value):
                 raise InputError(
                     f"{label}: the loss is {value} in epoch {epoch + 1}, batch {batch + 1}; its galaxies (objid) are "
                     f"{objid[positions.numpy()].tolist()}. {last_good} "
                     "Lower the learning rate or look at these stamps."
                 )
+            stop, save = stop or stops > 0, save or saves > 0
+            total += value * len(positions)
+            seen += len(positions)
+            ticker.advance(note=f"epoch {epoch + 1}, loss {value:.3g}")
+            if update % shown_every == 0:
+                board.add(update, {"loss/batch": value})
+        return stop, save
+
+    for until in validated[len(rows) :]:
+        bare.train()
+        choose_attention(bare, fabric.device)
+        began, first = time.monotonic(), seen
+        for update, positions, loss in training.between(model, done, until):
+            epoch, batch = divmod(update, batches)
+            # All processes have to know the loss of the whole batch, and whether one of them has to stop or save.
+            due = torch.tensor([deadline.passed(), time.monotonic() - saved > CHECKPOINT_INTERVAL_S]).to(loss.dtype)
+            loss = loss * share.weight(len(positions))
+            reports.add(
+                update, positions, fabric.all_reduce(torch.cat([loss.detach()[None], to_device(due, loss.device)]))
+            )
+            stop, save = read()
             rate = rate_of_update(phase, update, batches)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group.get("lr_scale", 1.0)
@@ -168,13 +187,8 @@ def fit(
             if training.after_step is not None:
                 training.after_step(update, updates)
             done = update + 1
-            total += value * len(positions)
-            seen += len(positions)
-            here += len(positions)
-            ticker.advance(note=f"epoch {epoch + 1}, loss {value:.3g}")
-            if update % shown_every == 0:
-                board.add(update, {"loss/batch": value})
             if stop or save:
+                read(lag=0)
                 if not all(weight.isfinite().all() for weight in bare.parameters()):
                     raise InputError(
                         f"{label}: weights are not finite after epoch {epoch + 1}, batch {batch + 1}; its galaxies "
@@ -193,6 +207,8 @@ def fit(
                     f"{label}: stopped in epoch {epoch + 1} after batch {batch + 1}; the state is saved in "
                     f"{checkpoint.path}, and the same command continues from there"
                 )
+        read(lag=0)
+        here = seen - first
         speed = here / (time.monotonic() - began)
         bare.eval()
         choose_attention(bare, fabric.device)
