@@ -44,14 +44,17 @@ def draw_pit(predictions: Sequence[Path], pdf: Path, png: Path) -> None:
     width = ONE_COLUMN if columns <= 2 else TWO_COLUMNS
     with drawing(pdf, png, width, 0.4 + rows * 1.35) as figure:
         panels, _ = grid_of(figure, len(first), columns)
+        highest = 0.0
         for axes, (model, pit) in zip(panels, first.items(), strict=True):
             n = len(pit)
+            bars = np.histogram(pit, BINS, (0, 1))[0] * BINS / n
             low, high = np.array(stats.binom.interval(0.95, n, 1 / BINS)) * BINS / n
+            highest = max(highest, high, bars.max())
             axes.axhspan(low, high, color=PALE, lw=0)
             axes.axhline(1, color=BLACK, lw=0.6)
-            axes.stairs(np.histogram(pit, BINS, (0, 1))[0] * BINS / n, np.linspace(0, 1, BINS + 1), color=BLUE, lw=1.2)
+            axes.stairs(bars, np.linspace(0, 1, BINS + 1), color=BLUE, lw=1.2)
             axes.set_title(model_name(model), pad=3)
-            axes.set(xlim=(0, 1), ylim=(0, None))
+            axes.set_xlim(0, 1)
             tests = pit_tests(pit)
             axes.text(
                 0.5,
@@ -62,6 +65,8 @@ def draw_pit(predictions: Sequence[Path], pdf: Path, png: Path) -> None:
                 fontsize=7,
                 color=BLACK,
             )
+        # Panels share their axis, and a limit that is left open would be that of the first one.
+        panels[0].set_ylim(0, 1.05 * highest)
         figure.supxlabel("PIT", fontsize=8)
         figure.supylabel("galaxies, of those expected", fontsize=8)
 
