@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from astromae.asking.seen import measure_stamps, seen_ranges, values_of
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
@@ -89,6 +90,10 @@ def write_scaling(
     magnitudes = galaxies.loc[subsets.objid[subsets.subset == "train"], columns].to_numpy(np.float64)
     check_magnitudes(magnitudes, catalog, shards.bands)
     magnitude_mean, components = fit_magnitudes(magnitudes)
+    # Of the same galaxies, since an aperture's magnitude is held against the catalogue's.
+    own = galaxies.loc[fitted_on[::step], columns].to_numpy(np.float64)
+    seen = seen_ranges(values_of(shards.bands, measure_stamps(images), own, len(own)))
+    seen |= seen_ranges(values_of(shards.bands, None, magnitudes, len(magnitudes)))
     scaling = Scaling(
         softening=softening.tolist(),
         pixel_mean=pixel_mean.tolist(),
@@ -96,5 +101,6 @@ def write_scaling(
         magnitude_mean=magnitude_mean.tolist(),
         magnitude_components=components.tolist(),
         stamps=shards.format,
+        seen=seen,
     )
     write_json(output, scaling.as_json())

@@ -10,13 +10,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from astromae.asking.reference import make_reference, write_reference
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.features import FeatureBank
 from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.encoders.drop_path import draw_paths, drop_paths
 from astromae.tasks import task_of
-from astromae.tasks.model import build_model
+from astromae.tasks.model import Model, build_model
 from astromae.training.features import pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
 from astromae.training.layer_decay import rate_factors
@@ -63,6 +64,20 @@ def predict(fabric: Fabric, model: nn.Module, galaxies: Galaxies, features: Tens
     return torch.cat(predicted)
 
 
+@torch.no_grad()
+def embed_and_predict(
+    fabric: Fabric, model: Model, galaxies: Galaxies, features: Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return embeddings (n, width), float32, and outputs (n, outputs), float64; parameters as of `predict`."""
+    embedded, predicted = [], []
+    for rows, _, images in galaxies.views.plain():
+        known = None if features is None else features[rows].to(fabric.device)
+        joined = model.embed(images, galaxies.magnitudes_of(rows), known)
+        embedded.append(joined.float())
+        predicted.append(model.answer(joined))
+    return torch.cat(embedded).cpu().numpy(), torch.cat(predicted).cpu().numpy().astype(np.float64)
+
+
 def train(
     catalog: Path,
     split: Path,
@@ -86,7 +101,8 @@ def train(
     seed
         Seed of weights, order and augmentation.
     output
-        Folder for predictions.parquet, weights.safetensors, history.csv, recipe.json and provenance.json.
+        Folder for predictions.parquet, weights.safetensors, reference.safetensors (`astromae.asking.reference`),
+        history.csv, recipe.json and provenance.json.
     stamps
         Shards. A model that reads features and no pixels opens none.
     encoder
@@ -168,16 +184,21 @@ def train(
     if not fabric.is_global_zero:
         return
     model, count = network.eval(), labelled_galaxies(targets.cpu().numpy())
-    frames = []
+    frames, embeddings, scores = [], [], None
     for subset, (part, _) in evaluated.items():
         with fabric.autocast():
-            outputs = predict(fabric, model, part, known[subset])
-        predicted = task.predict(outputs.cpu().numpy().astype(np.float64))
+            embedded, outputs = embed_and_predict(fabric, model, part, known[subset])
+        embeddings.append(embedded)
+        predicted = task.predict(outputs)
         truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
         columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in written_columns(task)}}
         frames.append(pd.DataFrame({**columns, "subset": subset}))
+        if subset == "val" and "z_pred" in columns and task.density is None:
+            estimates = predicted["z_pred"]
+            scores = np.abs(truth["z_spec"] - estimates) / (1 + estimates)
     about = {"recipe": recipe.as_json(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
     write_predictions(output / "predictions.parquet", pd.concat(frames), about["recipe"], seed, count)
     write_history(output / HISTORY, rows)
+    write_reference(output, make_reference(np.concatenate(embeddings), scores))
     write_folder(output, weights_of(network), about, provenance)
     session.checkpoint.remove()
