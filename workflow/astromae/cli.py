@@ -27,6 +27,11 @@ app = typer.Typer(
 )
 
 
+ConfigFile = Annotated[
+    Path | None, typer.Option(help="Preset or configuration of your own, laid over config.yaml as Snakemake does.")
+]
+
+
 @app.command()
 def realism(
     stamps: Annotated[Path, typer.Option(help="Folder of real stamps: .npy files of 64 x 64 pixels in u, g, r, i, z.")],
@@ -51,6 +56,36 @@ def export(
 
 
 @app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model, or an archive of one.")],
+    given: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LIST", help="Your galaxies: a table with ra and dec, or stamps (HDF5, FITS, .npy, .npz, a folder)."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .parquet, .csv, .ecsv or .fits.")],
+    also: Annotated[
+        list[Path] | None,
+        typer.Option("--also", help="A further model, or another seed, to be mixed with; repeatable."),
+    ] = None,
+    pdf: Annotated[Path | None, typer.Option(help="File of qp to write, with whole distributions (HDF5).")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands of the stamps in their order, if not the model's.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of their pixels.")] = "nanomaggies",
+    symmetries: Annotated[bool, typer.Option(help="Average over the eight symmetries of a stamp.")] = False,
+    config: ConfigFile = None,
+    gpus: Annotated[int, typer.Option(min=0, max=1, help="1 to predict on a GPU.")] = 0,
+) -> None:
+    """Predict the redshifts, or whatever a model has learnt, of your own galaxies."""
+    from astromae.asking.ask import Question, predict_galaxies
+    from astromae.asking.places import survey_place
+    from astromae.contracts.stamp_format import split_bands
+
+    question = Question(split_bands(bands) if bands else None, unit, symmetries, gpus)
+    print(predict_galaxies([model, *(also or [])], given, output, survey_place(config), question, pdf))
+
+
+@app.command()
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),
     output: Annotated[Path, typer.Option(help="Reference to write (Markdown).")] = Path("docs/configuration.md"),
@@ -70,11 +105,6 @@ def plan(context: typer.Context) -> None:
     from astromae.plan import describe, planned_jobs
 
     print(describe(planned_jobs(context.args)))
-
-
-ConfigFile = Annotated[
-    Path | None, typer.Option(help="Preset or configuration of your own, laid over config.yaml as Snakemake does.")
-]
 
 
 @app.command()

@@ -87,11 +87,13 @@ def write_scaling(
 
     columns = magnitude_columns(shards.bands)
     galaxies = read_catalog(catalog, ["objid", *columns]).set_index("objid")
-    magnitudes = galaxies.loc[subsets.objid[subsets.subset == "train"], columns].to_numpy(np.float64)
+    labelled = subsets.objid[subsets.subset == "train"]
+    magnitudes = galaxies.loc[labelled, columns].to_numpy(np.float64)
     check_magnitudes(magnitudes, catalog, shards.bands)
     magnitude_mean, components = fit_magnitudes(magnitudes)
-    # Of the same galaxies, since an aperture's magnitude is held against the catalogue's.
-    own = galaxies.loc[fitted_on[::step], columns].to_numpy(np.float64)
+    # An aperture's magnitude is held against the catalogue's, which is read of galaxies with labels alone.
+    known = np.isin(fitted_on[::step], labelled)[:, None]
+    own = np.where(known, galaxies.loc[fitted_on[::step], columns].to_numpy(np.float64), np.nan)
     seen = seen_ranges(values_of(shards.bands, measure_stamps(images), own, len(own)))
     seen |= seen_ranges(values_of(shards.bands, None, magnitudes, len(magnitudes)))
     scaling = Scaling(
