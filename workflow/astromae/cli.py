@@ -45,14 +45,26 @@ def realism(
 
 @app.command()
 def export(
-    predictions: Annotated[Path, typer.Argument(help="A model's predictions.parquet, of a task with distributions.")],
-    output: Annotated[Path, typer.Option(help="File of qp to write (HDF5).")],
-    subset: Annotated[str, typer.Option(help="Galaxies to write: test or val.")] = "test",
+    source: Annotated[
+        Path, typer.Argument(help="A model's folder; or its predictions.parquet, of a task with distributions.")
+    ],
+    target: Annotated[
+        Path | None, typer.Argument(help="Archive of the model (.zip), or file of qp (HDF5), to write.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The same, as an option.")] = None,
+    subset: Annotated[str, typer.Option(help="Galaxies of a file of qp: test or val.")] = "test",
 ) -> None:
-    """Write redshift distributions as a file of qp, which RAIL reads."""
-    from astromae.contracts.qp_file import export_qp
+    """Write a model as an archive to share, or its redshift distributions as a file of qp, which RAIL reads."""
+    if (target is None) == (output is None):
+        raise InputError("export: name one file to write, for example: astromae export MODEL model.zip")
+    if source.is_dir():
+        from astromae.asking.archive import export_model
 
-    export_qp(predictions, output, subset)
+        export_model(source, target or output)
+    else:
+        from astromae.contracts.qp_file import export_qp
+
+        export_qp(source, target or output, subset)
 
 
 @app.command()

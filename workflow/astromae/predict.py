@@ -1,6 +1,6 @@
 """Predictions for galaxies that no split knows: a model or encoder of a run, applied to stamps and magnitudes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,23 +10,28 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from astromae.asking.archive import opened
 from astromae.classical import METHODS, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
+from astromae.encoders import build_encoder
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.tasks import Task, task_of
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
-from astromae.training.features import pretrained_encoder
 from astromae.training.folders import RECIPE, WEIGHTS, read_recipe
+from astromae.training.galaxies import Galaxies, embed_and_predict
+from astromae.training.inference import Inference
+from astromae.training.pretrained import pretrained_encoder
 from astromae.training.recipes import EncoderRecipe, ModelRecipe
 from astromae.training.scaling import Scaling
-from astromae.training.session import Session
 from astromae.training.sources import ResidentStamps
-from astromae.training.train import Galaxies, predict
 from astromae.training.views import Views, centre
 from astromae.training.weights import load_weights, read_weights
+
+#: A network takes at most so many times the bytes of its weights: pretrained kernels grow from one pixel to nine.
+_MOST_GROWTH = 10
 
 
 class Predictor(Protocol):
@@ -51,7 +56,7 @@ class TrainedModel:
     """
 
     recipe: ModelRecipe
-    session: Session
+    session: Inference
     network: nn.Module
 
     @property
@@ -85,6 +90,12 @@ class TrainedModel:
         InputError
             If a shape is another one, a value is not finite, or magnitudes are missing.
         """
+        return self.embed_and_predict(stamps, magnitudes)[1]
+
+    def embed_and_predict(
+        self, stamps: np.ndarray, magnitudes: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Return what its last layer reads, (n, width), float32, and what `predict` returns, as that one."""
         session = self.session
         views, scaled = _views(session, stamps, self.recipe.finetuning.batch_size), None
         if self.recipe.branches.magnitude:
@@ -93,9 +104,9 @@ class TrainedModel:
             checked = _checked_magnitudes(magnitudes, len(views.stamps), session.scaling.bands)
             scaled = torch.from_numpy(session.scaling.magnitudes(checked)).to(session.device)
         galaxies = Galaxies(np.arange(len(views.stamps)), views, scaled)
-        with session.fabric.autocast():
-            outputs = predict(session.fabric, self.network, galaxies, None)
-        return self.task.predict(outputs.cpu().numpy().astype(np.float64))
+        with session.autocast():
+            embedded, outputs = embed_and_predict(session.device, self.network, galaxies, None)
+        return embedded, self.task.predict(outputs)
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ class TrainedEncoder:
     """
 
     recipe: EncoderRecipe
-    session: Session
+    session: Inference
     encoder: nn.Module
 
     @torch.no_grad()
@@ -120,7 +131,7 @@ class TrainedEncoder:
         session, frozen = self.session, FrozenEncoder(self.encoder)
         found: list[Tensor] = []
         for _, _, images in _views(session, stamps, self.recipe.pretraining.batch_size).plain():
-            with session.fabric.autocast():
+            with session.autocast():
                 found.append(frozen.features(images))
         return {"features": torch.cat(found).cpu().numpy()}
 
@@ -160,23 +171,28 @@ class FittedMethod:
         return predict_method(method, task_of(self.recipe.task), self.fitted, inputs)
 
 
-def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
+def load_model(path: Path | str, gpus: int = 0) -> Predictor:
     """Load a trained model, a pretrained encoder or a classical method from its folder, which holds all of it.
 
     Parameters
     ----------
-    folder
+    path
         ``results/models/{experiment}/{model}/seed{seed}`` or ``results/encoders/{encoder}/{experiment}/seed{seed}``,
-        with recipe.json and weights.safetensors; it may have been copied to anywhere.
+        with recipe.json and weights.safetensors; it may have been copied to anywhere. Or an archive (.zip) of such a
+        folder (`astromae.asking.archive`), from anyone: nothing of it is run.
     gpus
         0 to predict on the CPU, 1 on a GPU.
 
     Raises
     ------
     InputError
-        If a file is missing, cannot be read, or does not fit the recipe.
+        If a file is missing, cannot be read, or does not fit the recipe; or if an archive holds anything else.
     """
-    folder = Path(folder)
+    with opened(path) as folder:
+        return _load_folder(folder, gpus)
+
+
+def _load_folder(folder: Path, gpus: int) -> Predictor:
     about = read_recipe(folder)
     try:
         recipe = about["recipe"]
@@ -184,7 +200,7 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
             return _load_method(folder, about)
         recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
         kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
-        session = Session("predict", kind.model_validate(recipe), about["seed"], Scaling.from_json(about["scaling"]))
+        session = Inference(kind.model_validate(recipe), about["seed"], Scaling.from_json(about["scaling"]), gpus)
     except (KeyError, TypeError, ValidationError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else str(error)
         if isinstance(error, ValidationError):
@@ -193,14 +209,34 @@ def load_model(folder: Path | str, gpus: int = 0) -> Predictor:
         raise InputError(f"{folder / RECIPE}: not the recipe of a model of this version ({missing})") from error
     bands = len(session.scaling.bands)
     if kind is EncoderRecipe:
-        encoder = pretrained_encoder(folder, session.recipe.backbone, bands, session.recipe.crop)
-        return TrainedEncoder(session.recipe, session, _ready(encoder, session))
+        own = session.recipe
+        _require_size(folder, own.name, lambda: build_encoder(own.backbone, bands, own.crop, "finetune"))
+        try:
+            encoder = pretrained_encoder(folder, own.backbone, bands, own.crop)
+        except RuntimeError as error:
+            message = str(error).splitlines()[0]
+            raise InputError(f"{folder / WEIGHTS}: not the weights of {own.name} ({message})") from error
+        return TrainedEncoder(own, session, _ready(encoder, session))
+    _require_size(folder, session.recipe.model, lambda: build_model(session.recipe, bands))
     network = build_model(session.recipe, bands)
     load_weights(folder, network, session.recipe.model)
     return TrainedModel(session.recipe, session, _ready(network, session))
 
 
-def _ready(network: nn.Module, session: Session) -> nn.Module:
+def _require_size(folder: Path, name: str, build: Callable[[], nn.Module]) -> None:
+    """Refuse a network that is far larger than the weights, before it takes any memory: a recipe may be anyone's."""
+    path = folder / WEIGHTS
+    try:
+        stored = path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path}: no readable weights ({error.strerror})") from error
+    with torch.device("meta"):
+        needed = sum(weight.numel() * weight.element_size() for weight in build().state_dict().values())
+    if needed > _MOST_GROWTH * stored:
+        raise InputError(f"{path}: not the weights of {name} ({stored:,} bytes, and its recipe wants {needed:,})")
+
+
+def _ready(network: nn.Module, session: Inference) -> nn.Module:
     network = network.to(session.device).eval()
     choose_attention(network, session.device)
     return network
@@ -208,13 +244,14 @@ def _ready(network: nn.Module, session: Session) -> nn.Module:
 
 def _load_method(folder: Path, about: Mapping[str, Any]) -> FittedMethod:
     recipe = ClassicalRecipe(**{name: about["recipe"][name] for name in ClassicalRecipe.model_fields})
-    fitted = {name: tensor.numpy() for name, tensor in read_weights(folder).items()}
+    # Copies: the library's arrays are views of the file, which of an archive is soon gone.
+    fitted = {name: tensor.numpy().copy() for name, tensor in read_weights(folder).items()}
     if sorted(fitted) != about["fitted"]:
         raise InputError(f"{folder / WEIGHTS}: not what {recipe.model} has fitted ({', '.join(about['fitted'][:5])})")
     return FittedMethod(recipe, about["bands"], fitted)
 
 
-def _views(session: Session, stamps: np.ndarray, batch_size: int) -> Views:
+def _views(session: Inference, stamps: np.ndarray, batch_size: int) -> Views:
     """Return the views of checked stamps."""
     images = torch.from_numpy(_checked_stamps(stamps, len(session.scaling.bands), session.recipe.crop))
     return session.views(ResidentStamps(images.to(session.device)), batch_size)

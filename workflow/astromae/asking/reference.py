@@ -34,7 +34,7 @@ class Reference:
         Mean distance to the `NEIGHBOURS` nearest below which `FAMILIAR` of them lie, 1 minus the cosine.
     widths
         For each of `LEVELS` how far from an estimate z the redshift may be, over 1 + z, by split conformal prediction
-        on validation galaxies; empty for models of another kind.
+        on validation galaxies, NaN where they are too few; empty for models of another kind.
     """
 
     embeddings: np.ndarray
@@ -82,12 +82,15 @@ def make_reference(embeddings: np.ndarray, scores: np.ndarray | None = None) -> 
     np.fill_diagonal(cosines, -np.inf)
     count = min(NEIGHBOURS, len(own) - 1)
     limit = float(np.quantile(_mean_distance(cosines, count), FAMILIAR)) if count > 0 else float("inf")
+    return Reference(kept, limit, [] if scores is None else [_width(scores, level) for level in LEVELS])
+
+
+def _width(scores: np.ndarray, level: float) -> float:
     try:
-        widths = [] if scores is None else conformal_widths(scores, LEVELS).tolist()
+        return float(conformal_widths(scores, [level])[0])
     except ValueError:
         # Too few validation galaxies to say.
-        widths = []
-    return Reference(kept, limit, widths)
+        return float("nan")
 
 
 def write_reference(folder: Path, reference: Reference) -> None:

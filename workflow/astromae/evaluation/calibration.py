@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from astromae.evaluation.densities import cumulated, galaxy_scores, point_estimates, rebinned
 
@@ -21,6 +20,9 @@ def pit_tests(pit: np.ndarray) -> dict[str, float]:
         ``pit_ks`` and ``pit_cvm``, the statistics of Kolmogorov and Smirnov and of Cramér and von Mises, with ``_p``
         their p-values; ``pit_ad``, that of Anderson and Darling with both ends kept from 0 and 1 by half a galaxy.
     """
+    # Its import takes a second, which predictions need not wait for.
+    from scipy import stats
+
     ks, cvm = stats.kstest(pit, "uniform"), stats.cramervonmises(pit, "uniform")
     n = len(pit)
     ordered = np.clip(np.sort(pit), 0.5 / n, 1 - 0.5 / n)

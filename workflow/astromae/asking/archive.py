@@ -1,0 +1,347 @@
+"""Trained models as one file: a zip archive of a model folder, with checksums and a model card.
+
+The same folder gives the same bytes. An archive may come from anyone: it is read, and nothing of it is run.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import stat
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import NonNegativeInt, ValidationError
+
+from astromae import __version__
+from astromae.asking.reference import REFERENCE
+from astromae.errors import InputError
+from astromae.files import atomic_path
+from astromae.training.folders import HISTORY, PROVENANCE, RECIPE, WEIGHTS
+from astromae.typed import Typed
+
+#: Version of the archive's layout and of the manifest's keys; one that is read must have the same.
+FORMAT = 1
+
+MANIFEST, CARD = "manifest.json", "model-card.md"
+
+#: What is known of `REFERENCE`, in words and numbers; not every folder has either.
+REFERENCE_ABOUT = "reference.json"
+
+#: Members besides the manifest, in their order: those that every archive has, and those of some.
+ALWAYS = (CARD, RECIPE, PROVENANCE, WEIGHTS)
+SOMETIMES = (HISTORY, REFERENCE_ABOUT, REFERENCE)
+MEMBERS = (CARD, RECIPE, PROVENANCE, *SOMETIMES, WEIGHTS)
+
+#: Most bytes of a member, by its suffix, and of all together.
+MOST = {".json": 1_000_000, ".md": 1_000_000, ".csv": 64_000_000, ".safetensors": 4_000_000_000}
+MOST_IN_ALL = 4_000_000_000
+
+#: Most bytes of the archive's own directory. Ours have less than a thousand.
+_MOST_DIRECTORY = 1_000_000
+
+#: Most levels of nested JSON. Recipes have about six; what is much deeper could stop whoever reads it.
+_MOST_LEVELS = 32
+
+#: Largest number in a recipe that decides the size of a network: hundreds to a few thousand in real ones.
+_MOST_SIZE = 8192
+
+#: What zip allows and an archive does not use: encryption (bits 0, 6 and 13) and patches (bit 5).
+_REFUSED_FLAGS = 0x1 | 0x20 | 0x40 | 0x2000
+
+#: What the library raises where bytes are not as a zip archive has them: names, numbers, streams.
+_UNREADABLE = (zipfile.BadZipFile, EOFError, zlib.error, struct.error, ValueError, OverflowError, RuntimeError)
+
+_CHUNK = 1 << 20
+
+_AGAIN = "copy it again, or make it again"
+
+
+class _Member(Typed):
+    sha256: str
+    size: NonNegativeInt
+
+
+class _Manifest(Typed):
+    """What the manifest of this format holds: version of the package that made it, and every other member."""
+
+    format: int
+    version: str
+    files: dict[str, _Member]
+
+
+def export_model(folder: Path, output: Path) -> None:
+    """Write a model folder as an archive: what a prediction needs, where it comes from, and a model card.
+
+    Parameters
+    ----------
+    folder
+        Folder of a model, an encoder or a classical method (`astromae.predict.load_model`). Of its predictions, the
+        card tells the metrics; the archive holds none of their galaxies.
+    output
+        Archive (.zip) to write.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be loaded, lacks a file, or has one that is too large to be read back.
+    """
+    # Here, since whoever opens an archive needs none of what a card is made with; and it loads models, as does predict.
+    from astromae.asking.model_card import model_card
+
+    card = model_card(folder).encode()
+    files = {}
+    with atomic_path(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in MEMBERS:
+            if name == CARD:
+                files[name] = _write(archive, name, io.BytesIO(card), len(card))
+            elif (folder / name).is_file():
+                with open(folder / name, "rb") as source:
+                    files[name] = _write(archive, name, source, (folder / name).stat().st_size)
+            elif name in ALWAYS:
+                raise InputError(f"{folder / name}: no such file; an archive holds the {name} of its model")
+        total = sum(member["size"] for member in files.values())
+        if total > MOST_IN_ALL:
+            raise InputError(f"{folder}: {total:,} bytes; an archive of a model holds at most {MOST_IN_ALL:,}")
+        manifest = {"format": FORMAT, "version": __version__, "files": files}
+        text = json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n"
+        _write(archive, MANIFEST, io.BytesIO(text), len(text))
+
+
+def _write(archive: zipfile.ZipFile, name: str, source: IO[bytes], size: int) -> dict[str, Any]:
+    """Write a member and return what the manifest says of it."""
+    if size > _most(name):
+        raise InputError(f"{name}: {size:,} bytes; an archive of a model holds at most {_most(name):,}")
+    # Date, owner and compression are left alone: other dates or another zlib would give other bytes.
+    member = zipfile.ZipInfo(name)
+    member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+    member.file_size = size
+    digest, written = hashlib.sha256(), 0
+    with archive.open(member, "w") as target:
+        while chunk := source.read(_CHUNK):
+            target.write(chunk)
+            digest.update(chunk)
+            written += len(chunk)
+    return {"sha256": digest.hexdigest(), "size": written}
+
+
+def _most(name: str) -> int:
+    return MOST[Path(name).suffix]
+
+
+@contextlib.contextmanager
+def opened(path: Path | str) -> Iterator[Path]:
+    """Yield the folder of a model: the path itself, or, of an archive, a temporary one that is removed afterwards.
+
+    Parameters
+    ----------
+    path
+        A model folder, or an archive that `export_model` wrote.
+
+    Yields
+    ------
+    Path
+        A folder. Of an archive, every file in it has been checked; errors about them name the archive.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder or file, or the archive cannot be read, is damaged, or holds anything but what
+        `export_model` writes.
+    """
+    path = Path(path)
+    if path.is_dir():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="astromae-") as temporary:
+        _extract(path, Path(temporary))
+        try:
+            yield Path(temporary)
+        except InputError as error:
+            # A person knows the archive; the temporary folder is gone when they read this.
+            raise InputError(str(error).replace(temporary, str(path))) from error
+
+
+class _Reader(io.BufferedReader):
+    """A file of which nobody reads more than a directory's worth at a time, whatever size it claims to have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > max(_CHUNK, _MOST_DIRECTORY):
+            raise zipfile.BadZipFile(f"its directory has {size:,} bytes")
+        return super().read(size)
+
+
+def _extract(path: Path, folder: Path) -> None:
+    """Extract the members of an archive into a folder, each checked."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such model folder or archive")
+    try:
+        with _Reader(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+            members = _checked_members(path, archive)
+            manifest = _read_manifest(path, archive, members)
+            for name, recorded in manifest.files.items():
+                _extract_member(path, archive, members[name], recorded, folder / name)
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise InputError(f"{path}: not a readable zip archive ({_show(str(error))}); {_AGAIN}") from error
+    except OSError as error:
+        # What a place before the file's beginning gives, in an archive that was cut off.
+        if error.errno == errno.EINVAL:
+            raise InputError(f"{path}: not a readable zip archive; {_AGAIN}") from error
+        raise InputError(f"{path}: cannot be read or unpacked ({error})") from error
+    for name in manifest.files:
+        if name.endswith(".json"):
+            content = _read_json(path, name, (folder / name).read_bytes())
+            if name == RECIPE:
+                _check_sizes(path, content)
+
+
+def _checked_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return members by name, before any of them is read.
+
+    Raises
+    ------
+    InputError
+        If one is unknown, stands twice, is no plain file, or is too large; or if one that every archive has is missing.
+    """
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        # Python cuts a name at a zero byte; the name as it stands in the archive is what is known or not.
+        name = member.orig_filename
+        if name not in (MANIFEST, *MEMBERS) or member.filename != name:
+            raise InputError(
+                f"{path}: holds {_show(name)}; an archive of a model holds {MANIFEST}, {', '.join(MEMBERS)}"
+            )
+        if name in members:
+            raise InputError(f"{path}: holds {name} twice; an archive of a model holds each file once")
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG) or member.is_dir() or member.external_attr & 0x10:
+            raise InputError(f"{path}: {name} is a link, a folder or a device; an archive of a model holds plain files")
+        if member.flag_bits & _REFUSED_FLAGS:
+            raise InputError(f"{path}: {name} is encrypted or a patch; an archive of a model holds plain files")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(
+                f"{path}: {name} is compressed by method {member.compress_type}; an archive of a model holds files "
+                "that are stored or deflated"
+            )
+        if member.file_size > _most(name):
+            raise InputError(f"{path}: {name} has {member.file_size:,} bytes; it may have {_most(name):,}")
+        members[name] = member
+    missing = [name for name in (MANIFEST, *ALWAYS) if name not in members]
+    if missing:
+        raise InputError(f"{path}: holds no {', '.join(missing)}: not an archive of a model; {_AGAIN}")
+    total = sum(member.file_size for member in members.values())
+    if total > MOST_IN_ALL:
+        raise InputError(f"{path}: its files have {total:,} bytes; together they may have {MOST_IN_ALL:,}")
+    return members
+
+
+def _show(name: str) -> str:
+    """Return a stranger's name for a file, safe to print on one line."""
+    return ascii(name if len(name) <= 80 else f"{name[:77]}...")
+
+
+def _chunks(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield the bytes of a member, never more than it claims to have."""
+    left = member.file_size
+    with archive.open(member) as source:
+        # One byte more than is left tells a member that goes on beyond its size.
+        while chunk := source.read(min(_CHUNK, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                break
+            yield chunk
+    if left:
+        raise InputError(f"{path}: {member.filename} has another size than the archive says; {_AGAIN}")
+
+
+def _read_manifest(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> _Manifest:
+    content = _read_json(path, MANIFEST, b"".join(_chunks(path, archive, members[MANIFEST])))
+    if content.get("format", FORMAT) != FORMAT:
+        raise InputError(
+            f"{path}: archive format {_show(str(content['format']))}, made by astromae "
+            f"{_show(str(content.get('version', 'of an unknown version')))}; this is astromae {__version__}, which "
+            f"reads format {FORMAT}: load it with the version that made it"
+        )
+    try:
+        manifest = _Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = _show(".".join(map(str, first["loc"])))
+        raise InputError(
+            f"{path}: its {MANIFEST} is not as it was written: {where}: {first['msg']}; {_AGAIN}"
+        ) from None
+    for name in sorted(set(manifest.files) ^ (set(members) - {MANIFEST})):
+        where = "holds" if name in members else "does not hold"
+        what = "does not list" if name in members else "lists"
+        raise InputError(f"{path}: {where} {_show(name)}, which its {MANIFEST} {what}; {_AGAIN}")
+    return manifest
+
+
+def _extract_member(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, recorded: _Member, output: Path
+) -> None:
+    if member.file_size != recorded.size:
+        raise InputError(
+            f"{path}: {member.filename} has {member.file_size:,} bytes, its {MANIFEST} says {recorded.size:,}; {_AGAIN}"
+        )
+    digest = hashlib.sha256()
+    with open(output, "xb") as target:
+        for chunk in _chunks(path, archive, member):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != recorded.sha256:
+        raise InputError(
+            f"{path}: {member.filename} is damaged: its SHA-256 is {digest.hexdigest()}, its {MANIFEST} says "
+            f"{_show(recorded.sha256)}; {_AGAIN}"
+        )
+
+
+def _read_json(path: Path, name: str, text: bytes) -> dict[str, Any]:
+    """Return an object of JSON.
+
+    Raises
+    ------
+    InputError
+        If it is none, or is nested too deeply.
+    """
+    try:
+        content = json.loads(text.decode())
+    except RecursionError:
+        raise InputError(f"{path}: its {name} is nested too deeply; at most {_MOST_LEVELS} levels are read") from None
+    except ValueError as error:
+        raise InputError(f"{path}: its {name} is no JSON ({_show(str(error))}); {_AGAIN}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: its {name} is no JSON object; {_AGAIN}")
+    level = [content]
+    for _ in range(_MOST_LEVELS):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    if level:
+        raise InputError(f"{path}: its {name} is nested too deeply; at most {_MOST_LEVELS} levels are read")
+    return content
+
+
+def _check_sizes(path: Path, about: dict[str, Any]) -> None:
+    """Refuse a recipe of a network that no memory would hold."""
+    recipe = about.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
+    pending: list[tuple[str, Any]] = [(key, recipe.get(key)) for key in ("backbone", "crop", "scaling", "task")]
+    while pending:
+        key, value = pending.pop()
+        if isinstance(value, dict):
+            pending += [(f"{key}.{inner}", item) for inner, item in value.items()]
+        elif isinstance(value, list):
+            pending += [(key, item) for item in value]
+        elif isinstance(value, int | float) and not abs(value) <= _MOST_SIZE:
+            raise InputError(
+                f"{path}: its {RECIPE} has {_show(key)} {_show(str(value))}; the sizes of a network are at most "
+                f"{_MOST_SIZE}"
+            )
