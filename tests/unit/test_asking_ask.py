@@ -107,7 +107,7 @@ def test_a_killed_run_goes_on_and_writes_the_same(trained, given, tmp_path, monk
 def test_another_question_begins_anew(trained, of_images, given, tmp_path, monkeypatch, capfd):
     in_small_batches(monkeypatch)
     with monkeypatch.context() as broken:
-        broken.setattr("astromae.asking.ask._assemble", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr("astromae.asking.ask.join_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ask([trained], given, tmp_path / "out.parquet")
     _, table = ask([of_images], given, tmp_path / "out.parquet")

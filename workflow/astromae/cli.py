@@ -97,6 +97,73 @@ def predict(
     print(predict_galaxies([model, *(also or [])], given, output, survey_place(config), question, pdf))
 
 
+Embedded = Annotated[Path, typer.Argument(help="Embeddings that `astromae embed` wrote.")]
+Most = Annotated[int, typer.Option("-n", "--count", min=1, help="How many to show.")]
+Written = Annotated[Path | None, typer.Option("-o", "--output", help="Table to write instead of showing it.")]
+
+
+@app.command()
+def embed(
+    encoder: Annotated[Path, typer.Argument(help="Folder or archive of a pretrained encoder or of a model.")],
+    given: Annotated[Path, typer.Argument(metavar="LIST", help="Your galaxies, as for `astromae predict`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Embeddings to write (HDF5).")],
+    config: ConfigFile = None,
+    gpus: Annotated[int, typer.Option(min=0, max=1, help="1 to embed on a GPU.")] = 0,
+) -> None:
+    """Write the embeddings of your own galaxies: what a network makes of each."""
+    from astromae.asking.embed import embed_galaxies
+    from astromae.asking.places import survey_place
+
+    print(f"{embed_galaxies(encoder, given, output, survey_place(config), gpus)} embedded")
+
+
+@app.command()
+def search(
+    embeddings: Embedded,
+    what: Annotated[str, typer.Argument(metavar="OBJID|RA,DEC", help="One of them, by objid or position (deg).")],
+    count: Annotated[int, typer.Option("-k", "--count", min=1, help="How many.")] = 20,
+    output: Written = None,
+) -> None:
+    """Find the galaxies that look most like one of them."""
+    from astromae.asking.search import find
+    from astromae.contracts.embeddings import Embeddings
+
+    _show(find(Embeddings(embeddings), what, count), output)
+
+
+@app.command()
+def anomalies(embeddings: Embedded, count: Most = 20, output: Written = None) -> None:
+    """List the galaxies that look least like any other."""
+    from astromae.asking import oddities
+    from astromae.contracts.embeddings import Embeddings
+
+    _show(oddities.anomalies(Embeddings(embeddings), count), output)
+
+
+@app.command()
+def mislabels(
+    embeddings: Embedded,
+    column: Annotated[str, typer.Option(help="The label: a column that the list had.")] = "z",
+    count: Most = 20,
+    output: Written = None,
+) -> None:
+    """List the galaxies whose look-alikes have another redshift or type."""
+    from astromae.asking import oddities
+    from astromae.contracts.embeddings import Embeddings
+
+    _show(oddities.mislabels(Embeddings(embeddings), column, count), output)
+
+
+def _show(table: Any, output: Path | None) -> None:
+    """Print a table, or write it."""
+    if output is None:
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        return
+    from astromae.asking.written import write_answers
+
+    write_answers(output, table)
+
+
 @app.command()
 def docs_configuration(
     config: Annotated[Path, typer.Option(help="Configuration that holds the defaults.")] = Path("config.yaml"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from astromae.errors import InputError
 from astromae.files import atomic_path
 
 #: Suffixes of the formats.
@@ -13,8 +14,15 @@ SUFFIXES = (".parquet", ".csv", ".ecsv", ".fits")
 UNITS = {"ra": "deg", "dec": "deg"}
 
 
+def require_format(path: Path) -> None:
+    """Stop with InputError where a suffix names no format."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: its suffix says no format; use one of {', '.join(SUFFIXES)}")
+
+
 def write_answers(path: Path, table: pd.DataFrame) -> None:
     """Write a table in the format of its suffix, one of `SUFFIXES`, atomically; a missing number is NaN or empty."""
+    require_format(path)
     with atomic_path(path) as temporary:
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
