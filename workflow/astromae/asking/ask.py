@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from astromae.asking.archive import opened
 from astromae.asking.asked import Asked, open_asked
 from astromae.asking.batches import Source
+from astromae.asking.joined import PART, Summary, join_parts
 from astromae.asking.listed import ListedGalaxies, Where
-from astromae.asking.parts import PART, Summary, join_parts, write_part
+from astromae.asking.parts import write_part
 from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
 from astromae.asking.written import require_format
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
@@ -116,10 +117,24 @@ def _source(asked: Sequence[Asked], given: Path, where: Where, question: Questio
         return open_stamp_file(given, wanted, crop, question.bands, question.unit)
     if question.bands is not None or question.unit != "nanomaggies":
         raise InputError(f"{given}: a list of galaxies has no bands or unit of its own; leave the options out")
-    if wanted.bands != BANDS:
-        raise InputError(f"{given}: a list of galaxies is of SDSS, and {asked[0].name} reads {', '.join(wanted.bands)}")
     # No folder yet: what is wrong with a list is said before anything is written.
-    return ListedGalaxies(given, where, parts, crop + crop % 2, any(model.reads_stamps for model in asked))
+    size = list_format(asked, given).size
+    return ListedGalaxies(given, where, parts, size, any(model.reads_stamps for model in asked))
+
+
+def list_format(asked: Sequence[Asked], given: Path) -> StampFormat:
+    """Return the format of the stamps that are cut for the galaxies of a list.
+
+    Raises
+    ------
+    InputError
+        If a model reads other bands than SDSS has.
+    """
+    for model in asked:
+        if model.bands != BANDS:
+            raise InputError(f"{given}: a list of galaxies is of SDSS, and {model.name} reads {', '.join(model.bands)}")
+    crop = max(model.crop for model in asked)
+    return StampFormat(BANDS, PIXEL_SCALE_ARCSEC, crop + crop % 2)
 
 
 def _begin(parts: Path, identity: Sequence[object]) -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,30 +16,15 @@ from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.missing import read_missing
 from astromae.contracts.shards import StampSet
 from astromae.contracts.stamp_format import StampFormat
-from astromae.errors import InputError
 from astromae.files import sha256
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
 from astromae.survey.counts import listed_counts
 from astromae.survey.sdss_catalog import Pace
-from astromae.survey.table_file import normalised, read_table
 from astromae.survey.user_list import write_user_catalog
 
 #: Galaxies of a chunk, about: what is lost when a run is killed.
 CHUNK = 256
-
-
-class _Everything(Collection):
-    """All names."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 @dataclass(frozen=True)
@@ -116,61 +102,54 @@ class ListedGalaxies:
     def batches(self, first: int = 0) -> Iterator[Batch]:
         """Yield a batch for each chunk, from number `first` on, and a last one of rows that are no galaxies of SDSS."""
         self.prepare()
-        columns = ["objid", "ra", "dec", "source_row", *magnitude_columns(BANDS)]
         for chunk in range(first, self.chunks):
-            galaxies = read_catalog(self.catalog, columns, chunk)
-            yield self._cut(chunk, galaxies)
+            yield chunk_batch(self.catalog, chunk, self.archive, self.format, self.folder, self.where.threads)
         if first <= self.chunks:
-            yield self._left_out()
-
-    def _cut(self, chunk: int, galaxies: pd.DataFrame) -> Batch:
-        reasons = np.full(len(galaxies), "", dtype=object)
-        if not self.stamps:
-            return Batch(galaxies, self._nothing(), np.full(len(galaxies), "not asked for", dtype=object))
-        shard, missing = self.folder / f"{chunk:06d}.h5", self.folder / f"{chunk:06d}.missing.csv"
-        cut_chunk(self.catalog, chunk, self.archive, self.format.size, shard, missing, self.where.threads)
-        absent, why = read_missing(missing)
-        because = dict(zip(absent.tolist(), why, strict=True))
-        reasons = np.array([because.get(objid, "") for objid in galaxies["objid"].tolist()], dtype=object)
-        objid = galaxies["objid"].to_numpy()[reasons == ""]
-        images = StampSet([shard]).read(objid).astype(np.float32) if len(objid) else self._nothing()
-        for path in self.folder.glob(f"{chunk:06d}.*"):
-            path.unlink()
-        return Batch(galaxies, images, reasons)
-
-    def _left_out(self) -> Batch:
-        path = self.catalog.with_suffix(".left_out.csv")
-        rows = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["row", "ra", "dec", "reason"])
-        table = pd.DataFrame({"objid": np.zeros(len(rows), np.int64), "ra": rows["ra"], "dec": rows["dec"]})
-        table["source_row"] = rows["row"].to_numpy()
-        table = table.assign(**dict.fromkeys(magnitude_columns(BANDS), np.nan))
-        return Batch(table, self._nothing(), rows["reason"].to_numpy(object))
-
-    def _nothing(self) -> np.ndarray:
-        return np.empty((0, *self.format.shape), dtype=np.float32)
+            yield left_out_batch(self.catalog, self.format)
 
 
-def own_columns(table: Path) -> pd.DataFrame:
-    """Return all columns of a list as they stand there, one row each; numbers as numbers where all of a column are.
+def chunk_batch(
+    catalog: Path, chunk: int, archive: Archive | None, stamps: StampFormat, folder: Path, threads: int = 1
+) -> Batch:
+    """Return the galaxies of a chunk of a list's catalogue, with their stamps.
+
+    Parameters
+    ----------
+    catalog, chunk
+        The catalogue, which has `source_row`, and which of its chunks.
+    archive
+        Where the frames are; None for no stamps.
+    stamps
+        Format of the stamps.
+    folder
+        Where the stamps are kept for a moment.
+    threads
+        Fields that are read at once.
 
     Raises
     ------
     InputError
-        If the list cannot be read.
+        As `astromae.stamps.cut.cut_chunk`.
     """
-    columns, names = read_table(table, _Everything(), ("ra", "dec"))
-    spelt = {normalised(name): name for name in names}
-    found = {}
-    for key, column in columns.items():
-        cells = np.asarray(column.cells)
-        if cells.ndim != 1:
-            continue
-        values = pd.Series(cells)
-        if cells.dtype.kind in "OSU":
-            text = values.map(lambda cell: cell.decode() if isinstance(cell, bytes) else cell)
-            numbers = pd.to_numeric(text, errors="coerce")
-            values = numbers if numbers.notna().all() else text
-        found[spelt.get(key, key)] = values
-    if not found:
-        raise InputError(f"{table}: has no columns")
-    return pd.DataFrame(found)
+    galaxies = read_catalog(catalog, ["objid", "ra", "dec", "source_row", *magnitude_columns(BANDS)], chunk)
+    nothing = np.empty((0, *stamps.shape), dtype=np.float32)
+    if archive is None:
+        return Batch(galaxies, nothing, np.full(len(galaxies), "no stamp was wanted", dtype=object))
+    with tempfile.TemporaryDirectory(prefix=f".{chunk:06d}-", dir=folder) as own:
+        shard, missing = Path(own, "stamps.h5"), Path(own, "missing.csv")
+        cut_chunk(catalog, chunk, archive, stamps.size, shard, missing, threads)
+        because = dict(zip(*read_missing(missing), strict=True))
+        reasons = np.array([because.get(objid, "") for objid in galaxies["objid"]], dtype=object)
+        objid = galaxies["objid"].to_numpy()[reasons == ""]
+        images = StampSet([shard]).read(objid).astype(np.float32) if len(objid) else nothing
+    return Batch(galaxies, images, reasons)
+
+
+def left_out_batch(catalog: Path, stamps: StampFormat) -> Batch:
+    """Return the rows of a list that are not in its catalogue, with the reason; objid is 0."""
+    path = catalog.with_suffix(".left_out.csv")
+    rows = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["row", "ra", "dec", "reason"])
+    table = pd.DataFrame({"objid": np.zeros(len(rows), np.int64), "ra": rows["ra"], "dec": rows["dec"]})
+    table["source_row"] = rows["row"].to_numpy()
+    table = table.assign(**dict.fromkeys(magnitude_columns(BANDS), np.nan))
+    return Batch(table, np.empty((0, *stamps.shape), dtype=np.float32), rows["reason"].to_numpy(object))
