@@ -171,7 +171,7 @@ class FittedMethod:
         return predict_method(method, task_of(self.recipe.task), self.fitted, inputs)
 
 
-def load_model(path: Path | str, gpus: int = 0) -> Predictor:
+def load_model(path: Path | str, gpus: int = 0, foreign: bool = False) -> Predictor:
     """Load a trained model, a pretrained encoder or a classical method from its folder, which holds all of it.
 
     Parameters
@@ -182,6 +182,8 @@ def load_model(path: Path | str, gpus: int = 0) -> Predictor:
         folder (`astromae.asking.archive`), from anyone: nothing of it is run.
     gpus
         0 to predict on the CPU, 1 on a GPU.
+    foreign
+        Whether a folder is that of an archive that was unpacked.
 
     Raises
     ------
@@ -189,10 +191,10 @@ def load_model(path: Path | str, gpus: int = 0) -> Predictor:
         If a file is missing, cannot be read, or does not fit the recipe; or if an archive holds anything else.
     """
     with opened(path) as folder:
-        return _load_folder(folder, gpus)
+        return _load_folder(folder, gpus, foreign or folder != Path(path))
 
 
-def _load_folder(folder: Path, gpus: int) -> Predictor:
+def _load_folder(folder: Path, gpus: int, foreign: bool) -> Predictor:
     about = read_recipe(folder)
     try:
         recipe = about["recipe"]
@@ -210,21 +212,26 @@ def _load_folder(folder: Path, gpus: int) -> Predictor:
     bands = len(session.scaling.bands)
     if kind is EncoderRecipe:
         own = session.recipe
-        _require_size(folder, own.name, lambda: build_encoder(own.backbone, bands, own.crop, "finetune"))
+        if foreign:
+            _require_size(folder, own.name, lambda: build_encoder(own.backbone, bands, own.crop, "finetune"))
         try:
             encoder = pretrained_encoder(folder, own.backbone, bands, own.crop)
         except RuntimeError as error:
             message = str(error).splitlines()[0]
             raise InputError(f"{folder / WEIGHTS}: not the weights of {own.name} ({message})") from error
         return TrainedEncoder(own, session, _ready(encoder, session))
-    _require_size(folder, session.recipe.model, lambda: build_model(session.recipe, bands))
+    if foreign:
+        _require_size(folder, session.recipe.model, lambda: build_model(session.recipe, bands))
     network = build_model(session.recipe, bands)
     load_weights(folder, network, session.recipe.model)
     return TrainedModel(session.recipe, session, _ready(network, session))
 
 
 def _require_size(folder: Path, name: str, build: Callable[[], nn.Module]) -> None:
-    """Refuse a network that is far larger than the weights, before it takes any memory: a recipe may be anyone's."""
+    """Refuse a network that is far larger than the weights, before it takes any memory.
+
+    Of archives alone, whose recipes may be anyone's: torch loads its meta device for three seconds.
+    """
     path = folder / WEIGHTS
     try:
         stored = path.stat().st_size

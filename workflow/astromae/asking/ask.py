@@ -84,7 +84,8 @@ def predict_galaxies(
             raise InputError(f"{path}: there is no folder {path.parent}")
     with contextlib.ExitStack() as stack:
         folders = [stack.enter_context(opened(path)) for path in models]
-        asked = [open_asked(folder, question.gpus) for folder in folders]
+        pairs = zip(models, folders, strict=True)
+        asked = [open_asked(folder, question.gpus, foreign=folder != path) for path, folder in pairs]
         _require_fit(asked, pdf)
         made_by = [sha256(folder / name) for folder in folders for name in ("recipe.json", "weights.safetensors")]
         parts = output.with_name(f"{output.name}.parts")

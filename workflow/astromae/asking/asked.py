@@ -104,7 +104,7 @@ class Asked:
         self, images: np.ndarray | None, magnitudes: np.ndarray | None, symmetries: bool
     ) -> tuple[np.ndarray | None, Mapping[str, np.ndarray]]:
         """Return embeddings and columns of predictions, averaged over the symmetries of the stamps where asked for."""
-        given = images if self.reads_stamps else self._blanks(magnitudes)
+        given = centre(images, self.crop) if self.reads_stamps else self._blanks(magnitudes)
         if not symmetries or not self.reads_stamps:
             return self._predicted(given, magnitudes)
         found = [self._predicted(turned, magnitudes) for turned in symmetric(given)]
@@ -143,15 +143,15 @@ def symmetric(images: np.ndarray) -> list[np.ndarray]:
     return [np.rot90(mirrored, turns, axes=(2, 3)) for mirrored in (images, images[..., ::-1]) for turns in range(4)]
 
 
-def open_asked(folder: Path, gpus: int = 0) -> Asked:
-    """Open a model to be asked for redshifts, or whatever it predicts.
+def open_asked(folder: Path, gpus: int = 0, foreign: bool = False) -> Asked:
+    """Open a model to be asked for redshifts, or whatever it predicts; parameters as of `load_model`.
 
     Raises
     ------
     InputError
         If the folder is none of a model, or of an encoder, which predicts nothing.
     """
-    predictor = load_model(folder, gpus)
+    predictor = load_model(folder, gpus, foreign)
     if not isinstance(predictor, (TrainedModel, FittedMethod)):
         raise InputError(f"{folder}: an encoder, which predicts nothing; give a folder of results/models")
     recipe = predictor.recipe

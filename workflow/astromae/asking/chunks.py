@@ -81,7 +81,8 @@ def predict_chunk(
     from astromae.asking.parts import write_part
 
     with contextlib.ExitStack() as stack:
-        asked = [open_asked(stack.enter_context(opened(model)), gpus)]
+        folder = stack.enter_context(opened(model))
+        asked = [open_asked(folder, gpus, foreign=folder != model)]
     stamps = list_format(asked, catalog)
     if chunk == chunks:
         batch = left_out_batch(catalog, stamps)

@@ -1,6 +1,7 @@
 """Embeddings of anyone's galaxies, by any trained encoder or model."""
 
 import contextlib
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +44,18 @@ def embed_galaxies(encoder: Path, given: Path, output: Path, where: Where, gpus:
     """
     if not given.exists():
         raise InputError(f"{given}: no such file or folder")
+    if output.exists() and output.samefile(given):
+        raise InputError(f"{output}: is what is asked about; give the embeddings another name")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {output.parent}")
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(opened(encoder))
-        predictor = load_model(folder, gpus)
+        predictor = load_model(folder, gpus, foreign=folder != encoder)
         if not isinstance(predictor, (TrainedEncoder, TrainedModel)):
             raise InputError(f"{encoder}: a classical method has no embeddings; give an encoder or a network")
         about = {"encoder": str(encoder), "recipe": sha256(folder / RECIPE), "weights": sha256(folder / WEIGHTS)}
         about |= {"seed": predictor.session.seed, "source": given.name}
-        parts = output.with_name(f"{output.name}.parts")
+        parts = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent)))
         source = _source(predictor, given, where, parts)
         ticker, left_out = Ticker("embed", len(source), "galaxies"), 0
         writer = stack.enter_context(EmbeddingsWriter(output, about))
@@ -84,7 +87,6 @@ def _source(predictor: TrainedEncoder | TrainedModel, given: Path, where: Where,
     crop = predictor.session.recipe.crop
     if is_stamp_file(given):
         return open_stamp_file(given, predictor.session.scaling.stamps, crop)
-    parts.mkdir(exist_ok=True)
     return ListedGalaxies(given, where, parts, crop + crop % 2)
 
 

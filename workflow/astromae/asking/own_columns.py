@@ -38,7 +38,8 @@ def own_columns(table: Path) -> pd.DataFrame:
         cells = np.asarray(column.cells)
         if cells.ndim != 1:
             continue
-        values = pd.Series(cells)
+        # FITS keeps its numbers in the other order of bytes.
+        values = pd.Series(cells.astype(cells.dtype.newbyteorder("=")))
         if cells.dtype.kind in "OSU":
             text = values.map(lambda cell: cell.decode() if isinstance(cell, bytes) else cell)
             numbers = pd.to_numeric(text, errors="coerce")

@@ -15,6 +15,7 @@ from astromae.asking.flags import as_text
 from astromae.asking.joined import EDGES, FIRST, MASSES
 from astromae.contracts.catalog import magnitude_columns
 from astromae.files import atomic_path
+from astromae.training.views import centre
 
 
 def write_part(path: Path, asked: Sequence[Asked], batch: Batch, symmetries: bool) -> None:
@@ -71,7 +72,12 @@ def _answered(
     result = pd.DataFrame({name: table[name] if name in table else np.nan for name in FIRST}, index=table.index)
     rows, masses, edges = np.flatnonzero(possible), None, None
     if len(rows):
-        images = batch.images[np.flatnonzero(possible[batch.has_stamp])] if reads_stamps else None
+        images = None
+        if reads_stamps:
+            # What no model sees of the stamps is copied no further.
+            images = centre(batch.images, max(model.crop for model in asked))
+            if len(rows) < len(images):
+                images = images[np.flatnonzero(possible[batch.has_stamp])]
         own = None if magnitudes is None else magnitudes[rows]
         told = [model.answer(images, own if model.reads_magnitudes else None, symmetries) for model in asked]
         answer = mixture([one for one, _ in told])
