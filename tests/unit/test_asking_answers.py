@@ -67,6 +67,15 @@ def test_estimates_with_intervals_are_mixed_as_normal_distributions():
         mixture([answers[0], Answer({"p": np.zeros(1)})])
 
 
+@pytest.mark.parametrize("z", [0.0156, 0.1, 1.5, 3.0])
+def test_a_model_twice_is_the_model(z):
+    one = answer_of(TASKS["redshift"], {"z_pred": np.array([z, z])}, (0.0185, 0.04))
+    twice = mixture([one, one]).columns
+    for name in ("z_phot", "z_err"):
+        np.testing.assert_allclose(twice[name], one.columns[name], rtol=1e-9)
+    np.testing.assert_allclose(twice["z_hi68"], one.columns["z_hi68"], atol=0.01 * (1 + z))
+
+
 def test_distributions_in_other_bins_are_mixed_in_the_finer_ones():
     coarse = np.linspace(0, 0.6, 61)
     wide = of_distributions(coarse, normal_masses(coarse, np.array([0.3]), np.array([0.05])))

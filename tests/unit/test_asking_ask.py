@@ -218,6 +218,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(trained, encoder, 
 def test_galaxies_of_genuine_frames(of_images, tmp_path):
     galaxies = pd.read_csv(REAL / "tables/field_galaxies.csv")
     galaxies[["run", "camcol", "field"]] = galaxies["field"].str.split("-", expand=True).astype(int)
+    galaxies = pd.concat([galaxies, galaxies.iloc[2:3]], ignore_index=True)  # a row that comes again
     galaxies["My Name"] = [f"galaxy {row}" for row in range(len(galaxies))]
     galaxies.to_csv(tmp_path / "list.csv", index=False)
     for frame in (REAL / "frames").iterdir():
@@ -230,6 +231,9 @@ def test_galaxies_of_genuine_frames(of_images, tmp_path):
     summary = predict_galaxies([of_images], tmp_path / "list.csv", output, where, Question())
     table = pd.read_parquet(output)
     assert table["My Name"].tolist() == galaxies["My Name"].tolist()
+    assert table.reason.iloc[-1].startswith("within 1 arcsec") or "row 3" in table.reason.iloc[-1]
+    assert table["flags"].iloc[-1] == ""
+    table, galaxies = table.iloc[:-1], galaxies.iloc[:-1]
     fits = galaxies["stamp64_fits_r"].to_numpy()
     assert (table.reason[fits] == "").all()
     assert table.reason[~fits].str.startswith("off the edge in band").all()

@@ -238,7 +238,9 @@ def _require_size(folder: Path, name: str, build: Callable[[], nn.Module]) -> No
     except OSError as error:
         raise InputError(f"{path}: no readable weights ({error.strerror})") from error
     with torch.device("meta"):
-        needed = sum(weight.numel() * weight.element_size() for weight in build().state_dict().values())
+        network = build()
+        # Buffers too that no file holds, such as positions.
+        needed = sum(part.numel() * part.element_size() for part in [*network.parameters(), *network.buffers()])
     if needed > _MOST_GROWTH * stored:
         raise InputError(f"{path}: not the weights of {name} ({stored:,} bytes, and its recipe wants {needed:,})")
 

@@ -1,7 +1,7 @@
 """What is answered about a galaxy: redshift, its uncertainty and its distribution, from one model or several."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -123,7 +123,9 @@ def mixture(answers: Sequence[Answer]) -> Answer:
     estimates = [answer.columns for answer in answers if answer.edges is None]
     if any(np.isnan(columns["z_err"]).all() for columns in estimates):
         raise InputError("a model to be mixed has neither distributions nor intervals: train it again, or leave it out")
-    top = max([edges[-1] for edges in given] + [1.0] * bool(estimates))
+    # Six deviations beyond the farthest estimate there is nothing left to cut off.
+    reach = [float(np.nanmax(columns["z_phot"] + 6 * columns["z_err"], initial=BIN_WIDTH)) for columns in estimates]
+    top = max([float(edges[-1]) for edges in given] + reach)
     width = min([float(np.diff(edges).min()) for edges in given] + [BIN_WIDTH] * bool(estimates))
     edges = given[0] if not estimates and all(np.array_equal(given[0], other) for other in given) else None
     if edges is None:
@@ -136,4 +138,9 @@ def mixture(answers: Sequence[Answer]) -> Answer:
             parts.append(answer.masses)
         else:
             parts.append(rebinned_to(answer.edges, answer.masses, edges))
-    return of_distributions(edges, np.mean(parts, axis=0))
+    mixed = of_distributions(edges, np.mean(parts, axis=0))
+    # Of the moments themselves: a normal distribution that is cut off at zero has others.
+    means, deviations = (np.array([answer.columns[name] for answer in answers]) for name in ("z_phot", "z_err"))
+    mean = means.mean(axis=0)
+    deviation = np.sqrt(np.maximum((deviations**2 + means**2).mean(axis=0) - mean**2, 0))
+    return replace(mixed, columns={**mixed.columns, "z_phot": mean, "z_err": deviation})

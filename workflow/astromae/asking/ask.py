@@ -101,6 +101,9 @@ def predict_galaxies(
 def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:
     first = asked[0]
     for other in asked[1:]:
+        scales = {model.format.pixel_scale_arcsec for model in (first, other) if model.format is not None}
+        if len(scales) > 1:
+            raise InputError(f"{other.name} and {first.name}: stamps of {scales} arcsec a pixel cannot be mixed")
         if other.bands != first.bands:
             raise InputError(f"{other.name} reads {', '.join(other.bands)}, {first.name} {', '.join(first.bands)}")
         if not {"z_spec"} == set(other.task.targets.values()) == set(first.task.targets.values()):
@@ -134,6 +137,11 @@ def list_format(asked: Sequence[Asked], given: Path) -> StampFormat:
     for model in asked:
         if model.bands != BANDS:
             raise InputError(f"{given}: a list of galaxies is of SDSS, and {model.name} reads {', '.join(model.bands)}")
+        if model.format is not None and abs(model.format.pixel_scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > 0.01:
+            scale = model.format.pixel_scale_arcsec
+            raise InputError(
+                f"{given}: stamps of SDSS have {PIXEL_SCALE_ARCSEC} arcsec a pixel, {model.name} {scale:g}"
+            )
     crop = max(model.crop for model in asked)
     return StampFormat(BANDS, PIXEL_SCALE_ARCSEC, crop + crop % 2)
 

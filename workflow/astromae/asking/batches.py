@@ -27,11 +27,14 @@ class Batch:
         of the k galaxies that have one.
     reasons
         Why a galaxy has no stamp, shape (n,), str; empty where it has one.
+    left_out
+        Whether these are rows of a list that are no galaxies, for the reasons above: nothing is asked about them.
     """
 
     table: pd.DataFrame
     images: np.ndarray
     reasons: np.ndarray
+    left_out: bool = False
 
     @property
     def has_stamp(self) -> np.ndarray:

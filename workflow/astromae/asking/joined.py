@@ -104,6 +104,9 @@ def _write_distributions(parts: Sequence[Path], table: pd.DataFrame, pdf: Path) 
     edges = np.frombuffer(edges, "<f8")
     ancillary = {"objid": table["objid"].to_numpy(np.int64)}
     ancillary |= {name: table[name].to_numpy(np.float64) for name in ("ra", "dec")}
+    if "source_row" in table:
+        # Distributions come in the order of the fields, the table in that of the list.
+        ancillary["row"] = table["source_row"].to_numpy(np.int64)
     ancillary |= {name: table[column].to_numpy(np.float64) for name, column in POINTS.items()}
     blocks = (_masses(path) for path, schema in zip(parts, schemas, strict=True) if MASSES in schema.names)
     write_qp(pdf, edges, blocks, ancillary)

@@ -152,4 +152,4 @@ def left_out_batch(catalog: Path, stamps: StampFormat) -> Batch:
     table = pd.DataFrame({"objid": np.zeros(len(rows), np.int64), "ra": rows["ra"], "dec": rows["dec"]})
     table["source_row"] = rows["row"].to_numpy()
     table = table.assign(**dict.fromkeys(magnitude_columns(BANDS), np.nan))
-    return Batch(table, np.empty((0, *stamps.shape), dtype=np.float32), rows["reason"].to_numpy(object))
+    return Batch(table, np.empty((0, *stamps.shape), dtype=np.float32), rows["reason"].to_numpy(object), left_out=True)

@@ -60,12 +60,14 @@ def _answered(
         magnitudes = np.full((count, len(bands)), np.nan)
     possible, reasons = np.ones(count, dtype=bool), np.full(count, "", dtype=object)
     flags: dict[str, np.ndarray] = {}
-    if reads_magnitudes:
+    if batch.left_out:
+        possible[:], reasons = False, batch.reasons
+    if reads_magnitudes and not batch.left_out:
         incomplete = ~np.isfinite(magnitudes).all(axis=1)
         reasons[incomplete] = f"no {', '.join(columns)}"
         flags["no_magnitudes"] = incomplete
         possible &= ~incomplete
-    if reads_stamps:
+    if reads_stamps and not batch.left_out:
         reasons = np.where(batch.has_stamp, reasons, batch.reasons)
         flags["no_stamp"] = ~batch.has_stamp
         possible &= batch.has_stamp

@@ -116,6 +116,8 @@ def read_reference(folder: Path) -> Reference | None:
         embeddings, numbers = tensors["embeddings"], tensors["limit_and_widths"].astype(np.float64)
     except (OSError, SafetensorError, KeyError) as error:
         raise InputError(f"{path}: not the reference of a model ({error}); train it again, or copy it again") from error
+    if len(embeddings) > KEPT:
+        raise InputError(f"{path}: {len(embeddings)} galaxies, and a model keeps {KEPT} at most")
     if embeddings.ndim != 2 or embeddings.dtype != np.float16 or numbers.ndim != 1 or len(numbers) not in (1, 3):
         raise InputError(
             f"{path}: embeddings of shape {embeddings.shape}, {embeddings.dtype}: expected (n, width), float16"

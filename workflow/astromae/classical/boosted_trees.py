@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astromae.classical import Distributions
+from astromae.errors import InputError
 from astromae.evaluation.densities import masses_of_quantiles
 
 if TYPE_CHECKING:
@@ -102,9 +103,26 @@ class Trees:
         ------
         KeyError
             If an array is missing.
+        InputError
+            If a branch leads anywhere but down its own tree: the arrays may be anyone's, and would never end.
         """
         baseline, roots, *nodes = (arrays[f"{prefix}.{name}"] for name in ("baseline", "roots", *NODES))
-        return cls(float(baseline[0]), roots, dict(zip(NODES, nodes, strict=True)))
+        trees = cls(float(baseline[0]), roots, dict(zip(NODES, nodes, strict=True)))
+        trees._require_ends()
+        return trees
+
+    def _require_ends(self) -> None:
+        leaf = self.nodes["is_leaf"].astype(bool)
+        count = len(leaf)
+        starts = np.append(self.roots, count)
+        whole = len(self.roots) and starts[0] == 0 and (np.diff(starts) > 0).all()
+        if whole and all(len(values) == count for values in self.nodes.values()):
+            own = np.arange(count) - np.repeat(self.roots, np.diff(starts))
+            size = np.repeat(np.diff(starts), np.diff(starts))
+            sides = [self.nodes[side].astype(np.int64) for side in ("left", "right")]
+            if all(((own < side) & (side < size))[~leaf].all() for side in sides):
+                return
+        raise InputError("weights of boosted trees whose branches lead nowhere; fit them again, or copy them again")
 
 
 def fit_trees(inputs: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
