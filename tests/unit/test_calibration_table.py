@@ -1,5 +1,7 @@
 """The table and the figure of calibration, from files of predictions; and qp's file."""
 
+import contextlib
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from astromae.documents.values_experiment import distributions_text
 from astromae.errors import InputError
 from astromae.evaluation.calibration import calibration
 from astromae.figures.pit import draw_nz, draw_pit
+from astromae.figures.style import drawing
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.calibration import PRINTED, calibration_table, read_calibration_table, write_calibration_table
 from astromae.tables.conformal import conformal_table, write_conformal_table
@@ -150,6 +153,24 @@ def test_figures_are_drawn_and_repeat(tmp_path):
             draw(tmp_path / f"{number}.pdf", tmp_path / f"{number}.png")
         assert (tmp_path / "0.pdf").read_bytes() == (tmp_path / "1.pdf").read_bytes()
         assert (tmp_path / "0.png").stat().st_size > 5000
+
+
+def test_no_bar_of_a_pit_is_cut_off(tmp_path, monkeypatch):
+    """Overconfident distributions have tall bars at both ends, and need not be the first panel."""
+    shown = []
+
+    @contextlib.contextmanager
+    def watched(*given):
+        with drawing(*given) as figure:
+            yield figure
+            shown.extend((axes.get_ylim()[1], axes.dataLim.ymax) for axes in figure.axes)
+
+    monkeypatch.setattr("astromae.figures.pit.drawing", watched)
+    paths = [predictions(tmp_path, "henghes")[0], predictions(tmp_path, "plain-vit", widened=0.3)[0]]
+    draw_pit(paths, tmp_path / "p.pdf", tmp_path / "p.png")
+    assert len(shown) == 2
+    assert shown[1][1] > 2 * shown[0][1]
+    assert all(top >= highest for top, highest in shown)
 
 
 def test_predictions_without_distributions_are_refused(tmp_path):

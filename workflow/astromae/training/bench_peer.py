@@ -25,7 +25,7 @@ from torchvision.transforms import (
 
 from astromae.encoders.transformer import initialise, patchify, sincos_positions
 from astromae.masking import visible_patches
-from astromae.training.bench_process import Timed
+from astromae.training.bench_process import Timed, wait_for
 from astromae.training.recipes import EncoderRecipe
 from astromae.training.scaling import Scaling
 
@@ -157,8 +157,7 @@ def peer_works(
             loss.backward()
             optimiser.step()
             optimiser.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait_for(device)
         return time.perf_counter() - started
 
     return {"pretrain": epoch}

@@ -18,6 +18,7 @@ from astromae.objectives.learner import Learner
 from astromae.settings.configuration import Configuration
 from astromae.tasks import task_of
 from astromae.training.attention import choose_attention
+from astromae.training.bench_process import timed, wait_for
 from astromae.training.configured_recipes import encoder_recipe
 from astromae.training.contrastive_views import galaxy_views
 from astromae.training.optimiser import make_optimiser
@@ -91,24 +92,18 @@ class PretrainingBench:
     device_memory_gb: float
 
 
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def _seconds(call: Callable[[], object], device: torch.device, seconds: float) -> float:
     """Return the time of a call, seconds, over as many of them as take about so long."""
+    # Calls return before a GPU has done their work; ten of them, and then it is waited for.
+    together = 10 if device.type == "cuda" else 1
+    several = timed(lambda: [call() for _ in range(together)], device)
     for _ in range(WARM_UP):
         call()
-    _synchronise(device)
-    started, calls = time.perf_counter(), 0
-    while calls < LEAST or time.perf_counter() - started < seconds:
-        # Calls return before a GPU has done their work; ten of them, and then it is waited for.
-        for _ in range(10 if device.type == "cuda" else 1):
-            call()
-            calls += 1
-        _synchronise(device)
-    return (time.perf_counter() - started) / calls
+    spent, calls = 0.0, 0
+    while calls < LEAST or spent < seconds:
+        spent += several()
+        calls += together
+    return spent / calls
 
 
 def _product_tflops(precision: str, device: torch.device, seconds: float) -> float:
@@ -128,7 +123,7 @@ class _Clock:
     def __call__(self, update: int, updates: int) -> None:
         self.follow(update, updates)
         if update + 1 in (WARM_UP, updates):
-            _synchronise(self.device)
+            wait_for(self.device)
             self.marks.append(time.perf_counter())
             if self.device.type == "cuda":
                 torch.cuda.set_sync_debug_mode("default" if update + 1 == updates else "warn")

@@ -12,14 +12,19 @@ import torch
 Timed = Callable[[], float]
 
 
+def wait_for(device: torch.device) -> None:
+    """Return when a device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
 def timed(call: Callable[[], object], device: torch.device) -> Timed:
     """Return a call that measures itself, and waits for its device."""
 
     def measure() -> float:
         started = time.perf_counter()
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait_for(device)
         return time.perf_counter() - started
 
     return measure
