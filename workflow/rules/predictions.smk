@@ -1,13 +1,15 @@
 # Predictions for a list of one's own, chunk by chunk, each a job:
 #   snakemake --cores all predictions --config predict=galaxies.csv model=results/models/experiment1/pcm-astromae/seed42
-from astromae.asking.chunks import chunks_of, digest_of, name_of
+from astromae.asking.chunks import chunks_of, name_of
+from astromae.asking.identity import identity_of, sources_of_model
 
-LISTED = Path(config["predict"])
+LISTED, ASKED_MODEL = Path(config["predict"]), Path(config["model"])
+ASKED = f"results/predictions/{name_of(LISTED)}"
 try:
-    LISTED_CHUNKS, MODEL_DIGEST = chunks_of(LISTED), digest_of(Path(config["model"]))
+    LISTED_CHUNKS = chunks_of(LISTED, Path(ASKED, "counts.json"))
+    MODEL_IDENTITY, MODEL_SOURCES = identity_of(ASKED_MODEL), sources_of_model(ASKED_MODEL)
 except InputError as error:
     raise WorkflowError(str(error)) from None
-ASKED = f"results/predictions/{name_of(LISTED)}"
 SDSS = SETTINGS.section("sdss")
 
 
@@ -44,7 +46,7 @@ rule predict_catalog:
 rule predict_chunk:
     input:
         **by_content(catalog=f"{ASKED}/galaxies.parquet"),
-        code=code("predict-chunk"),
+        code=code("predict-chunk", *MODEL_SOURCES),
     output:
         output=f"{ASKED}/{{part}}.answers.parquet",
     log:
@@ -52,7 +54,7 @@ rule predict_chunk:
     wildcard_constraints:
         part=r"\d{6}",
     conda:
-        "../../envs/training.yaml"
+        "../../envs/predictions.yaml"
     threads: config["stamps"]["threads"]
     resources:
         mem_mb=memory_mb(3000),
@@ -67,7 +69,7 @@ rule predict_chunk:
             release=SDSS.release,
         ),
         # Another model under the same name asks again.
-        digest=MODEL_DIGEST,
+        identity=MODEL_IDENTITY,
         conduct=lambda wildcards, threads, resources: as_json(
             {"archive": SDSS.archive, "download": SDSS.download, "threads": threads}
         ),

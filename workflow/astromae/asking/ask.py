@@ -1,9 +1,6 @@
 """Asking models about galaxies: any number, batch by batch, from where a killed run stopped."""
 
 import contextlib
-import hashlib
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +10,9 @@ import pyarrow.parquet as pq
 from astromae.asking.archive import opened
 from astromae.asking.asked import Asked, open_asked
 from astromae.asking.batches import Source
+from astromae.asking.identity import identity_of
 from astromae.asking.joined import PART, Summary, join_parts
+from astromae.asking.kept import folder_of, kept_answers
 from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.parts import write_part
 from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
@@ -21,8 +20,7 @@ from astromae.asking.written import require_format
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
-from astromae.files import sha256, write_json
-from astromae.progress import Ticker, log
+from astromae.progress import Ticker
 
 
 @dataclass(frozen=True)
@@ -87,15 +85,12 @@ def predict_galaxies(
         pairs = zip(models, folders, strict=True)
         asked = [open_asked(folder, question.gpus, foreign=folder != path) for path, folder in pairs]
         _require_fit(asked, pdf)
-        made_by = [sha256(folder / name) for folder in folders for name in ("recipe.json", "weights.safetensors")]
-        parts = output.with_name(f"{output.name}.parts")
+        parts = folder_of(output)
         source = _source(asked, given, where, question, parts)
-        _begin(parts, [source.identity(), question.symmetries, *made_by])
+        stack.enter_context(kept_answers(parts, [source.identity(), question.symmetries, *map(identity_of, models)]))
         _answer_all(asked, source, question, parts)
         listed = given if isinstance(source, ListedGalaxies) else None
-        summary = join_parts(sorted(parts.glob(f"*{PART.partition('}')[2]}")), listed, output, pdf)
-    shutil.rmtree(parts)
-    return summary
+        return join_parts(sorted(parts.glob(f"*{PART.partition('}')[2]}")), listed, output, pdf)
 
 
 def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:
@@ -144,24 +139,6 @@ def list_format(asked: Sequence[Asked], given: Path) -> StampFormat:
             )
     crop = max(model.crop for model in asked)
     return StampFormat(BANDS, PIXEL_SCALE_ARCSEC, crop + crop % 2)
-
-
-def _begin(parts: Path, identity: Sequence[object]) -> None:
-    """Make the folder of answers, or empty one that is of another question."""
-    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    path = parts / "question.json"
-    if parts.exists():
-        try:
-            same = json.loads(path.read_text(encoding="utf-8")) == digest
-        except (OSError, ValueError):
-            same = False
-        if same:
-            log(f"{parts}: going on with what was answered before")
-            return
-        log(f"{parts}: is of another question; beginning anew")
-        shutil.rmtree(parts)
-    parts.mkdir()
-    write_json(path, digest)
 
 
 def _answer_all(asked: Sequence[Asked], source: Source, question: Question, parts: Path) -> None:

@@ -1,12 +1,12 @@
-"""Steps of the workflow that ask models about a list: chunk by chunk, and all chunks together."""
+"""The step of the workflow that asks a model about a chunk of a list, and how a list is dealt to chunks."""
 
 import contextlib
+import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from astromae.errors import InputError
-from astromae.files import sha256
+from astromae import __version__
+from astromae.files import write_json
 from astromae.stamps.fetch import Archive, Download
 from astromae.survey.counts import listed_counts
 
@@ -14,30 +14,49 @@ from astromae.survey.counts import listed_counts
 GALAXIES_OF_JOB, MOST_CHUNKS = 1000, 1000
 
 
-def chunks_of(table: Path) -> int:
-    """Return how many jobs a list is dealt to; InputError if it cannot be read."""
-    counts = listed_counts(table)
-    return max(1, min(counts.fields, -(-counts.galaxies // GALAXIES_OF_JOB), MOST_CHUNKS))
+def chunks_of(table: Path, counted: Path) -> int:
+    """Return how many jobs a list is dealt to.
+
+    A list of a million takes seconds to read, and each job of a cluster asks anew: what was counted is kept.
+
+    Parameters
+    ----------
+    table
+        The list.
+    counted
+        File for the counts (JSON), believed as long as the list has the same path, size and time of change.
+
+    Raises
+    ------
+    InputError
+        If the list cannot be read.
+    """
+    known, counts = _fingerprint(table), None
+    try:
+        found = json.loads(counted.read_text(encoding="utf-8"))
+        counts = found["galaxies"], found["fields"]
+        known_before = found["of"]
+    except (OSError, ValueError, KeyError, TypeError):
+        known_before = None
+    if known_before != known or not all(isinstance(number, int) for number in counts):
+        listed = listed_counts(table)
+        counts = listed.galaxies, listed.fields
+        write_json(counted, {"of": known, "galaxies": counts[0], "fields": counts[1]})
+    galaxies, fields = counts
+    return max(1, min(fields, -(-galaxies // GALAXIES_OF_JOB), MOST_CHUNKS))
+
+
+def _fingerprint(table: Path) -> list[object]:
+    try:
+        found = table.stat()
+    except OSError:
+        return []
+    return [__version__, str(table.absolute()), found.st_size, found.st_mtime_ns]
 
 
 def name_of(table: Path) -> str:
     """Return the name of a list's folder of answers, of letters, digits, dots, minus and underscores."""
     return re.sub(r"[^\w.-]", "_", table.stem, flags=re.ASCII) or "list"
-
-
-def digest_of(model: Path) -> str:
-    """Return a text that is another one for another model, folder or archive.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    files = [model / "recipe.json", model / "weights.safetensors"] if model.is_dir() else [model]
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"{file}: no such file; a model is a folder of results/models, or an archive of one")
-    return "-".join(sha256(file)[:16] for file in files)
 
 
 def predict_chunk(
@@ -90,21 +109,3 @@ def predict_chunk(
         frames = Archive(archive, release, download or Download(), output.parent) if asked[0].reads_stamps else None
         batch = chunk_batch(catalog, chunk, frames, stamps, output.parent, threads)
     write_part(output, asked, batch, symmetries=False)
-
-
-def predict_join(parts: Sequence[Path], table: Path, output: Path) -> None:
-    """Put the answers about all chunks of a list together.
-
-    Parameters
-    ----------
-    parts
-        Answers about its chunks, in their order.
-    table
-        The list.
-    output
-        Table to write: a row for each of the list, with its columns.
-    """
-    from astromae.asking.joined import join_parts
-    from astromae.progress import log
-
-    log(str(join_parts(parts, table, output)))

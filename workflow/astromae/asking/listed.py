@@ -19,7 +19,7 @@ from astromae.contracts.stamp_format import StampFormat
 from astromae.files import sha256
 from astromae.stamps.cut import cut_chunk
 from astromae.stamps.fetch import Archive, Download
-from astromae.survey.counts import listed_counts
+from astromae.survey.galaxy_list import read_list
 from astromae.survey.sdss_catalog import Pace
 from astromae.survey.user_list import write_user_catalog
 
@@ -76,16 +76,16 @@ class ListedGalaxies:
     def __init__(self, table: Path, where: Where, folder: Path, size: int, stamps: bool = True):
         self.table, self.where, self.folder, self.stamps = table, where, folder, stamps
         self.format = StampFormat(BANDS, PIXEL_SCALE_ARCSEC, size)
-        counts = listed_counts(table)
-        self.count = counts.galaxies
-        self.chunks = max(1, min(counts.fields, math.ceil(counts.galaxies / CHUNK)))
+        listed = read_list(table)
+        self.count = listed.rows
+        self.chunks = max(1, min(listed.fields, math.ceil(listed.rows / CHUNK)))
         self.catalog = folder / "galaxies.parquet"
         self.archive = None
         if stamps:
             self.archive = Archive(where.archive, where.release, where.download, folder)
 
     def __len__(self) -> int:
-        """Return the number of rows of the list that name a galaxy."""
+        """Return the number of rows of the list."""
         return self.count
 
     def identity(self) -> str:
