@@ -16,11 +16,12 @@ from astromae.asking.stamp_files import NOT_FINITE, TOO_BRIGHT, UNITS, is_stamp_
 from astromae.contracts.shards import StampSet, write_shard
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
+from astromae.training.views import centre
 from astropy.io import fits
 from astropy.table import Table
 
 REAL = Path(__file__).parents[3] / "shared/data/sdss-real"
-COUNT, SIZE, CROP = 11, 16, 12
+COUNT, SIZE = 11, 16
 WANTED = StampFormat(tuple("ugriz"), 0.396, 64)
 OBJID = 1237648720000000001 + np.arange(COUNT) * 7
 
@@ -29,7 +30,7 @@ def images_of(count=COUNT, size=SIZE, bands=5, seed=1):
     return np.random.default_rng(seed).normal(0, 3, (count, bands, size, size)).astype(np.float32)
 
 
-def opened(path, wanted=WANTED, crop=CROP, **options):
+def opened(path, wanted=WANTED, crop=SIZE, **options):
     return open_stamp_file(path, wanted, crop, **options)
 
 
@@ -421,7 +422,7 @@ def test_pixels_that_no_network_reads(tmp_path):
     [
         ((3, 5, 16, 15), r"16 x 15 px; use squares of an even number"),
         ((3, 15, 15, 5), r"15 x 15 px; use squares of an even number"),
-        ((3, 5, 10, 10), r"10 px on a side, but the model sees 12"),
+        ((3, 5, 10, 10), r"10 px on a side, but the model sees 16"),
         ((3, 4, 16, 16), r"\(4, 16, 16\): no axis fits the bands u, g, r, i, z; use \(5, size, size\)"),
         ((3, 16, 5, 16), r"\(16, 5, 16\): no axis fits the bands"),
         ((3, 5, 16, 5), r"\(5, 16, 5\): it is not clear which axis the bands are"),
@@ -707,3 +708,20 @@ def test_genuine_files_that_are_no_stamps():
         assert not is_stamp_file(path)
         with pytest.raises(InputError, match=f"{path.name}: no HDU is an image with three or four axes"):
             opened(path)
+
+
+@pytest.mark.parametrize(("crop", "kept"), [(12, 12), (11, 12), (1, 2), (16, 16)])
+def test_no_more_is_read_than_a_network_sees(tmp_path, crop, kept):
+    images = images_of().astype(np.float32)
+    # What lies beyond may be anything.
+    images[2, 0, 0, 0] = images[3, 1, -1, 5] = np.nan
+    source = opened(write_npy(tmp_path / "mine.npy", images), crop=crop)
+    found, reasons, _ = read(source)
+    assert source.format.size == kept
+    if crop < SIZE:
+        assert (reasons == "").all()
+        # The centre of a centre is the centre, whatever the parities.
+        np.testing.assert_array_equal(centre(found, crop), centre(images, crop))
+        np.testing.assert_array_equal(centre(found, 1), centre(images, 1))
+    last = np.moveaxis(images, 1, 3)
+    np.testing.assert_array_equal(read(opened(write_npy(tmp_path / "last.npy", last), crop=crop))[0], found)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from astromae.contracts.stamp_format import StampFormat
 
-#: Galaxies of a batch: some 200 MB of stamps of 64 pixels in five bands.
+#: Galaxies of a batch: some 80 MB of stamps of 32 pixels in five bands.
 BATCH = 4096
 
 

@@ -15,7 +15,6 @@ from astromae.asking.flags import as_text
 from astromae.asking.joined import EDGES, FIRST, MASSES
 from astromae.contracts.catalog import magnitude_columns
 from astromae.files import atomic_path
-from astromae.training.views import centre
 
 
 def write_part(path: Path, asked: Sequence[Asked], batch: Batch, symmetries: bool) -> None:
@@ -76,8 +75,7 @@ def _answered(
     if len(rows):
         images = None
         if reads_stamps:
-            # What no model sees of the stamps is copied no further.
-            images = centre(batch.images, max(model.crop for model in asked))
+            images = batch.images
             if len(rows) < len(images):
                 images = images[np.flatnonzero(possible[batch.has_stamp])]
         own = None if magnitudes is None else magnitudes[rows]

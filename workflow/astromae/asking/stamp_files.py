@@ -120,7 +120,8 @@ def open_stamp_file(
     Returns
     -------
     Source
-        Its format has the wanted bands in their order, and the size of the file's stamps.
+        Its format has the wanted bands in their order. Its stamps are the centre of the file's: `crop` pixels on a side,
+        one more where the file's size has another parity.
 
     Raises
     ------
@@ -184,7 +185,8 @@ class StampFile:
     ----------
     path : Path
     format : StampFormat
-        Bands as wanted, and the size of the file's stamps.
+        Bands as wanted; of the size the `crop` pixels in the centre, one more where the file's stamps have another
+        parity.
     unit : str
         Unit of the file's pixels, one of `UNITS`.
 
@@ -203,7 +205,10 @@ class StampFile:
         self._bands_last, size = _axes(path, stored, held, crop)
         _check_scale(path, stored.said.get("pixel_scale_arcsec"), wanted.pixel_scale_arcsec)
         self.unit = _unit(path, stored.said.get("unit"), unit)
-        self.format = StampFormat(wanted.bands, wanted.pixel_scale_arcsec, size)
+        # What no network sees is read no further; the centre stays where it is, whatever is cropped again.
+        kept = crop + (size - crop) % 2
+        self._seen = slice((size - kept) // 2, (size + kept) // 2)
+        self.format = StampFormat(wanted.bands, wanted.pixel_scale_arcsec, kept)
         self._table = _table(path, stored.shape[0], stored.columns, tuple(dict.fromkeys((*wanted.bands, *held))))
         facts = [stored.kind, stored.digest, stored.shape, stored.dtype.str, held, wanted.bands, self.unit]
         self._identity = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -238,6 +243,7 @@ class StampFile:
             pixels = images[kept : kept + len(block)]
             if self._bands_last:
                 block = np.moveaxis(block, 3, 1)
+            block = block[..., self._seen, self._seen]
             # What float32 or float16 cannot hold becomes infinite, and the galaxy has no stamp.
             with np.errstate(over="ignore"):
                 for place, band in enumerate(self._order):
