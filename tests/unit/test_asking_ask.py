@@ -11,12 +11,12 @@ from astromae.asking import stamp_files
 from astromae.asking.ask import Question, predict_galaxies
 from astromae.asking.asked import open_asked, symmetric
 from astromae.asking.listed import Where
-from astromae.asking.reference import read_reference, write_reference
 from astromae.asking.written import write_answers
 from astromae.constants import BANDS
 from astromae.contracts.catalog import magnitude_columns
 from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
+from astromae.familiarity.reference import read_reference, write_reference
 from astromae.stamps.fetch import Download
 from astromae.survey.archive import strip_folder
 from astromae.survey.sdss_catalog import Pace

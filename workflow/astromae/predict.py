@@ -10,13 +10,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from astromae.asking.archive import opened
 from astromae.classical import METHODS, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders import build_encoder
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
+from astromae.model_archive import opened
 from astromae.tasks import Task, task_of
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
@@ -179,7 +179,7 @@ def load_model(path: Path | str, gpus: int = 0, foreign: bool = False) -> Predic
     path
         ``results/models/{experiment}/{model}/seed{seed}`` or ``results/encoders/{encoder}/{experiment}/seed{seed}``,
         with recipe.json and weights.safetensors; it may have been copied to anywhere. Or an archive (.zip) of such a
-        folder (`astromae.asking.archive`), from anyone: nothing of it is run.
+        folder (`astromae.model_archive`), from anyone: nothing of it is run.
     gpus
         0 to predict on the CPU, 1 on a GPU.
     foreign

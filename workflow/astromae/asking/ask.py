@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from astromae.asking.archive import opened
 from astromae.asking.asked import Asked, open_asked
 from astromae.asking.batches import Source
 from astromae.asking.joined import PART, Summary, join_parts
@@ -22,6 +21,7 @@ from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 from astromae.files import sha256, write_json
+from astromae.model_archive import opened
 from astromae.progress import Ticker, log
 
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from astromae.asking.answers import Answer, answer_of, cut_off
 from astromae.asking.flags import stamp_flags
-from astromae.asking.reference import Reference, read_reference
-from astromae.asking.seen import measure_stamps, values_of
 from astromae.classical import METHODS
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
+from astromae.familiarity.reference import Reference, read_reference
+from astromae.familiarity.seen import measure_stamps, values_of
 from astromae.predict import FittedMethod, TrainedModel, load_model
 from astromae.tasks import Task, task_of
 from astromae.training.views import centre

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from astromae.errors import InputError
-from astromae.evaluation.calibration import LEVELS, conformal_widths
+from astromae.evaluation.conformal import LEVELS, conformal_widths
 from astromae.files import atomic_path
 
 #: File in a model's folder.

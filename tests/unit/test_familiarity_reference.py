@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from astromae.asking.reference import KEPT, make_reference, read_reference, unit, write_reference
 from astromae.errors import InputError
+from astromae.familiarity.reference import KEPT, make_reference, read_reference, unit, write_reference
 
 
 def cloud(n, seed, centre=0.0, width=16):
