@@ -165,6 +165,15 @@ def test_several_models_are_mixed(trained, of_images, given, tmp_path):
     assert (both.model == alone[0].model + "+" + alone[1].model).all()
 
 
+def test_a_reference_of_another_model_is_refused(trained, given, tmp_path):
+    folder, output = shutil.copytree(trained, tmp_path / "model"), tmp_path / "out.csv"
+    reference = read_reference(folder)
+    write_reference(folder, replace(reference, embeddings=reference.embeddings[:, :7]))
+    with pytest.raises(InputError, match=r"reference\.safetensors: embeddings of 7 numbers, and the model's have"):
+        predict_galaxies([folder], given, output, NOWHERE, Question())
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_symmetries_make_answers_that_turning_does_not_change(of_images, given, tmp_path):
     content = dict(np.load(given))
     _, one = ask([of_images], given, tmp_path / "one.parquet", symmetries=True)

@@ -1,6 +1,7 @@
 """Archives of trained models: a model folder and a model card in one zip file, with checksums.
 
-An archive may come from anyone: it is read, and nothing of it is run. `astromae.asking.export` writes them.
+An archive may come from anyone: it is read, and nothing of it is run. Here its files are checked, and what they say in
+`astromae.model_limits`; `astromae.asking.export` writes archives.
 """
 
 import contextlib
@@ -44,9 +45,6 @@ _MOST_DIRECTORY = 1_000_000
 
 #: Most levels of nested JSON. Recipes have about six; what is much deeper could stop whoever reads it.
 _MOST_LEVELS = 32
-
-#: Largest number in a recipe that decides the size of a network: hundreds to a few thousand in real ones.
-_MOST_SIZE = 8192
 
 #: What zip allows and an archive does not use: encryption (bits 0, 6 and 13) and patches (bit 5).
 _REFUSED_FLAGS = 0x1 | 0x20 | 0x40 | 0x2000
@@ -140,9 +138,7 @@ def _extract(path: Path, folder: Path) -> None:
         raise InputError(f"{path}: cannot be read or unpacked ({error})") from error
     for name in manifest.files:
         if name.endswith(".json"):
-            content = _read_json(path, name, (folder / name).read_bytes())
-            if name == RECIPE:
-                _check_sizes(path, content)
+            _read_json(path, name, (folder / name).read_bytes())
 
 
 def _checked_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -269,21 +265,3 @@ def _read_json(path: Path, name: str, text: bytes) -> dict[str, Any]:
     if level:
         raise InputError(f"{path}: its {name} is nested too deeply; at most {_MOST_LEVELS} levels are read")
     return content
-
-
-def _check_sizes(path: Path, about: dict[str, Any]) -> None:
-    """Refuse a recipe of a network that no memory would hold."""
-    recipe = about.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    pending: list[tuple[str, Any]] = [(key, recipe.get(key)) for key in ("backbone", "crop", "scaling", "task")]
-    while pending:
-        key, value = pending.pop()
-        if isinstance(value, dict):
-            pending += [(f"{key}.{inner}", item) for inner, item in value.items()]
-        elif isinstance(value, list):
-            pending += [(key, item) for item in value]
-        elif isinstance(value, int | float) and not abs(value) <= _MOST_SIZE:
-            raise InputError(
-                f"{path}: its {RECIPE} has {_show(key)} {_show(str(value))}; the sizes of a network are at most "
-                f"{_MOST_SIZE}"
-            )
