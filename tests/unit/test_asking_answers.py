@@ -76,6 +76,14 @@ def test_a_model_twice_is_the_model(z):
     np.testing.assert_allclose(twice["z_hi68"], one.columns["z_hi68"], atol=0.01 * (1 + z))
 
 
+def test_an_estimate_beyond_all_redshifts_takes_no_memory():
+    z = np.array([1e9, 0.1])
+    columns = {"z_phot": z, "z_median": z, "z_mode": z, "z_err": np.full(2, 0.01)}
+    mixed = mixture([Answer(columns), Answer(columns)])
+    assert mixed.masses.shape[1] < 10_000
+    assert mixed.columns["z_median"][1] == pytest.approx(0.1, abs=1e-3)
+
+
 def test_distributions_in_other_bins_are_mixed_in_the_finer_ones():
     coarse = np.linspace(0, 0.6, 61)
     wide = of_distributions(coarse, normal_masses(coarse, np.array([0.3]), np.array([0.05])))

@@ -11,12 +11,12 @@ from astromae.asking import stamp_files
 from astromae.asking.ask import Question, predict_galaxies
 from astromae.asking.asked import open_asked, symmetric
 from astromae.asking.listed import Where
-from astromae.asking.reference import read_reference, write_reference
 from astromae.asking.written import write_answers
 from astromae.constants import BANDS
 from astromae.contracts.catalog import magnitude_columns
 from astromae.contracts.shards import StampSet
 from astromae.errors import InputError
+from astromae.familiarity.reference import read_reference, write_reference
 from astromae.stamps.fetch import Download
 from astromae.survey.archive import strip_folder
 from astromae.survey.sdss_catalog import Pace
@@ -163,6 +163,15 @@ def test_several_models_are_mixed(trained, of_images, given, tmp_path):
     np.testing.assert_allclose(both.z_phot[inside], (alone[0].z_phot + alone[1].z_phot)[inside] / 2, atol=1e-3)
     assert (both.z_err[inside] > 0.0095).all()
     assert (both.model == alone[0].model + "+" + alone[1].model).all()
+
+
+def test_a_reference_of_another_model_is_refused(trained, given, tmp_path):
+    folder, output = shutil.copytree(trained, tmp_path / "model"), tmp_path / "out.csv"
+    reference = read_reference(folder)
+    write_reference(folder, replace(reference, embeddings=reference.embeddings[:, :7]))
+    with pytest.raises(InputError, match=r"reference\.safetensors: embeddings of 7 numbers, and the model's have"):
+        predict_galaxies([folder], given, output, NOWHERE, Question())
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_symmetries_make_answers_that_turning_does_not_change(of_images, given, tmp_path):

@@ -58,7 +58,7 @@ def export(
     if (target is None) == (output is None):
         raise InputError("export: name one file to write, for example: astromae export MODEL model.zip")
     if source.is_dir():
-        from astromae.asking.archive import export_model
+        from astromae.asking.export import export_model
 
         export_model(source, target or output)
     else:

@@ -1,6 +1,6 @@
 """Predictions for galaxies that no split knows: a model or encoder of a run, applied to stamps and magnitudes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,13 +10,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from astromae.asking.archive import opened
 from astromae.classical import METHODS, predict_method
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.contracts.stamp_format import PIXEL_TYPE
 from astromae.encoders import build_encoder
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
+from astromae.model_archive import opened
+from astromae.model_limits import check_method, check_network, weight_shapes
 from astromae.tasks import Task, task_of
 from astromae.tasks.model import build_model
 from astromae.training.attention import choose_attention
@@ -29,9 +30,6 @@ from astromae.training.scaling import Scaling
 from astromae.training.sources import ResidentStamps
 from astromae.training.views import Views, centre
 from astromae.training.weights import load_weights, read_weights
-
-#: A network takes at most so many times the bytes of its weights: pretrained kernels grow from one pixel to nine.
-_MOST_GROWTH = 10
 
 
 class Predictor(Protocol):
@@ -179,11 +177,11 @@ def load_model(path: Path | str, gpus: int = 0, foreign: bool = False) -> Predic
     path
         ``results/models/{experiment}/{model}/seed{seed}`` or ``results/encoders/{encoder}/{experiment}/seed{seed}``,
         with recipe.json and weights.safetensors; it may have been copied to anywhere. Or an archive (.zip) of such a
-        folder (`astromae.asking.archive`), from anyone: nothing of it is run.
+        folder (`astromae.model_archive`), from anyone: nothing of it is run.
     gpus
         0 to predict on the CPU, 1 on a GPU.
     foreign
-        Whether a folder is that of an archive that was unpacked.
+        Whether a folder is that of an archive that was unpacked, which may say anything (`astromae.model_limits`).
 
     Raises
     ------
@@ -199,10 +197,13 @@ def _load_folder(folder: Path, gpus: int, foreign: bool) -> Predictor:
     try:
         recipe = about["recipe"]
         if "runtime" not in recipe:
-            return _load_method(folder, about)
+            return _load_method(folder, about, foreign)
         recipe = {**recipe, "runtime": {**recipe["runtime"], "gpus": gpus}}
         kind = EncoderRecipe if "pretraining" in recipe else ModelRecipe
-        session = Inference(kind.model_validate(recipe), about["seed"], Scaling.from_json(about["scaling"]), gpus)
+        recipe = kind.model_validate(recipe)
+        if foreign:
+            check_network(folder, about, recipe)
+        session = Inference(recipe, about["seed"], Scaling.from_json(about["scaling"]), gpus)
     except (KeyError, TypeError, ValidationError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else str(error)
         if isinstance(error, ValidationError):
@@ -210,39 +211,52 @@ def _load_folder(folder: Path, gpus: int, foreign: bool) -> Predictor:
             missing = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise InputError(f"{folder / RECIPE}: not the recipe of a model of this version ({missing})") from error
     bands = len(session.scaling.bands)
-    if kind is EncoderRecipe:
-        own = session.recipe
-        if foreign:
-            _require_size(folder, own.name, lambda: build_encoder(own.backbone, bands, own.crop, "finetune"))
+    if foreign:
+        _require_shapes(folder, recipe, bands)
+    if isinstance(recipe, EncoderRecipe):
         try:
-            encoder = pretrained_encoder(folder, own.backbone, bands, own.crop)
+            encoder = pretrained_encoder(folder, recipe.backbone, bands, recipe.crop)
         except RuntimeError as error:
             message = str(error).splitlines()[0]
-            raise InputError(f"{folder / WEIGHTS}: not the weights of {own.name} ({message})") from error
-        return TrainedEncoder(own, session, _ready(encoder, session))
-    if foreign:
-        _require_size(folder, session.recipe.model, lambda: build_model(session.recipe, bands))
-    network = build_model(session.recipe, bands)
-    load_weights(folder, network, session.recipe.model)
-    return TrainedModel(session.recipe, session, _ready(network, session))
+            raise InputError(f"{folder / WEIGHTS}: not the weights of {recipe.name} ({message})") from error
+        return TrainedEncoder(recipe, session, _ready(encoder, session))
+    network = build_model(recipe, bands)
+    load_weights(folder, network, recipe.model)
+    return TrainedModel(recipe, session, _ready(network, session))
 
 
-def _require_size(folder: Path, name: str, build: Callable[[], nn.Module]) -> None:
-    """Refuse a network that is far larger than the weights, before it takes any memory.
+def _require_shapes(folder: Path, recipe: ModelRecipe | EncoderRecipe, bands: int) -> None:
+    """Refuse a network whose weights have other shapes, or are no numbers, before it takes any memory.
 
-    Of archives alone, whose recipes may be anyone's: torch loads its meta device for three seconds.
+    Of archives alone, whose recipes may be anyone's: torch loads its meta device for some seconds.
     """
-    path = folder / WEIGHTS
+    path, prefix = folder / WEIGHTS, "encoder." * isinstance(recipe, EncoderRecipe)
     try:
-        stored = path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path}: no readable weights ({error.strerror})") from error
-    with torch.device("meta"):
-        network = build()
-        # Buffers too that no file holds, such as positions.
-        needed = sum(part.numel() * part.element_size() for part in [*network.parameters(), *network.buffers()])
-    if needed > _MOST_GROWTH * stored:
-        raise InputError(f"{path}: not the weights of {name} ({stored:,} bytes, and its recipe wants {needed:,})")
+        with torch.device("meta"):
+            if isinstance(recipe, EncoderRecipe):
+                network = build_encoder(recipe.backbone, bands, recipe.crop, recipe.objective.phase)
+            else:
+                network = build_model(recipe, bands)
+    except Exception as error:  # whatever a stranger's numbers lead to
+        message = str(error).partition("\n")[0]
+        raise InputError(
+            f"{folder / RECIPE}: its network cannot be built ({message}); get the archive again"
+        ) from error
+    stored = weight_shapes(folder)
+    for name, tensor in network.state_dict().items():
+        found = stored.get(prefix + name)
+        if found != tuple(tensor.shape):
+            raise InputError(
+                f"{path}: not the weights of its recipe: {prefix + name} has the shape {found}, and the recipe wants "
+                f"{tuple(tensor.shape)}"
+            )
+    _require_finite(path, read_weights(folder))
+
+
+def _require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise InputError(f"{path}: {name[:80]!r} has values that are not finite; get the archive again")
 
 
 def _ready(network: nn.Module, session: Inference) -> nn.Module:
@@ -251,13 +265,34 @@ def _ready(network: nn.Module, session: Inference) -> nn.Module:
     return network
 
 
-def _load_method(folder: Path, about: Mapping[str, Any]) -> FittedMethod:
+def _load_method(folder: Path, about: Mapping[str, Any], foreign: bool) -> FittedMethod:
     recipe = ClassicalRecipe(**{name: about["recipe"][name] for name in ClassicalRecipe.model_fields})
+    if foreign:
+        check_method(folder, about, recipe)
     # Copies: the library's arrays are views of the file, which of an archive is soon gone.
-    fitted = {name: tensor.numpy().copy() for name, tensor in read_weights(folder).items()}
+    weights = read_weights(folder)
+    if foreign:
+        _require_finite(folder / WEIGHTS, weights)
+    fitted = {name: tensor.numpy().copy() for name, tensor in weights.items()}
     if sorted(fitted) != about["fitted"]:
         raise InputError(f"{folder / WEIGHTS}: not what {recipe.model} has fitted ({', '.join(about['fitted'][:5])})")
-    return FittedMethod(recipe, about["bands"], fitted)
+    method = FittedMethod(recipe, about["bands"], fitted)
+    if foreign:
+        _require_answer(folder, method)
+    return method
+
+
+def _require_answer(folder: Path, method: FittedMethod) -> None:
+    """Refuse what a method has not fitted: it answers about two galaxies, which are as good as any."""
+    bands, side = len(method.bands), method.recipe.crop or 2
+    try:
+        predicted = method.predict(np.zeros((2, bands, side, side)), np.full((2, bands), 20.0))
+        known = all(np.isfinite(values).all() for values in predicted.values())
+    except Exception as error:  # whatever a stranger's arrays lead to
+        message = str(error).partition("\n")[0]
+        raise InputError(f"{folder / WEIGHTS}: not what {method.recipe.model} has fitted ({message})") from error
+    if not known:
+        raise InputError(f"{folder / WEIGHTS}: {method.recipe.model} with these arrays predicts no finite numbers")
 
 
 def _views(session: Inference, stamps: np.ndarray, batch_size: int) -> Views:

@@ -7,6 +7,7 @@ import numpy as np
 
 from astromae.errors import InputError
 from astromae.evaluation.densities import cumulated, normal_masses, point_estimates, quantiles, rebinned_to
+from astromae.model_limits import LARGEST_REDSHIFT
 from astromae.tasks import Task
 
 #: Ends of the intervals that hold 68 and 95 % of a distribution.
@@ -125,7 +126,8 @@ def mixture(answers: Sequence[Answer]) -> Answer:
         raise InputError("a model to be mixed has neither distributions nor intervals: train it again, or leave it out")
     # Six deviations beyond the farthest estimate there is nothing left to cut off.
     reach = [float(np.nanmax(columns["z_phot"] + 6 * columns["z_err"], initial=BIN_WIDTH)) for columns in estimates]
-    top = max([float(edges[-1]) for edges in given] + reach)
+    # What an estimate beyond all redshifts would take is not worth its memory.
+    top = min(max([float(edges[-1]) for edges in given] + reach), LARGEST_REDSHIFT)
     width = min([float(np.diff(edges).min()) for edges in given] + [BIN_WIDTH] * bool(estimates))
     edges = given[0] if not estimates and all(np.array_equal(given[0], other) for other in given) else None
     if edges is None:

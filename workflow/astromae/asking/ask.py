@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from astromae.asking.archive import opened
 from astromae.asking.asked import Asked, open_asked
 from astromae.asking.batches import Source
 from astromae.asking.identity import identity_of
@@ -20,6 +19,7 @@ from astromae.asking.written import require_format
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
+from astromae.model_archive import opened
 from astromae.progress import Ticker
 
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from astromae.asking.answers import Answer, answer_of, cut_off
 from astromae.asking.flags import stamp_flags
-from astromae.asking.reference import Reference, read_reference
-from astromae.asking.seen import measure_stamps, values_of
 from astromae.classical import METHODS
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
+from astromae.familiarity.reference import REFERENCE, Reference, read_reference
+from astromae.familiarity.seen import measure_stamps, values_of
 from astromae.predict import FittedMethod, TrainedModel, load_model
 from astromae.tasks import Task, task_of
 from astromae.training.views import centre
@@ -149,7 +149,7 @@ def open_asked(folder: Path, gpus: int = 0, foreign: bool = False) -> Asked:
     Raises
     ------
     InputError
-        If the folder is none of a model, or of an encoder, which predicts nothing.
+        If the folder is none of a model, or of an encoder, which predicts nothing; or its reference is another model's.
     """
     predictor = load_model(folder, gpus, foreign)
     if not isinstance(predictor, (TrainedModel, FittedMethod)):
@@ -157,7 +157,14 @@ def open_asked(folder: Path, gpus: int = 0, foreign: bool = False) -> Asked:
     recipe = predictor.recipe
     seed = predictor.session.seed if isinstance(predictor, TrainedModel) else None
     name = f"{recipe.experiment}/{recipe.model}" + (f"/seed{seed}" if seed is not None else "")
-    return Asked(name, predictor, read_reference(folder))
+    reference = read_reference(folder)
+    if isinstance(predictor, TrainedModel) and reference is not None:
+        width, own = predictor.network.output.in_features, reference.embeddings.shape[1]
+        if own != width:
+            raise InputError(
+                f"{folder / REFERENCE}: embeddings of {own} numbers, and the model's have {width}; copy again"
+            )
+    return Asked(name, predictor, reference)
 
 
 def flags_of(

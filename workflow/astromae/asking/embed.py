@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from astromae.asking.archive import opened
 from astromae.asking.batches import Source
 from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
 from astromae.contracts.embeddings import EmbeddingsWriter
 from astromae.errors import InputError
 from astromae.files import sha256
+from astromae.model_archive import opened
 from astromae.predict import TrainedEncoder, TrainedModel, load_model
 from astromae.progress import Ticker, log
 from astromae.training.folders import RECIPE, WEIGHTS

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from astromae.asking.seen import StampMeasures, outside
+from astromae.familiarity.seen import StampMeasures, outside
 
 #: Every flag with its meaning, in their order.
 FLAGS = {
@@ -41,7 +41,7 @@ def stamp_flags(
     measures
         Of the stamps; None without stamps.
     values
-        What has a range, as `astromae.asking.seen.values_of` returns it.
+        What has a range, as `astromae.familiarity.seen.values_of` returns it.
     ranges
         The ranges of the training galaxies.
     """

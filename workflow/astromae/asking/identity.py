@@ -5,11 +5,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from astromae import __version__
-from astromae.asking.archive import opened
-from astromae.asking.reference import REFERENCE
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.errors import InputError
+from astromae.familiarity.reference import REFERENCE
 from astromae.files import sha256
+from astromae.model_archive import opened
 from astromae.training.folders import RECIPE, WEIGHTS, read_recipe
 from astromae.training.recipes import ModelRecipe
 

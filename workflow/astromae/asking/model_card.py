@@ -19,7 +19,7 @@ from astromae.contracts.predictions import Predictions, read_predictions
 from astromae.contracts.splits import read_split
 from astromae.errors import InputError
 from astromae.evaluation.bootstrap import resampled_indices
-from astromae.evaluation.calibration import LEVELS
+from astromae.evaluation.conformal import LEVELS
 from astromae.evaluation.densities import galaxy_scores
 from astromae.evaluation.intervals import estimate_mean
 from astromae.evaluation.scores import score

@@ -79,8 +79,17 @@ class Trees:
         return cls(float(model._baseline_prediction[0, 0]), roots, nodes)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the prediction (n,) for inputs (n, k), to the last bit that of scikit-learn."""
+        """Return the prediction (n,) for inputs (n, k), to the last bit that of scikit-learn.
+
+        Raises
+        ------
+        InputError
+            If a split is by an input that there is not.
+        """
         nodes, rows = self.nodes, np.arange(len(inputs))
+        columns = nodes["feature_idx"][~nodes["is_leaf"].astype(bool)]
+        if len(columns) and not (columns.min() >= 0 and columns.max() < inputs.shape[1]):
+            raise InputError(f"boosted trees that read other inputs than the {inputs.shape[1]} of their method")
         total = np.full(len(inputs), self.baseline)
         for root in self.roots:
             at = np.full(len(inputs), root)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from astromae.asking.seen import measure_stamps, seen_ranges, values_of
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
+from astromae.familiarity.seen import measure_stamps, seen_ranges, values_of
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
 from astromae.settings.training import Scaling as Settings

@@ -35,7 +35,7 @@ class Scaling:
     stamps
         Bands, pixel scale and size of the stamps that it was fitted on.
     seen
-        Ranges of what was measured of the galaxies that it was fitted on (`astromae.asking.seen`).
+        Ranges of what was measured of the galaxies that it was fitted on (`astromae.familiarity.seen`).
     """
 
     softening: list[float]

@@ -8,12 +8,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from astromae.asking.reference import make_reference, write_reference
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.features import FeatureBank
 from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.encoders.drop_path import draw_paths, drop_paths
+from astromae.familiarity.reference import make_reference, write_reference
 from astromae.tasks import task_of
 from astromae.tasks.model import build_model
 from astromae.training.folders import HISTORY, write_folder
@@ -52,7 +52,7 @@ def train(
     seed
         Seed of weights, order and augmentation.
     output
-        Folder for predictions.parquet, weights.safetensors, reference.safetensors (`astromae.asking.reference`),
+        Folder for predictions.parquet, weights.safetensors, reference.safetensors (`astromae.familiarity.reference`),
         history.csv, recipe.json and provenance.json.
     stamps
         Shards. A model that reads features and no pixels opens none.

@@ -1,15 +1,15 @@
 """What a trained model carries with it to judge its own answers: galaxies like those that it was tested on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from astromae.errors import InputError
-from astromae.evaluation.calibration import LEVELS, conformal_widths
+from astromae.evaluation.conformal import LEVELS, conformal_widths
 from astromae.files import atomic_path
 
 #: File in a model's folder.
@@ -20,6 +20,9 @@ KEPT, NEIGHBOURS = 1024, 5
 
 #: Fraction of the galaxies that lie nearer to the others than the distance beyond which one counts as strange.
 FAMILIAR = 0.99
+
+#: Largest width over 1 + z of an interval that is believed.
+WIDEST = 100.0
 
 
 @dataclass(frozen=True)
@@ -112,14 +115,21 @@ def read_reference(folder: Path) -> Reference | None:
     if not path.is_file():
         return None
     try:
-        tensors: Mapping[str, np.ndarray] = load_file(path)
-        embeddings, numbers = tensors["embeddings"], tensors["limit_and_widths"].astype(np.float64)
-    except (OSError, SafetensorError, KeyError) as error:
+        with safe_open(path, "np") as file:
+            # Before anything is read, since the file may be anyone's.
+            shape, counted = (file.get_slice(name).get_shape() for name in ("embeddings", "limit_and_widths"))
+            if len(shape) != 2 or shape[0] > KEPT or counted not in ([1], [1 + len(LEVELS)]):
+                raise InputError(
+                    f"{path}: embeddings of shape {tuple(shape)} and {counted} numbers; expected ({KEPT} or fewer, "
+                    f"width), and [1] or [{1 + len(LEVELS)}]"
+                )
+            embeddings, numbers = file.get_tensor("embeddings"), file.get_tensor("limit_and_widths")
+    except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not the reference of a model ({error}); train it again, or copy it again") from error
-    if len(embeddings) > KEPT:
-        raise InputError(f"{path}: {len(embeddings)} galaxies, and a model keeps {KEPT} at most")
-    if embeddings.ndim != 2 or embeddings.dtype != np.float16 or numbers.ndim != 1 or len(numbers) not in (1, 3):
-        raise InputError(
-            f"{path}: embeddings of shape {embeddings.shape}, {embeddings.dtype}: expected (n, width), float16"
-        )
-    return Reference(embeddings, float(numbers[0]), numbers[1:].tolist())
+    limit, *widths = numbers.astype(np.float64).tolist()
+    if embeddings.dtype != np.float16 or not np.isfinite(embeddings).all():
+        raise InputError(f"{path}: embeddings of type {embeddings.dtype}; expected float16, all finite")
+    # A limit may be infinite, of one galaxy, and a width unknown, of few.
+    if np.isnan(limit) or not all(0 <= width <= WIDEST or np.isnan(width) for width in widths):
+        raise InputError(f"{path}: limit and widths are {[limit, *widths]}; expected a distance, and 0 to {WIDEST:g}")
+    return Reference(embeddings, limit, widths)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astromae.asking.flags import FLAGS, as_text, stamp_flags
-from astromae.asking.seen import measure_stamps, outside, seen_ranges, values_of
+from astromae.familiarity.seen import measure_stamps, outside, seen_ranges, values_of
 
 REAL = Path(__file__).parents[3] / "shared/data/sdss-real/stamps"
 BANDS = ("u", "g", "r", "i", "z")

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from astromae.asking.reference import KEPT, make_reference, read_reference, unit, write_reference
 from astromae.errors import InputError
+from astromae.familiarity.reference import KEPT, REFERENCE, make_reference, read_reference, unit, write_reference
+from safetensors.numpy import save_file
 
 
 def cloud(n, seed, centre=0.0, width=16):
@@ -49,6 +50,29 @@ def test_widths_are_those_of_conformal_prediction(tmp_path):
     assert again.widths == reference.widths
     assert again.limit == reference.limit
     np.testing.assert_array_equal(again.embeddings, reference.embeddings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embeddings": np.zeros((KEPT + 1, 3), np.float16)}, rf"embeddings of shape \({KEPT + 1}, 3\)"),
+        ({"embeddings": np.zeros(3, np.float16)}, r"embeddings of shape \(3,\)"),
+        ({"embeddings": np.zeros((4, 3), np.float32)}, "embeddings of type float32; expected float16"),
+        ({"embeddings": np.full((4, 3), np.nan, np.float16)}, "expected float16, all finite"),
+        ({"limit_and_widths": np.array([0.1, 0.2])}, r"and \[2\] numbers; expected .* \[1\] or \[3\]"),
+        ({"limit_and_widths": np.array([np.nan])}, r"limit and widths are \[nan\]"),
+        ({"limit_and_widths": np.array([0.1, 0.2, 1e9])}, "expected a distance, and 0 to 100"),
+        ({"limit_and_widths": np.array([0.1, -0.2, 0.3])}, "expected a distance, and 0 to 100"),
+    ],
+)
+def test_numbers_that_no_reference_has(changes, message, tmp_path):
+    good = {"embeddings": np.ones((4, 3), np.float16), "limit_and_widths": np.array([np.inf, np.nan, 0.2])}
+    save_file(good, tmp_path / REFERENCE)
+    assert read_reference(tmp_path).limit == np.inf
+    save_file({**good, **changes}, tmp_path / REFERENCE)
+    with pytest.raises(InputError, match=message) as raised:
+        read_reference(tmp_path)
+    assert str(raised.value).startswith(str(tmp_path / REFERENCE))
 
 
 def test_files_that_are_no_reference(tmp_path):

@@ -1,6 +1,7 @@
-"""Trained models as one file: a zip archive of a model folder, with checksums and a model card.
+"""Archives of trained models: a model folder and a model card in one zip file, with checksums.
 
-The same folder gives the same bytes. An archive may come from anyone: it is read, and nothing of it is run.
+An archive may come from anyone: it is read, and nothing of it is run. Here its files are checked, and what they say in
+`astromae.model_limits`; `astromae.asking.export` writes archives.
 """
 
 import contextlib
@@ -15,14 +16,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import NonNegativeInt, ValidationError
 
 from astromae import __version__
-from astromae.asking.reference import REFERENCE
 from astromae.errors import InputError
-from astromae.files import atomic_path
+from astromae.familiarity.reference import REFERENCE
 from astromae.training.folders import HISTORY, PROVENANCE, RECIPE, WEIGHTS
 from astromae.typed import Typed
 
@@ -31,12 +31,9 @@ FORMAT = 1
 
 MANIFEST, CARD = "manifest.json", "model-card.md"
 
-#: What is known of `REFERENCE`, in words and numbers; not every folder has either.
-REFERENCE_ABOUT = "reference.json"
-
 #: Members besides the manifest, in their order: those that every archive has, and those of some.
 ALWAYS = (CARD, RECIPE, PROVENANCE, WEIGHTS)
-SOMETIMES = (HISTORY, REFERENCE_ABOUT, REFERENCE)
+SOMETIMES = (HISTORY, REFERENCE)
 MEMBERS = (CARD, RECIPE, PROVENANCE, *SOMETIMES, WEIGHTS)
 
 #: Most bytes of a member, by its suffix, and of all together.
@@ -48,9 +45,6 @@ _MOST_DIRECTORY = 1_000_000
 
 #: Most levels of nested JSON. Recipes have about six; what is much deeper could stop whoever reads it.
 _MOST_LEVELS = 32
-
-#: Largest number in a recipe that decides the size of a network: hundreds to a few thousand in real ones.
-_MOST_SIZE = 8192
 
 #: What zip allows and an archive does not use: encryption (bits 0, 6 and 13) and patches (bit 5).
 _REFUSED_FLAGS = 0x1 | 0x20 | 0x40 | 0x2000
@@ -76,62 +70,8 @@ class _Manifest(Typed):
     files: dict[str, _Member]
 
 
-def export_model(folder: Path, output: Path) -> None:
-    """Write a model folder as an archive: what a prediction needs, where it comes from, and a model card.
-
-    Parameters
-    ----------
-    folder
-        Folder of a model, an encoder or a classical method (`astromae.predict.load_model`). Of its predictions, the
-        card tells the metrics; the archive holds none of their galaxies.
-    output
-        Archive (.zip) to write.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be loaded, lacks a file, or has one that is too large to be read back.
-    """
-    # Here, since whoever opens an archive needs none of what a card is made with; and it loads models, as does predict.
-    from astromae.asking.model_card import model_card
-
-    card = model_card(folder).encode()
-    files = {}
-    with atomic_path(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name in MEMBERS:
-            if name == CARD:
-                files[name] = _write(archive, name, io.BytesIO(card), len(card))
-            elif (folder / name).is_file():
-                with open(folder / name, "rb") as source:
-                    files[name] = _write(archive, name, source, (folder / name).stat().st_size)
-            elif name in ALWAYS:
-                raise InputError(f"{folder / name}: no such file; an archive holds the {name} of its model")
-        total = sum(member["size"] for member in files.values())
-        if total > MOST_IN_ALL:
-            raise InputError(f"{folder}: {total:,} bytes; an archive of a model holds at most {MOST_IN_ALL:,}")
-        manifest = {"format": FORMAT, "version": __version__, "files": files}
-        text = json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n"
-        _write(archive, MANIFEST, io.BytesIO(text), len(text))
-
-
-def _write(archive: zipfile.ZipFile, name: str, source: IO[bytes], size: int) -> dict[str, Any]:
-    """Write a member and return what the manifest says of it."""
-    if size > _most(name):
-        raise InputError(f"{name}: {size:,} bytes; an archive of a model holds at most {_most(name):,}")
-    # Date, owner and compression are left alone: other dates or another zlib would give other bytes.
-    member = zipfile.ZipInfo(name)
-    member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-    member.file_size = size
-    digest, written = hashlib.sha256(), 0
-    with archive.open(member, "w") as target:
-        while chunk := source.read(_CHUNK):
-            target.write(chunk)
-            digest.update(chunk)
-            written += len(chunk)
-    return {"sha256": digest.hexdigest(), "size": written}
-
-
-def _most(name: str) -> int:
+def most_bytes(name: str) -> int:
+    """Return how many bytes a member may have."""
     return MOST[Path(name).suffix]
 
 
@@ -142,7 +82,7 @@ def opened(path: Path | str) -> Iterator[Path]:
     Parameters
     ----------
     path
-        A model folder, or an archive that `export_model` wrote.
+        A model folder, or an archive that `astromae.asking.export.export_model` wrote.
 
     Yields
     ------
@@ -198,9 +138,7 @@ def _extract(path: Path, folder: Path) -> None:
         raise InputError(f"{path}: cannot be read or unpacked ({error})") from error
     for name in manifest.files:
         if name.endswith(".json"):
-            content = _read_json(path, name, (folder / name).read_bytes())
-            if name == RECIPE:
-                _check_sizes(path, content)
+            _read_json(path, name, (folder / name).read_bytes())
 
 
 def _checked_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -231,8 +169,8 @@ def _checked_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.
                 f"{path}: {name} is compressed by method {member.compress_type}; an archive of a model holds files "
                 "that are stored or deflated"
             )
-        if member.file_size > _most(name):
-            raise InputError(f"{path}: {name} has {member.file_size:,} bytes; it may have {_most(name):,}")
+        if member.file_size > most_bytes(name):
+            raise InputError(f"{path}: {name} has {member.file_size:,} bytes; it may have {most_bytes(name):,}")
         members[name] = member
     missing = [name for name in (MANIFEST, *ALWAYS) if name not in members]
     if missing:
@@ -327,21 +265,3 @@ def _read_json(path: Path, name: str, text: bytes) -> dict[str, Any]:
     if level:
         raise InputError(f"{path}: its {name} is nested too deeply; at most {_MOST_LEVELS} levels are read")
     return content
-
-
-def _check_sizes(path: Path, about: dict[str, Any]) -> None:
-    """Refuse a recipe of a network that no memory would hold."""
-    recipe = about.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    pending: list[tuple[str, Any]] = [(key, recipe.get(key)) for key in ("backbone", "crop", "scaling", "task")]
-    while pending:
-        key, value = pending.pop()
-        if isinstance(value, dict):
-            pending += [(f"{key}.{inner}", item) for inner, item in value.items()]
-        elif isinstance(value, list):
-            pending += [(key, item) for item in value]
-        elif isinstance(value, int | float) and not abs(value) <= _MOST_SIZE:
-            raise InputError(
-                f"{path}: its {RECIPE} has {_show(key)} {_show(str(value))}; the sizes of a network are at most "
-                f"{_MOST_SIZE}"
-            )
