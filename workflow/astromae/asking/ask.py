@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 from astromae.asking.archive import opened
 from astromae.asking.asked import Asked, open_asked
 from astromae.asking.batches import Source
-from astromae.asking.joined import PART, Summary, join_parts
+from astromae.asking.joined import PART, Summary, expected_parts, join_parts
 from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.parts import write_part
-from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
+from astromae.asking.sources import check_paths, open_source
+from astromae.asking.sources import list_format as list_format  # for `astromae.asking.chunks`
 from astromae.asking.written import require_format
-from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
-from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 from astromae.files import sha256, write_json
 from astromae.progress import Ticker, log
@@ -75,13 +74,7 @@ def predict_galaxies(
         If a file cannot be read, or the models do not fit one another or the stamps: before anything is written.
     """
     require_format(output)
-    if not given.exists():
-        raise InputError(f"{given}: no such file or folder")
-    for path in filter(None, (output, pdf)):
-        if path.exists() and path.samefile(given):
-            raise InputError(f"{path}: is what is asked about; give the answers another name")
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.parent}")
+    check_paths(given, models, [output, pdf] if pdf is not None else [output])
     with contextlib.ExitStack() as stack:
         folders = [stack.enter_context(opened(path)) for path in models]
         pairs = zip(models, folders, strict=True)
@@ -89,11 +82,12 @@ def predict_galaxies(
         _require_fit(asked, pdf)
         made_by = [sha256(folder / name) for folder in folders for name in ("recipe.json", "weights.safetensors")]
         parts = output.with_name(f"{output.name}.parts")
-        source = _source(asked, given, where, question, parts)
+        # No folder yet: what is wrong with a list is said before anything is written.
+        source = open_source(asked, given, where, parts, question.bands, question.unit)
         _begin(parts, [source.identity(), question.symmetries, *made_by])
         _answer_all(asked, source, question, parts)
         listed = given if isinstance(source, ListedGalaxies) else None
-        summary = join_parts(sorted(parts.glob(f"*{PART.partition('}')[2]}")), listed, output, pdf)
+        summary = join_parts(expected_parts(parts, source.batch_count), listed, output, pdf)
     shutil.rmtree(parts)
     return summary
 
@@ -110,40 +104,6 @@ def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:
             raise InputError(f"{first.name} and {other.name}: only models of redshift can be mixed")
     if pdf is not None and len(asked) == 1 and first.task.density is None:
         raise InputError(f"{first.name} has no distributions to write to {pdf}; take one of task redshift_pdf")
-
-
-def _source(asked: Sequence[Asked], given: Path, where: Where, question: Question, parts: Path) -> Source:
-    crop = max(model.crop for model in asked)
-    wanted = next((model.format for model in asked if model.format is not None), None)
-    if wanted is None:
-        wanted = StampFormat(asked[0].bands, PIXEL_SCALE_ARCSEC, STAMP_SIZE)
-    if is_stamp_file(given):
-        return open_stamp_file(given, wanted, crop, question.bands, question.unit)
-    if question.bands is not None or question.unit != "nanomaggies":
-        raise InputError(f"{given}: a list of galaxies has no bands or unit of its own; leave the options out")
-    # No folder yet: what is wrong with a list is said before anything is written.
-    size = list_format(asked, given).size
-    return ListedGalaxies(given, where, parts, size, any(model.reads_stamps for model in asked))
-
-
-def list_format(asked: Sequence[Asked], given: Path) -> StampFormat:
-    """Return the format of the stamps that are cut for the galaxies of a list.
-
-    Raises
-    ------
-    InputError
-        If a model reads other bands than SDSS has.
-    """
-    for model in asked:
-        if model.bands != BANDS:
-            raise InputError(f"{given}: a list of galaxies is of SDSS, and {model.name} reads {', '.join(model.bands)}")
-        if model.format is not None and abs(model.format.pixel_scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > 0.01:
-            scale = model.format.pixel_scale_arcsec
-            raise InputError(
-                f"{given}: stamps of SDSS have {PIXEL_SCALE_ARCSEC} arcsec a pixel, {model.name} {scale:g}"
-            )
-    crop = max(model.crop for model in asked)
-    return StampFormat(BANDS, PIXEL_SCALE_ARCSEC, crop + crop % 2)
 
 
 def _begin(parts: Path, identity: Sequence[object]) -> None:
