@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from astromae.asking.export import export_model
 from astromae.asking.chunks import chunks_of, name_of
+from astromae.asking.export import export_model
 from astromae.asking.identity import identity_of, sources_of_model
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError

@@ -250,7 +250,6 @@ def test_texts_of_any_length_in_hdf5(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"objid": np.r_[OBJID[:-1], OBJID[2]]}, r"rows 3 and 11 have one objid, 1237648720000000015"),
         ({"objid": OBJID.astype(np.float64)}, r"row 1: objid is .*lost its last digits"),
         ({"objid": OBJID[:-1]}, r"objid has the shape \(10,\) beside 11 stamps"),
         ({"objid": np.full(COUNT, 2**63, np.uint64)}, r"row 1: objid is 9223372036854775808"),
@@ -267,6 +266,15 @@ def test_wrong_columns_are_named(write, columns, message, tmp_path):
     with pytest.raises(InputError, match=rf"mine\.x: .*{message}") as error:
         opened(tmp_path / "mine.x")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("write", [write_hdf5, write_npz])
+def test_an_objid_may_come_twice(write, tmp_path):
+    objid = np.r_[OBJID[:-1], OBJID[2]]
+    write(tmp_path / "mine.x", images_of(), objid=objid)
+    source = opened(tmp_path / "mine.x")
+    np.testing.assert_array_equal(source.objid, objid)
+    np.testing.assert_array_equal(read(source)[2]["objid"], objid)
 
 
 def test_magnitudes_of_bands_that_are_left_out_are_magnitudes(tmp_path):

@@ -67,6 +67,10 @@ def export(
         export_qp(source, target or output, subset)
 
 
+Bands = Annotated[str | None, typer.Option(help="Bands of the stamps in their order, if not the model's.")]
+Unit = Annotated[str, typer.Option(help="Unit of their pixels.")]
+
+
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model, or an archive of one.")],
@@ -82,8 +86,8 @@ def predict(
         typer.Option("--also", help="A further model, or another seed, to be mixed with; repeatable."),
     ] = None,
     pdf: Annotated[Path | None, typer.Option(help="File of qp to write, with whole distributions (HDF5).")] = None,
-    bands: Annotated[str | None, typer.Option(help="Bands of the stamps in their order, if not the model's.")] = None,
-    unit: Annotated[str, typer.Option(help="Unit of their pixels.")] = "nanomaggies",
+    bands: Bands = None,
+    unit: Unit = "nanomaggies",
     symmetries: Annotated[bool, typer.Option(help="Average over the eight symmetries of a stamp.")] = False,
     config: ConfigFile = None,
     gpus: Annotated[int, typer.Option(min=0, max=1, help="1 to predict on a GPU.")] = 0,
@@ -107,14 +111,18 @@ def embed(
     encoder: Annotated[Path, typer.Argument(help="Folder or archive of a pretrained encoder or of a model.")],
     given: Annotated[Path, typer.Argument(metavar="LIST", help="Your galaxies, as for `astromae predict`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Embeddings to write (HDF5).")],
+    bands: Bands = None,
+    unit: Unit = "nanomaggies",
     config: ConfigFile = None,
     gpus: Annotated[int, typer.Option(min=0, max=1, help="1 to embed on a GPU.")] = 0,
 ) -> None:
     """Write the embeddings of your own galaxies: what a network makes of each."""
     from astromae.asking.embed import embed_galaxies
     from astromae.asking.places import survey_place
+    from astromae.contracts.stamp_format import split_bands
 
-    print(f"{embed_galaxies(encoder, given, output, survey_place(config), gpus)} embedded")
+    place, order = survey_place(config), split_bands(bands) if bands else None
+    print(f"{embed_galaxies(encoder, given, output, place, gpus, order, unit)} embedded")
 
 
 @app.command()

@@ -79,6 +79,11 @@ def answer_of(task: Task, predicted: Mapping[str, np.ndarray], widths: Sequence[
     return Answer(columns)
 
 
+def answer_columns(task: Task) -> tuple[str, ...]:
+    """Return the columns of an answer of a task, whether or not there is a galaxy to answer about."""
+    return tuple(answer_of(task, task.predict(np.zeros((1, task.outputs))), ()).columns)
+
+
 def of_distributions(edges: np.ndarray, masses: np.ndarray) -> Answer:
     """Return the answer that distributions give, as `answer_of` has it."""
     masses = np.asarray(masses, dtype=np.float64)

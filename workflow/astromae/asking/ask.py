@@ -10,14 +10,12 @@ import pyarrow.parquet as pq
 from astromae.asking.asked import Asked, open_asked
 from astromae.asking.batches import Source
 from astromae.asking.identity import identity_of
-from astromae.asking.joined import PART, Summary, join_parts
+from astromae.asking.joined import PART, Summary, expected_parts, join_parts
 from astromae.asking.kept import folder_of, kept_answers
 from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.parts import write_part
-from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
+from astromae.asking.sources import check_paths, open_source
 from astromae.asking.written import require_format
-from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
-from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 from astromae.model_archive import opened
 from astromae.progress import Ticker
@@ -73,24 +71,19 @@ def predict_galaxies(
         If a file cannot be read, or the models do not fit one another or the stamps: before anything is written.
     """
     require_format(output)
-    if not given.exists():
-        raise InputError(f"{given}: no such file or folder")
-    for path in filter(None, (output, pdf)):
-        if path.exists() and path.samefile(given):
-            raise InputError(f"{path}: is what is asked about; give the answers another name")
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.parent}")
+    check_paths(given, models, [output, pdf] if pdf is not None else [output])
     with contextlib.ExitStack() as stack:
         folders = [stack.enter_context(opened(path)) for path in models]
         pairs = zip(models, folders, strict=True)
         asked = [open_asked(folder, question.gpus, foreign=folder != path) for path, folder in pairs]
         _require_fit(asked, pdf)
         parts = folder_of(output)
-        source = _source(asked, given, where, question, parts)
+        # No folder yet: what is wrong with a list is said before anything is written.
+        source = open_source(asked, given, where, parts, question.bands, question.unit)
         stack.enter_context(kept_answers(parts, [source.identity(), question.symmetries, *map(identity_of, models)]))
         _answer_all(asked, source, question, parts)
         listed = given if isinstance(source, ListedGalaxies) else None
-        return join_parts(sorted(parts.glob(f"*{PART.partition('}')[2]}")), listed, output, pdf)
+        return join_parts(expected_parts(parts, source.batch_count), listed, output, pdf)
 
 
 def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:
@@ -105,40 +98,6 @@ def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:
             raise InputError(f"{first.name} and {other.name}: only models of redshift can be mixed")
     if pdf is not None and len(asked) == 1 and first.task.density is None:
         raise InputError(f"{first.name} has no distributions to write to {pdf}; take one of task redshift_pdf")
-
-
-def _source(asked: Sequence[Asked], given: Path, where: Where, question: Question, parts: Path) -> Source:
-    crop = max(model.crop for model in asked)
-    wanted = next((model.format for model in asked if model.format is not None), None)
-    if wanted is None:
-        wanted = StampFormat(asked[0].bands, PIXEL_SCALE_ARCSEC, STAMP_SIZE)
-    if is_stamp_file(given):
-        return open_stamp_file(given, wanted, crop, question.bands, question.unit)
-    if question.bands is not None or question.unit != "nanomaggies":
-        raise InputError(f"{given}: a list of galaxies has no bands or unit of its own; leave the options out")
-    # No folder yet: what is wrong with a list is said before anything is written.
-    size = list_format(asked, given).size
-    return ListedGalaxies(given, where, parts, size, any(model.reads_stamps for model in asked))
-
-
-def list_format(asked: Sequence[Asked], given: Path) -> StampFormat:
-    """Return the format of the stamps that are cut for the galaxies of a list.
-
-    Raises
-    ------
-    InputError
-        If a model reads other bands than SDSS has.
-    """
-    for model in asked:
-        if model.bands != BANDS:
-            raise InputError(f"{given}: a list of galaxies is of SDSS, and {model.name} reads {', '.join(model.bands)}")
-        if model.format is not None and abs(model.format.pixel_scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > 0.01:
-            scale = model.format.pixel_scale_arcsec
-            raise InputError(
-                f"{given}: stamps of SDSS have {PIXEL_SCALE_ARCSEC} arcsec a pixel, {model.name} {scale:g}"
-            )
-    crop = max(model.crop for model in asked)
-    return StampFormat(BANDS, PIXEL_SCALE_ARCSEC, crop + crop % 2)
 
 
 def _answer_all(asked: Sequence[Asked], source: Source, question: Question, parts: Path) -> None:

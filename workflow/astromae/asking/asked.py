@@ -76,7 +76,9 @@ class Asked:
         """Return what its training galaxies were like; empty where it does not say."""
         return {} if isinstance(self.predictor, FittedMethod) else self.predictor.session.scaling.seen
 
-    def answer(self, images: np.ndarray | None, magnitudes: np.ndarray | None, symmetries: bool) -> tuple:
+    def answer(
+        self, images: np.ndarray | None, magnitudes: np.ndarray | None, symmetries: bool
+    ) -> tuple[Answer, np.ndarray | None]:
         """Return the answer about some galaxies, and which of them are strange to the model.
 
         Parameters
@@ -90,8 +92,10 @@ class Asked:
 
         Returns
         -------
-        Answer, array of bool or None
-            The second of shape (n,); None where it carries nothing to tell.
+        answer : Answer
+            What it says of them.
+        strange : ndarray or None
+            Booleans (n,); None where it carries nothing to tell.
         """
         if isinstance(self.predictor, FittedMethod):
             return answer_of(self.task, self._averaged(images, magnitudes, symmetries)[1], ()), None
@@ -100,11 +104,18 @@ class Asked:
         strange = None if self.reference is None else self.reference.strange(embedded)
         return answer_of(self.task, predicted, widths), strange
 
+    def embed(self, images: np.ndarray | None, magnitudes: np.ndarray | None) -> np.ndarray:
+        """Return what a network's last layer reads of some galaxies, (n, width); parameters as of `answer`."""
+        return self._predicted(self._given(images, magnitudes), magnitudes)[0]
+
+    def _given(self, images: np.ndarray | None, magnitudes: np.ndarray | None) -> np.ndarray | None:
+        return centre(images, self.crop) if self.reads_stamps else self._blanks(magnitudes)
+
     def _averaged(
         self, images: np.ndarray | None, magnitudes: np.ndarray | None, symmetries: bool
     ) -> tuple[np.ndarray | None, Mapping[str, np.ndarray]]:
         """Return embeddings and columns of predictions, averaged over the symmetries of the stamps where asked for."""
-        given = centre(images, self.crop) if self.reads_stamps else self._blanks(magnitudes)
+        given = self._given(images, magnitudes)
         if not symmetries or not self.reads_stamps:
             return self._predicted(given, magnitudes)
         found = [self._predicted(turned, magnitudes) for turned in symmetric(given)]

@@ -93,10 +93,10 @@ def predict_chunk(
     InputError
         If a file cannot be read, or the model reads bands that SDSS does not have.
     """
-    from astromae.asking.ask import list_format
     from astromae.asking.asked import open_asked
     from astromae.asking.listed import chunk_batch, left_out_batch
     from astromae.asking.parts import write_part
+    from astromae.asking.sources import list_format
     from astromae.model_archive import opened
 
     with contextlib.ExitStack() as stack:

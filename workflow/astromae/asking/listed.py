@@ -26,6 +26,9 @@ from astromae.survey.user_list import write_user_catalog
 #: Galaxies of a chunk, about: what is lost when a run is killed.
 CHUNK = 256
 
+# What is read of a list's catalogue.
+_COLUMNS = ["objid", "ra", "dec", "source_row", *magnitude_columns(BANDS)]
+
 
 @dataclass(frozen=True)
 class Where:
@@ -80,6 +83,8 @@ class ListedGalaxies:
         self.count = listed.rows
         self.chunks = max(1, min(listed.fields, math.ceil(listed.rows / CHUNK)))
         self.catalog = folder / "galaxies.parquet"
+        #: A batch for each chunk, and one of the rows that are no galaxies.
+        self.batch_count = self.chunks + 1
         self.archive = None
         if stamps:
             self.archive = Archive(where.archive, where.release, where.download, folder)
@@ -98,6 +103,11 @@ class ListedGalaxies:
         if not self.catalog.is_file():
             where = self.where
             write_user_catalog(self.table, where.server, where.release, self.chunks, self.catalog, where.pace)
+
+    def galaxies(self) -> pd.DataFrame:
+        """Return the galaxies of its catalogue: objid, ra, dec (deg), source_row (from 1), dereddened magnitudes."""
+        self.prepare()
+        return read_catalog(self.catalog, _COLUMNS)
 
     def batches(self, first: int = 0) -> Iterator[Batch]:
         """Yield a batch for each chunk, from number `first` on, and a last one of rows that are no galaxies of SDSS."""
@@ -131,7 +141,7 @@ def chunk_batch(
     InputError
         As `astromae.stamps.cut.cut_chunk`.
     """
-    galaxies = read_catalog(catalog, ["objid", "ra", "dec", "source_row", *magnitude_columns(BANDS)], chunk)
+    galaxies = read_catalog(catalog, _COLUMNS, chunk)
     nothing = np.empty((0, *stamps.shape), dtype=np.float32)
     if archive is None:
         return Batch(galaxies, nothing, np.full(len(galaxies), "no stamp was wanted", dtype=object))

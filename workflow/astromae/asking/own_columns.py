@@ -1,50 +1,131 @@
-"""All columns of a person's list, as they stand there."""
+"""The columns that a person's galaxies come with, beside what is answered about them."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from astromae.errors import InputError
-from astromae.survey.table_file import normalised, read_table
+from astromae.progress import log
+from astromae.survey.sentinels import is_missing
+from astromae.survey.table_file import distinct_names, read_table
 
+#: Appended to the name of a column whose name an answer has.
+LISTED = "_listed"
 
-class _Everything(Collection):
-    """All names."""
+# Numbers that come back as they are written, but for zeros at the end of their decimals.
+_WHOLE = re.compile(r"0|-?[1-9]\d*")
+_DECIMAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[-+]?\d+)?|-?inf", re.IGNORECASE)
 
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+# A float holds every whole number up to here.
+_EXACT = 2**53
 
 
 def own_columns(table: Path) -> pd.DataFrame:
-    """Return all columns of a list as they stand there, one row each; numbers as numbers where all of a column are.
+    """Return all columns of a list, a row each, under the names that they have there.
+
+    Numbers are numbers. So are texts, if all that are not missing are written like numbers and none loses anything as
+    one: of ``007``, ``+5`` and whole numbers of more than 63 bits, or more than 53 beside decimals, the column stays
+    text. A missing whole number, truth value or text is missing still (pandas' nullable types), a missing float NaN.
+    Columns with several values in a row are left out, and named in the log.
 
     Raises
     ------
     InputError
         If the list cannot be read.
     """
-    columns, names = read_table(table, _Everything(), ("ra", "dec"))
-    spelt = {normalised(name): name for name in names}
-    found = {}
-    for key, column in columns.items():
-        cells = np.asarray(column.cells)
-        if cells.ndim != 1:
-            continue
-        # FITS keeps its numbers in the other order of bytes.
-        values = pd.Series(cells.astype(cells.dtype.newbyteorder("=")))
-        if cells.dtype.kind in "OSU":
-            text = values.map(lambda cell: cell.decode() if isinstance(cell, bytes) else cell)
-            numbers = pd.to_numeric(text, errors="coerce")
-            values = numbers if numbers.notna().all() else text
-        found[spelt.get(key, key)] = values
-    if not found:
-        raise InputError(f"{table}: has no columns")
+    columns, _ = read_table(table, None, ("ra", "dec"))
+    found, several = {}, []
+    for name, column in columns.items():
+        values = _values(np.asarray(column.cells))
+        if values is None:
+            several.append(name)
+        else:
+            found[name] = values
+    if several:
+        log(f"{table}: not kept, since a row has several values in them: {', '.join(several)}")
     return pd.DataFrame(found)
+
+
+def _values(cells: np.ndarray) -> pd.Series | None:
+    """Return a column as numbers, truth values or texts; None where a row has several values."""
+    if cells.ndim == 2 and cells.shape[1] == 1:
+        cells = cells[:, 0]
+    if cells.ndim != 1 or cells.dtype.names:
+        return None
+    if cells.dtype.kind in "biuf":
+        # FITS keeps its numbers in the other order of bytes.
+        return pd.Series(cells.astype(cells.dtype.newbyteorder("=")))
+    if cells.dtype.kind not in "OSU":
+        # Dates, for one.
+        cells = cells.astype(str)
+    known = [cell for cell in cells.tolist() if cell is not None]
+    if any(isinstance(cell, (list, tuple, dict, np.ndarray)) for cell in known):
+        return None
+    for kinds, dtype in ((bool, "boolean"), (int, "Int64")):
+        if known and all(isinstance(cell, kinds) for cell in known):
+            if dtype == "Int64" and max(known) >= 2**63:
+                dtype = "UInt64"
+            return pd.Series(cells.tolist(), dtype=dtype)
+    return _of_texts([_text(cell) for cell in cells.tolist()])
+
+
+def _text(cell: object) -> str | None:
+    if cell is None or isinstance(cell, str):
+        return cell
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
+
+
+def _of_texts(texts: list[str | None]) -> pd.Series:
+    """Return texts as numbers where none loses anything by it."""
+    missing = np.array([is_missing(text) for text in texts], dtype=bool)
+    bare = [text.strip() for text, absent in zip(texts, missing, strict=True) if not absent]
+    if bare and all(_WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63 for text in bare):
+        values = pd.Series(pd.array([None] * len(texts), dtype="Int64"))
+        values[~missing] = [int(text) for text in bare]
+        return values if missing.any() else values.astype(np.int64)
+    if bare and all(map(_fits_float, bare)):
+        floats = np.full(len(texts), np.nan)
+        floats[~missing] = [float(text) for text in bare]
+        return pd.Series(floats)
+    return pd.Series(texts, dtype="str")
+
+
+def _fits_float(text: str) -> bool:
+    if _WHOLE.fullmatch(text):
+        return abs(int(text)) <= _EXACT
+    # What overflows is no longer the number that stands there.
+    return bool(_DECIMAL.fullmatch(text)) and (np.isfinite(float(text)) or "inf" in text.lower())
+
+
+def beside(answers: pd.DataFrame, own: pd.DataFrame, asked: Collection[str] = ()) -> pd.DataFrame:
+    """Return answers with a person's own columns to their right, none lost, no two names alike but for case.
+
+    A column of one's own whose name an answer has gets `LISTED` appended; a further one of a name its number
+    (`astromae.survey.table_file.distinct_names`).
+
+    Parameters
+    ----------
+    answers
+        A row a galaxy.
+    own
+        The columns, in the same rows.
+    asked
+        Columns of `answers` with what was asked about; one's own that say the same in every row are left out.
+    """
+    own = own.set_axis(answers.index)
+    taken = {name.lower(): name for name in answers}
+    same = [name for name in own if taken.get(name.lower()) in asked and _same(answers[taken[name.lower()]], own[name])]
+    own = own.drop(columns=same)
+    free = [name for name in own if name.lower() not in taken]
+    names = dict(zip(free, distinct_names(free, taken), strict=True))
+    clashing = [name for name in own if name.lower() in taken]
+    listed = distinct_names([f"{name}{LISTED}" for name in clashing], [*taken, *names.values()])
+    return pd.concat([answers, own.rename(columns=names | dict(zip(clashing, listed, strict=True)))], axis=1)
+
+
+def _same(asked: pd.Series, own: pd.Series) -> bool:
+    """Return whether two columns hold the same numbers, however one's own are written."""
+    given = pd.to_numeric(own, errors="coerce")
+    return bool(((asked == given) | (asked.isna() & own.isna())).fillna(False).all())

@@ -8,11 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from astromae.asking.answers import mixture
+from astromae.asking.answers import answer_columns, mixture
 from astromae.asking.asked import Asked, flags_of
 from astromae.asking.batches import Batch
 from astromae.asking.flags import as_text
+from astromae.asking.inputs import inputs_of
 from astromae.asking.joined import EDGES, FIRST, MASSES
+from astromae.asking.own_columns import beside
 from astromae.contracts.catalog import magnitude_columns
 from astromae.files import atomic_path
 
@@ -48,48 +50,33 @@ def _answered(
     asked: Sequence[Asked], batch: Batch, symmetries: bool
 ) -> tuple[pd.DataFrame, np.ndarray | None, np.ndarray | None]:
     """Return the answers about a batch; and, of galaxies that have one, distributions and the edges of their bins."""
-    table, count, bands = batch.table, len(batch.table), asked[0].bands
-    columns = magnitude_columns(bands)
-    reads_stamps = any(model.reads_stamps for model in asked)
-    reads_magnitudes = any(model.reads_magnitudes for model in asked)
-    magnitudes = None
-    if set(columns) <= set(table):
-        magnitudes = table[columns].to_numpy(np.float64)
-    elif reads_magnitudes:
-        magnitudes = np.full((count, len(bands)), np.nan)
-    possible, reasons = np.ones(count, dtype=bool), np.full(count, "", dtype=object)
-    flags: dict[str, np.ndarray] = {}
+    table, count, given = batch.table, len(batch.table), inputs_of(asked, batch)
+    reasons = np.full(count, "", dtype=object)
     if batch.left_out:
-        possible[:], reasons = False, batch.reasons
-    if reads_magnitudes and not batch.left_out:
-        incomplete = ~np.isfinite(magnitudes).all(axis=1)
-        reasons[incomplete] = f"no {', '.join(columns)}"
-        flags["no_magnitudes"] = incomplete
-        possible &= ~incomplete
-    if reads_stamps and not batch.left_out:
-        reasons = np.where(batch.has_stamp, reasons, batch.reasons)
-        flags["no_stamp"] = ~batch.has_stamp
-        possible &= batch.has_stamp
+        reasons = batch.reasons
+    reasons = np.where(given.no_magnitudes, f"no {', '.join(magnitude_columns(asked[0].bands))}", reasons)
+    reasons = np.where(given.no_stamp, batch.reasons, reasons)
+    flags = {"no_stamp": given.no_stamp, "no_magnitudes": given.no_magnitudes}
+    # The columns do not depend on whether a galaxy has an answer: parts fit together, and so do tables.
     result = pd.DataFrame({name: table[name] if name in table else np.nan for name in FIRST}, index=table.index)
-    rows, masses, edges = np.flatnonzero(possible), None, None
-    if len(rows):
-        images = None
-        if reads_stamps:
-            images = batch.images
-            if len(rows) < len(images):
-                images = images[np.flatnonzero(possible[batch.has_stamp])]
-        own = None if magnitudes is None else magnitudes[rows]
-        told = [model.answer(images, own if model.reads_magnitudes else None, symmetries) for model in asked]
+    result = result.assign(**dict.fromkeys(answer_columns(asked[0].task), np.nan))
+    masses = edges = None
+    if len(given.rows):
+        told = [
+            model.answer(given.images, given.magnitudes if model.reads_magnitudes else None, symmetries)
+            for model in asked
+        ]
         answer = mixture([one for one, _ in told])
         masses, edges = answer.masses, answer.edges
         for name, values in answer.columns.items():
-            result[name] = np.nan
-            result.loc[result.index[rows], name] = values
-        for name, flagged in flags_of(asked, answer, [strange for _, strange in told], images, own, len(rows)).items():
+            result[name] = pd.Series(values, index=given.rows).reindex(range(count)).to_numpy()
+        strange = [one for _, one in told]
+        for name, flagged in flags_of(asked, answer, strange, given.images, given.magnitudes, len(given.rows)).items():
             flags[name] = np.zeros(count, dtype=bool)
-            flags[name][rows] = flagged
+            flags[name][given.rows] = flagged
     result["flags"] = as_text(flags, count)
     result["reason"] = reasons
     result["model"] = "+".join(model.name for model in asked)
-    further = [name for name in table if name not in result]
-    return pd.concat([result, table[further]], axis=1), masses, edges
+    own = table.drop(columns=[name for name in FIRST if name in table])
+    # Beside the distributions there is no other column of their name.
+    return beside(result.assign(**{MASSES: np.nan}), own).drop(columns=MASSES), masses, edges

@@ -40,11 +40,12 @@ UNITS: Mapping[str, float] = MappingProxyType(
 NOT_FINITE = "a pixel is not finite"
 TOO_BRIGHT = f"a pixel is beyond {np.finfo(PIXEL_TYPE).max:.0f} nanomaggies, more than a network reads"
 
+#: How far pixels may differ from those that a model was trained on.
+SCALE_TOLERANCE = 0.01
+
 # Stamps that are read at once; no block lies in two batches.
 _BLOCK = BATCH // 8
 
-# How far pixels may differ from those that a model was trained on.
-_SCALE_TOLERANCE = 0.01
 
 # How files spell the units, in lower case and without "per pixel".
 _SPELLINGS = {
@@ -120,15 +121,15 @@ def open_stamp_file(
     Returns
     -------
     Source
-        Its format has the wanted bands in their order. Its stamps are the centre of the file's: `crop` pixels on a side,
-        one more where the file's size has another parity.
+        Its format has the wanted bands in their order. Its stamps are the centre of the file's: `crop` pixels on a
+        side, one more where the file's size has another parity.
 
     Raises
     ------
     InputError
         If the file cannot be read or is damaged, holds no stamps of the wanted bands, pixel scale and size, says
-        something else than `bands` or `unit`, an objid comes twice, or a value of a column is wrong: names file and
-        row, from 1. Reading batches raises it as well, where damage shows only then.
+        something else than `bands` or `unit`, or a value of a column is wrong: names file and row, from 1. Reading
+        batches raises it as well, where damage shows only then.
     """
     path, held = Path(path), tuple(bands) if bands is not None else None
     if unit not in UNITS:
@@ -216,6 +217,16 @@ class StampFile:
     def __len__(self) -> int:
         """Return the number of galaxies."""
         return self._stored.shape[0]
+
+    @property
+    def batch_count(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self) // BATCH)
+
+    @property
+    def objid(self) -> NDArray[np.int64]:
+        """Return the identifiers of all galaxies, shape (n,); one may come twice."""
+        return self._table["objid"].to_numpy()
 
     def identity(self) -> str:
         """Return a text that is another one for other galaxies or stamps; it knows sizes and times of files."""
@@ -613,7 +624,7 @@ def _axes(path: Path, stored: _Stored, held: Sequence[str], crop: int) -> tuple[
 
 
 def _check_scale(path: Path, said: float | None, wanted: float) -> None:
-    if said is not None and not abs(said / wanted - 1) <= _SCALE_TOLERANCE:
+    if said is not None and not abs(said / wanted - 1) <= SCALE_TOLERANCE:
         raise InputError(
             f"{path}: says that its pixels are {said:.4g} arcsec, but the model was trained on {wanted:g}; "
             "resample the stamps"
@@ -679,15 +690,8 @@ def _table(path: Path, count: int, columns: Mapping[str, np.ndarray], bands: Seq
 
 def _identifiers(path: Path, name: str, cells: np.ndarray) -> NDArray[np.int64]:
     if cells.dtype.kind == "i" or (cells.dtype.kind == "u" and cells.max() < 2**63):
-        objid = cells.astype(np.int64)
-    else:
-        objid = exact_identifiers(cells, f"{path}: {name}", "or leave it out: galaxies are then numbered from 0")
-    order = np.argsort(objid, kind="stable")
-    twice = np.flatnonzero(objid[order][1:] == objid[order][:-1])
-    if len(twice):
-        rows = order[twice[0] : twice[0] + 2] + 1
-        raise InputError(f"{path}: rows {rows[0]} and {rows[1]} have one {name}, {objid[rows[0] - 1]}; use unique ones")
-    return objid
+        return cells.astype(np.int64)
+    return exact_identifiers(cells, f"{path}: {name}", "or leave it out: galaxies are then numbered from 0")
 
 
 def _position(path: Path, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -71,11 +71,11 @@ def without_duplicates(galaxies: pd.DataFrame, row: str, source: object) -> tupl
     group = pd.Series(first, index=galaxies.index)
     places = group.groupby(galaxies["objid"]).transform("first")
     if (places != group).any():
-        other = galaxies.loc[(places != group).idxmax()]
-        same = galaxies[galaxies["objid"] == other["objid"]].iloc[0]
+        other = int((places != group).to_numpy().argmax())
+        objid, rows = galaxies["objid"].to_numpy(), galaxies[row].to_numpy()
         raise InputError(
-            f"{source}: row {other[row]:.0f}: objid {int(galaxies.loc[other.name, 'objid'])} is also that of row "
-            f"{same[row]:.0f}, at another place; an identifier names one galaxy"
+            f"{source}: row {rows[other]}: objid {objid[other]} is also that of row {rows[objid == objid[other]][0]}, "
+            "at another place; an identifier names one galaxy"
         )
     again = first != np.arange(len(galaxies))
     left_out = galaxies.loc[again, [row, "objid", "ra", "dec"]]
