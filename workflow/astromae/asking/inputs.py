@@ -9,7 +9,6 @@ import numpy as np
 from astromae.asking.batches import Batch
 from astromae.contracts.catalog import magnitude_columns
 from astromae.contracts.stamp_format import StampFormat
-from astromae.training.views import centre
 
 
 class Reader(Protocol):
@@ -46,7 +45,7 @@ class Inputs:
     rows
         Their places in the batch, (k,).
     images
-        Their stamps (k, bands, crop, crop), nanomaggies a pixel; None where nobody reads stamps.
+        Their stamps (k, bands, size, size), nanomaggies a pixel; None where nobody reads stamps.
     magnitudes
         Their dereddened magnitudes (k, bands); None where there are none. NaN only where nobody reads them.
     no_stamp, no_magnitudes
@@ -77,8 +76,7 @@ def inputs_of(readers: Sequence[Reader], batch: Batch) -> Inputs:
     possible = ~(no_stamp | no_magnitudes) & (not batch.left_out)
     images = None
     if reads_stamps:
-        # What nobody sees of the stamps is copied no further.
-        images = centre(batch.images, max(reader.crop for reader in readers))
+        images = batch.images
         if possible.sum() < len(images):
             images = images[np.flatnonzero(possible[batch.has_stamp])]
     rows = np.flatnonzero(possible)
