@@ -1,5 +1,6 @@
 """Models that are asked about galaxies: files of stamps, lists on genuine frames, several models, killed runs."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from astromae.asking.ask import Question, predict_galaxies
 from astromae.asking.asked import open_asked, symmetric
 from astromae.asking.listed import Where
 from astromae.asking.written import write_answers
+from astromae.classical.fit import fit_classical
+from astromae.classical.recipe import ClassicalRecipe
 from astromae.constants import BANDS
 from astromae.contracts.catalog import magnitude_columns
 from astromae.contracts.shards import StampSet
@@ -165,6 +168,46 @@ def test_several_models_are_mixed(trained, of_images, given, tmp_path):
     assert (both.model == alone[0].model + "+" + alone[1].model).all()
 
 
+@pytest.mark.parametrize("method", ["hgb-magnitudes", "hgb-apertures"])
+def test_a_classical_method_flags_what_is_unlike_its_training_galaxies(galaxies, given, method, tmp_path, capfd):
+    crop = 32 if method == "hgb-apertures" else None
+    recipe = ClassicalRecipe(experiment="experiment1", model=method, group="classical", task="redshift", crop=crop)
+    files = galaxies / "galaxies.parquet", galaxies / "split.parquet"
+    fit_classical(*files, recipe, 42, tmp_path / "model", [galaxies / "0000.h5"] if crop else [])
+    content = dict(np.load(given))
+    content["mag_r"][0] += 9
+    content["images"] = content["images"].astype(np.float32)
+    content["images"][1] += 50 * np.random.default_rng(0).normal(size=content["images"][1].shape)
+    np.savez(tmp_path / "odd.npz", **content)
+    _, table = ask([tmp_path / "model"], tmp_path / "odd.npz", tmp_path / "out.parquet")
+    flags = table["flags"].str.split(",")
+    assert {"magnitude", "colour"} <= set(flags[0])
+    assert ("noise" in flags[1]) == bool(crop)
+    assert not table["flags"][2:].str.contains("noise|saturated|empty|offset").any()
+    catalog = pd.read_parquet(galaxies / "galaxies.parquet").set_index("objid")[MAGNITUDES]
+    split = pd.read_parquet(galaxies / "split.parquet")
+    known = catalog.loc[split.objid[split.subset == "train"]]
+    own = np.column_stack([content[name] for name in MAGNITUDES])
+    outside = ((own < known.min().to_numpy()) | (own > known.max().to_numpy())).any(axis=1)
+    assert table["flags"].str.contains("magnitude").tolist() == outside.tolist()
+    assert f"{method}/" not in (said := capfd.readouterr().err)
+    assert said.count("cannot raise these flags, since its folder does not hold what they are compared with") == 1
+    assert "compared with: unfamiliar\n" in said
+
+
+def test_a_model_of_an_older_version_says_once_which_flags_it_cannot_raise(trained, given, tmp_path, capfd):
+    folder = shutil.copytree(trained, tmp_path / "model")
+    (folder / "reference.safetensors").unlink()
+    about = json.loads((folder / "recipe.json").read_text())
+    del about["scaling"]["seen"]
+    (folder / "recipe.json").write_text(json.dumps(about))
+    _, table = ask([folder], given, tmp_path / "out.parquet")
+    assert np.isfinite(table.z_phot).all() and table.z_err.isna().all()
+    said = capfd.readouterr().err
+    assert said.count("cannot raise these flags") == 1
+    assert "saturated, empty, noise, offset, magnitude, colour, unfamiliar\n" in said
+
+
 def test_a_reference_of_another_model_is_refused(trained, given, tmp_path):
     folder, output = shutil.copytree(trained, tmp_path / "model"), tmp_path / "out.csv"
     reference = read_reference(folder)
@@ -181,6 +224,19 @@ def test_symmetries_make_answers_that_turning_does_not_change(of_images, given, 
     _, other = ask([of_images], tmp_path / "turned.npz", tmp_path / "other.parquet", symmetries=True)
     np.testing.assert_allclose(one.z_phot, other.z_phot, atol=1e-6)
     assert len({view.tobytes() for view in symmetric(content["images"][:1])}) == 8
+
+
+def test_what_cannot_be_mixed_is_said_before_any_work(trained, of_images, given, tmp_path):
+    output, alone = tmp_path / "out.csv", shutil.copytree(of_images, tmp_path / "alone")
+    (alone / "reference.safetensors").unlink()
+    few = shutil.copytree(trained, tmp_path / "few")
+    write_reference(few, replace(read_reference(few), widths=[np.nan, np.nan]))
+    good = shutil.copytree(trained, tmp_path / "good")
+    write_reference(good, replace(read_reference(good), widths=[0.01, 0.02]))
+    for other in (alone, few):
+        with pytest.raises(InputError, match="estimates redshifts without intervals, and only models with"):
+            predict_galaxies([good, other], given, output, NOWHERE, Question())
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".fits"])
@@ -202,11 +258,13 @@ def test_other_formats(suffix, tmp_path):
     [
         ("out.txt", "its suffix says no format; use one of .parquet, .csv, .ecsv, .fits"),
         ("none/out.csv", "there is no folder"),
+        ("folder.csv", "is a folder; give the table another name"),
         ("mine.csv", "is what is asked about; give the answers another name"),
     ],
 )
 def test_wrong_outputs(trained, tmp_path, output, words):
     (tmp_path / "mine.csv").write_text("ra,dec\n1,2\n")
+    (tmp_path / "folder.csv").mkdir()
     with pytest.raises(InputError, match=words):
         predict_galaxies([trained], tmp_path / "mine.csv", tmp_path / output, NOWHERE, Question())
     assert (tmp_path / "mine.csv").read_text() == "ra,dec\n1,2\n"

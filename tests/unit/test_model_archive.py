@@ -21,6 +21,7 @@ from astromae.classical.fit import fit_classical
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.constants import BANDS
 from astromae.contracts.shards import StampSet
+from astromae.contracts.votes import vote_column
 from astromae.errors import InputError
 from astromae.model_archive import ALWAYS, CARD, MANIFEST, opened
 from astromae.predict import load_model
@@ -164,6 +165,10 @@ def test_card_of_distributions(run):
     card = model_card(run["density"])
     assert "as a whole distribution for each" in card and "each of 20 bins from 0 to 0.4 (column `z_pdf`)" in card
     assert all(f"| {name} |" in card for name in ("NMAD", "CRPS", "Inside 68 %", "Inside 95 %"))
+    # It reads magnitudes alone.
+    assert "- Stamps:" not in card and "- Bands: u, g, r, i, z\n- Units: magnitudes AB, dereddened\n" in card
+    assert "stamps: any numbers (n, 5, 32, 32); it counts them, and reads none" in card
+    assert "It reads no pixels" in card
 
 
 def test_card_of_a_classical_method(run):
@@ -171,12 +176,34 @@ def test_card_of_a_classical_method(run):
     assert "classical method `local-linear`, no network; reads dereddened magnitudes alone" in card
     assert "It reads no pixels" in card and "never seen a real image" not in card
     assert "model.predict(magnitudes=magnitudes)" in card and "scikit-learn" in card
+    assert "240 numbers: what it measures of its training galaxies, and their labels" in card
+    assert "- Units: magnitudes AB, dereddened\n" in card
+
+
+def test_card_of_a_model_of_shapes(galaxies, tmp_path):
+    catalog = pd.read_parquet(galaxies / "galaxies.parquet")
+    random = np.random.default_rng(0)
+    votes = {vote_column(name): random.uniform(size=len(catalog)) for name in ("bar", "merger")}
+    catalog.assign(**votes).to_parquet(tmp_path / "galaxies.parquet")
+    task = {"task": "morphology", "questions": ["bar", "merger"]}
+    recipe = LINEAR.model_copy(update={"model": "hgb-apertures", "task": task, "crop": 32})
+    folder = place(galaxies, tmp_path / "results", "models/experiment1/hgb-apertures/seed42")
+    split, shard = galaxies / "split.parquet", galaxies / "0000.h5"
+    fit_classical(tmp_path / "galaxies.parquet", split, recipe, 42, folder, [shard])
+    card = model_card(folder)
+    assert "The shape of galaxies." in card and "columns `p_bar`, `p_merger`" in card
+    assert "- Stamps: the 32 x 32 px in the centre are measured\n- Units: pixels in nanomaggies\n" in card
+    assert "ROC area" in card and "z_spec" not in card and "0.7 of all votes for one answer" in card
+    assert "no person has voted" in card and "It has never seen a real image" in card
+    assert 'model.predict(stamps=stamps)["p_bar"]' in card
 
 
 def test_card_of_an_encoder(run):
     card = model_card(run["encoder"])
     assert card.startswith("# pcm encoder\n") and "Pretraining: masked autoencoder, without labels" in card
     assert "24 numbers a galaxy" in card and "None: no predictions" in card and "- Stamps: 48\n" in card
+    assert "astromae embed model.zip galaxies.csv -o embeddings.h5" in card and "astromae predict" not in card
+    assert "- Units: pixels in nanomaggies\n" in card
 
 
 def test_card_of_a_copied_folder_says_what_it_does_not_know(run, tmp_path):
@@ -184,6 +211,10 @@ def test_card_of_a_copied_folder_says_what_it_does_not_know(run, tmp_path):
     assert "Survey: not recorded beside this folder" in card
     assert "Whether its pixels were real or simulated is not recorded" in card
     assert "Redshifts of the test galaxies" in card and "MIT, these weights" not in card
+    catalog = pd.read_parquet(run["network"].parents[3] / "catalog/galaxies.parquet").set_index("objid")
+    split = pd.read_parquet(run["network"].parents[3] / "splits/experiment1.parquet").query("subset == 'train'")
+    u = catalog.mag_u[split.objid]
+    assert f"- Magnitudes of its training galaxies, all of them: u {u.min():.1f} to {u.max():.1f}, g" in card
 
 
 def test_a_catalogue_of_other_galaxies_is_not_believed(run, tmp_path):
@@ -196,6 +227,33 @@ def test_a_catalogue_of_other_galaxies_is_not_believed(run, tmp_path):
     other = table.set_column(table.schema.get_field_index("objid"), "objid", pa.array(range(len(table))))
     pq.write_table(other.replace_schema_metadata(table.schema.metadata), catalog)
     assert "Survey: not recorded" in model_card(results / "models/experiment1/local-linear/seed42")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("folder", r"folder: is a folder; name the archive, for example .*folder/model\.zip"),
+        ("folder.zip", r"folder\.zip: is a folder; name the archive"),
+        ("model", r"model: the name of an archive ends in \.zip, for example .*model\.zip"),
+        ("none/model.zip", "there is no folder .*none; make it first"),
+    ],
+)
+def test_a_wrong_place_for_an_archive_is_said_before_any_work(output, message, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.zip").mkdir()
+    with pytest.raises(InputError, match=message):
+        export_model(tmp_path / "no model at all", tmp_path / output)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "folder.zip"]
+
+
+def test_what_nobody_could_open_is_not_exported(run, tmp_path):
+    folder = shutil.copytree(run["classical"], tmp_path / "seed42")
+    about = json.loads((folder / "recipe.json").read_text())
+    about["recipe"]["experiment"] = "long" * 100
+    (folder / "recipe.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match="allowed: at most 200 letters on one line"):
+        export_model(folder, tmp_path / "model.zip")
+    assert not (tmp_path / "model.zip").exists()
 
 
 def test_a_folder_that_cannot_be_exported_is_named(run, tmp_path):

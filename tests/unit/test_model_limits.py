@@ -100,7 +100,7 @@ HOSTILE = {
     "components": ("density", "recipe.task.components", 10**6, "task.components is 1000000; allowed: at most 20"),
     "classical bins": ("local-linear", "recipe.task.bins", 10**12, "task.bins is 1000000000000; allowed: at most 2000"),
     "classical crop": ("hgb-apertures", "recipe.crop", 100_000, "recipe.json: crop is 100000; allowed: at most 256"),
-    "classical bands": ("hgb-magnitudes", "bands", ["u"], "boosted trees that read other inputs|cannot reshape|index"),
+    "classical bands": ("hgb-magnitudes", "bands", ["u"], 'seen has "(mag|colour):.*", which is nothing'),
     "bands of no text": ("hgb-magnitudes", "bands", 5, r"recipe\.json: bands: "),
     "classical range": ("hgb-magnitudes", "seen", {"mag:u": [2.0, 1.0]}, "seen.mag:u is from 2 to 1"),
     "long name": ("network", "recipe.model", "x" * 1000, "allowed: at most 200 letters on one line"),
@@ -162,6 +162,14 @@ def test_arrays_that_a_method_has_not_fitted_are_refused(models, kind, name, cha
     with pytest.raises(InputError, match=message) as raised:
         load_model(folder, foreign=True)
     assert str(raised.value).startswith(str(folder / "weights.safetensors"))
+
+
+def test_a_method_of_other_bands_is_refused(models, tmp_path):
+    folder = shutil.copytree(models / "hgb-magnitudes", tmp_path / "model")
+    changed(folder, "seen", {})
+    changed(folder, "bands", ["u", "g"])
+    with pytest.raises(InputError, match=r"weights\.safetensors: not what hgb-magnitudes has fitted \(boosted"):
+        load_model(folder, foreign=True)
 
 
 def test_too_many_tensors_are_refused_before_any_is_read(models, tmp_path):

@@ -1,7 +1,7 @@
 """Predictions for galaxies that no split knows: a model or encoder of a run, applied to stamps and magnitudes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -146,11 +146,14 @@ class FittedMethod:
         Bands of its magnitudes or stamps.
     fitted
         What its `fit` returned.
+    seen
+        Ranges of what was measured of its training galaxies (`astromae.familiarity.seen`); empty where not recorded.
     """
 
     recipe: ClassicalRecipe
     bands: Sequence[str]
     fitted: Mapping[str, np.ndarray]
+    seen: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def predict(
         self, stamps: np.ndarray | None = None, magnitudes: np.ndarray | None = None
@@ -276,7 +279,7 @@ def _load_method(folder: Path, about: Mapping[str, Any], foreign: bool) -> Fitte
     fitted = {name: tensor.numpy().copy() for name, tensor in weights.items()}
     if sorted(fitted) != about["fitted"]:
         raise InputError(f"{folder / WEIGHTS}: not what {recipe.model} has fitted ({', '.join(about['fitted'][:5])})")
-    method = FittedMethod(recipe, about["bands"], fitted)
+    method = FittedMethod(recipe, about["bands"], fitted, about.get("seen", {}))
     if foreign:
         _require_answer(folder, method)
     return method

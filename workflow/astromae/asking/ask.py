@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from astromae.asking.asked import Asked, open_asked
@@ -96,6 +97,15 @@ def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:
             raise InputError(f"{other.name} reads {', '.join(other.bands)}, {first.name} {', '.join(first.bands)}")
         if not {"z_spec"} == set(other.task.targets.values()) == set(first.task.targets.values()):
             raise InputError(f"{first.name} and {other.name}: only models of redshift can be mixed")
+    for model in asked:
+        widths = () if model.reference is None else model.reference.widths
+        if len(asked) > 1 and model.task.density is None and not (len(widths) and np.isfinite(widths[0])):
+            raise InputError(
+                f"{model.name} estimates redshifts without intervals, and only models with intervals or distributions "
+                "can be mixed: leave it out, or train it again with more validation galaxies"
+            )
+    if pdf is not None and pdf.is_dir():
+        raise InputError(f"{pdf}: is a folder; give the file of qp another name")
     if pdf is not None and len(asked) == 1 and first.task.density is None:
         raise InputError(f"{first.name} has no distributions to write to {pdf}; take one of task redshift_pdf")
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from astromae.asking.answers import Answer, answer_of, cut_off
-from astromae.asking.flags import stamp_flags
+from astromae.asking.flags import RANGES_OF, stamp_flags
 from astromae.classical import METHODS
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 from astromae.familiarity.reference import REFERENCE, Reference, read_reference
 from astromae.familiarity.seen import measure_stamps, values_of
 from astromae.predict import FittedMethod, TrainedModel, load_model
+from astromae.progress import log
 from astromae.tasks import Task, task_of
 from astromae.training.views import centre
 
@@ -74,7 +75,15 @@ class Asked:
     @property
     def ranges(self) -> Mapping[str, Sequence[float]]:
         """Return what its training galaxies were like; empty where it does not say."""
-        return {} if isinstance(self.predictor, FittedMethod) else self.predictor.session.scaling.seen
+        return self.predictor.seen if isinstance(self.predictor, FittedMethod) else self.predictor.session.scaling.seen
+
+    @property
+    def without(self) -> list[str]:
+        """Return the flags that it cannot raise, since its folder does not hold what they are compared with."""
+        known = {name.partition(":")[0] for name in self.ranges}
+        wanted = RANGES_OF if self.reads_stamps else {flag: RANGES_OF[flag] for flag in ("magnitude", "colour")}
+        missing = [flag for flag, kinds in wanted.items() if not known & set(kinds)]
+        return missing + ["unfamiliar"] * (self.reference is None)
 
     def answer(
         self, images: np.ndarray | None, magnitudes: np.ndarray | None, symmetries: bool
@@ -175,7 +184,11 @@ def open_asked(folder: Path, gpus: int = 0, foreign: bool = False) -> Asked:
             raise InputError(
                 f"{folder / REFERENCE}: embeddings of {own} numbers, and the model's have {width}; copy again"
             )
-    return Asked(name, predictor, reference)
+    asked = Asked(name, predictor, reference)
+    if asked.without:
+        flags = ", ".join(asked.without)
+        log(f"{name} cannot raise these flags, since its folder does not hold what they are compared with: {flags}")
+    return asked
 
 
 def flags_of(

@@ -13,6 +13,7 @@ from astromae.asking.model_card import model_card
 from astromae.errors import InputError
 from astromae.files import atomic_path
 from astromae.model_archive import ALWAYS, CARD, FORMAT, MANIFEST, MEMBERS, MOST_IN_ALL, most_bytes
+from astromae.predict import load_model
 
 #: Bytes that are copied at a time.
 _CHUNK = 1 << 20
@@ -27,13 +28,16 @@ def export_model(folder: Path, output: Path) -> None:
         Folder of a model, an encoder or a classical method (`astromae.predict.load_model`). Of its predictions, the
         card tells the metrics; the archive holds none of their galaxies.
     output
-        Archive (.zip) to write.
+        Archive (.zip) to write, in a folder that is there.
 
     Raises
     ------
     InputError
-        If the folder cannot be loaded, lacks a file, or has one that is too large to be read back.
+        If the archive's name or place is wrong; or if the folder cannot be loaded, lacks a file, or has one that nobody
+        would read back (`astromae.model_archive`, `astromae.model_limits`).
     """
+    _require_place(output)
+    load_model(folder, foreign=True)
     card = model_card(folder).encode()
     files = {}
     with atomic_path(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -51,6 +55,15 @@ def export_model(folder: Path, output: Path) -> None:
         manifest = {"format": FORMAT, "version": __version__, "files": files}
         text = json.dumps(manifest, indent=2, sort_keys=True).encode() + b"\n"
         _write(archive, MANIFEST, io.BytesIO(text), len(text))
+
+
+def _require_place(output: Path) -> None:
+    if output.is_dir():
+        raise InputError(f"{output}: is a folder; name the archive, for example {output / 'model.zip'}")
+    if output.suffix != ".zip":
+        raise InputError(f"{output}: the name of an archive ends in .zip, for example {output.with_suffix('.zip')}")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: there is no folder {output.parent}; make it first")
 
 
 def _write(archive: zipfile.ZipFile, name: str, source: IO[bytes], size: int) -> dict[str, Any]:

@@ -22,6 +22,16 @@ FLAGS = {
     "range": "the distribution leans on the end of its range: the redshift may be larger",
 }
 
+#: For each flag that wants ranges, the kinds of them, of which it wants one.
+RANGES_OF = {
+    "saturated": ("peak",),
+    "empty": ("peak",),
+    "noise": ("noise",),
+    "offset": ("offset",),
+    "magnitude": ("mag",),
+    "colour": ("colour", "aperture"),
+}
+
 #: Another object is taken for the brighter one above this ratio.
 NEIGHBOUR = 1.0
 

@@ -11,8 +11,10 @@ import pandas as pd
 
 from astromae import __version__
 from astromae.classical import METHODS
+from astromae.classical.neighbours import keep_galaxies
 from astromae.classical.recipe import ClassicalRecipe
 from astromae.code_state import in_words
+from astromae.constants import BANDS
 from astromae.contracts.catalog import magnitude_columns, read_catalog, read_provenance
 from astromae.contracts.densities import read_densities
 from astromae.contracts.predictions import Predictions, read_predictions
@@ -42,14 +44,15 @@ _RANGE = (0.01, 0.99)
 #: The survey of the default configuration: real galaxies, drawn.
 _EMBEDDED = "embedded"
 
-#: How a model is asked from the command line.
-COMMAND = "astromae predict model.zip galaxies.csv -o answers.csv"
+#: How a model, and an encoder, is asked from the command line; a list of galaxies is one of SDSS.
+COMMAND = "astromae predict model.zip {given} -o answers.csv"
+EMBED = "astromae embed model.zip {given} -o embeddings.h5"
 
 #: What the metrics of redshifts are.
 _OF_REDSHIFTS = (
     "With dz = (z_pred - z_spec) / (1 + z_spec): Bias is the mean of dz, Precision 1.48 times the median of |dz|, NMAD "
     "1.48 times the median distance of dz from its median, Outliers the fraction with |dz| > {threshold:g}. MSE and "
-    "MAE are of z_pred - z_spec."
+    "MAE are of z_pred - z_spec, and R² is 1 - MSE over the variance of z_spec."
 )
 
 _OF_DISTRIBUTIONS = (
@@ -171,6 +174,18 @@ def _data(
     return _Data(read_provenance(catalog), galaxies["z"].dropna().to_numpy(), "galaxies that it learnt from", named)
 
 
+def _reads_pixels(recipe: ModelRecipe | EncoderRecipe | ClassicalRecipe) -> bool:
+    if isinstance(recipe, ClassicalRecipe):
+        return METHODS[recipe.model].stamps
+    return isinstance(recipe, EncoderRecipe) or recipe.branches.encoder is not None or recipe.branches.inception
+
+
+def _reads_magnitudes(recipe: ModelRecipe | EncoderRecipe | ClassicalRecipe) -> bool:
+    if isinstance(recipe, ClassicalRecipe):
+        return not METHODS[recipe.model].stamps
+    return isinstance(recipe, ModelRecipe) and recipe.branches.magnitude
+
+
 def _summary(recipe: ModelRecipe | EncoderRecipe | ClassicalRecipe, data: _Data) -> str:
     if isinstance(recipe, EncoderRecipe):
         what = "Features of galaxies, from their images."
@@ -197,10 +212,11 @@ def _what(folder: Path, model: TrainedModel | TrainedEncoder | FittedMethod) -> 
         method = METHODS[recipe.model]
         reads = f"stamps of {recipe.crop} px" if method.stamps else "dereddened magnitudes alone, no pixels"
         values = sum(array.size for array in model.fitted.values())
+        kept = ": what it measures of its training galaxies, and their labels" if method.fit is keep_galaxies else ""
         return [
             f"- Kind: classical method `{recipe.model}`, no network; reads {reads}",
             f"- Predicts: {_predicts(recipe)}",
-            f"- Fitted: {grouped(values)} numbers",
+            f"- Fitted: {grouped(values)} numbers{kept}",
         ]
     if isinstance(recipe, EncoderRecipe):
         return [
@@ -284,10 +300,10 @@ def _data_lines(
         kind = "Stamps" if isinstance(recipe, EncoderRecipe) else "Training galaxies, with labels"
         lines.append(f"- {kind}: {grouped(count)}")
     lines += [f"- Experiment: `{recipe.experiment}`", f"- Seed: {about['seed']}"]
-    bands = ", ".join(_bands(model))
-    if isinstance(model, FittedMethod):
+    bands, pixels = ", ".join(_bands(model)), _reads_pixels(recipe)
+    if isinstance(model, FittedMethod) or not pixels:
         lines.append(f"- Bands: {bands}")
-        if recipe.crop is not None:
+        if pixels:
             lines.append(f"- Stamps: the {recipe.crop} x {recipe.crop} px in the centre are measured")
     else:
         stamps = model.session.scaling.stamps
@@ -295,7 +311,8 @@ def _data_lines(
             f"- Bands: {bands}; {stamps.pixel_scale_arcsec:g} arcsec a pixel",
             f"- Stamps: {stamps.size} x {stamps.size} px; it sees the {recipe.crop} x {recipe.crop} in the centre",
         ]
-    lines.append("- Units: pixels in nanomaggies; magnitudes AB, dereddened")
+    units = ["pixels in nanomaggies"] * pixels + ["magnitudes AB, dereddened"] * _reads_magnitudes(recipe)
+    lines.append(f"- Units: {'; '.join(units)}")
     return [*lines, *_ranges(model, data)]
 
 
@@ -310,10 +327,13 @@ def _ranges(model: TrainedModel | TrainedEncoder | FittedMethod, data: _Data) ->
         limits = data.magnitudes.quantile(list(_RANGE))
         each = ", ".join(f"{band} {limits[band].iloc[0]:.1f} to {limits[band].iloc[1]:.1f}" for band in limits)
         lines.append(f"- Magnitudes of the {data.of}, 98 % of them: {each}")
-    elif not isinstance(model, FittedMethod):
-        scaling = model.session.scaling
-        pairs = zip(scaling.bands, scaling.magnitude_mean, strict=True)
-        lines.append(f"- Mean magnitudes: {', '.join(f'{band} {mean:.1f}' for band, mean in pairs)}")
+    else:
+        # What the folder itself says, wherever it lies.
+        seen = model.seen if isinstance(model, FittedMethod) else model.session.scaling.seen
+        ranges = {band: seen[f"mag:{band}"] for band in _bands(model) if f"mag:{band}" in seen}
+        if ranges:
+            each = ", ".join(f"{band} {low:.1f} to {high:.1f}" for band, (low, high) in ranges.items())
+            lines.append(f"- Magnitudes of its training galaxies, all of them: {each}")
     return lines
 
 
@@ -375,9 +395,7 @@ def _row(name: str, value: float, low: float, high: float) -> str:
 def _limits(model: TrainedModel | TrainedEncoder | FittedMethod, data: _Data) -> list[str]:
     """Say what a model is for, and what not to trust it with."""
     recipe = model.recipe
-    pixels = not isinstance(recipe, ClassicalRecipe) or METHODS[recipe.model].stamps
-    if isinstance(recipe, ModelRecipe):
-        pixels = recipe.branches.encoder is not None or recipe.branches.inception
+    pixels = _reads_pixels(recipe)
     reads = "images with the same bands, pixel scale, units and depth" if pixels else "magnitudes of the same kind"
     lines = [f"For galaxies like those that it learnt from, with {reads}, and for studies of the method.", ""]
     if data.simulated and pixels:
@@ -421,6 +439,10 @@ def _usage(model: TrainedModel | TrainedEncoder | FittedMethod) -> list[str]:
         notes, call = [stamps], 'model.predict(stamps)["features"]'
     elif isinstance(recipe, ModelRecipe):
         columns = task_of(recipe.task).columns
+        if not _reads_pixels(recipe):
+            stamps = (
+                f"stamps: any numbers (n, {len(bands)}, {recipe.crop}, {recipe.crop}); it counts them, and reads none"
+            )
         notes, given = [stamps], "stamps"
         if recipe.branches.magnitude:
             notes, given = [stamps, magnitudes], "stamps, magnitudes"
@@ -429,11 +451,12 @@ def _usage(model: TrainedModel | TrainedEncoder | FittedMethod) -> list[str]:
         given = "stamps" if METHODS[recipe.model].stamps else "magnitudes"
         notes = [stamps if given == "stamps" else magnitudes]
         call = f'model.predict({given}={given})["{task_of(recipe.task).columns[0]}"]'
+    command, given = ("embed", EMBED) if isinstance(recipe, EncoderRecipe) else ("predict", COMMAND)
     return [
-        "From the command line (`astromae predict --help` says more):",
+        f"From the command line (`astromae {command} --help` says more):",
         "",
         "```",
-        COMMAND,
+        given.format(given="galaxies.csv" if tuple(bands) == BANDS else "stamps.npz"),
         "```",
         "",
         "From Python:",

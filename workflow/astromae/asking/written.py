@@ -22,9 +22,11 @@ UNITS = {"ra": "deg", "dec": "deg"}
 
 
 def require_format(path: Path) -> None:
-    """Stop with InputError where a suffix names no format."""
+    """Stop with InputError where a suffix names no format, or the path is a folder."""
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: its suffix says no format; use one of {', '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the table another name")
 
 
 def write_answers(path: Path, table: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.splits import read_split
+from astromae.familiarity.seen import measure_stamps, seen_ranges, values_of
 from astromae.photometry_checks import check_finite
 from astromae.tasks import Task, task_of
 from astromae.training.fingerprint import fingerprint
@@ -23,6 +24,9 @@ from astromae.training.subsets import EVALUATED, labelled_galaxies, require_fini
 
 #: Packages that decide a method's numbers.
 PACKAGES = ("scikit-learn", "scipy", "numpy")
+
+#: Stamps that are measured for the ranges of the training galaxies, as for those of networks.
+SEEN_STAMPS = 4096
 
 
 def catalog_bands(catalog: Path) -> list[str]:
@@ -91,6 +95,33 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
     return Measured(task, bands, measure(train), targets, evaluated, measure(evaluated))
 
 
+def ranges_of_training(
+    catalog: Path, split: Path, recipe: ClassicalRecipe, stamps: Sequence[Path] = ()
+) -> dict[str, tuple[float, float]]:
+    """Return the ranges of what the training galaxies are like, by which answers are flagged.
+
+    They are those of the stamps, where the method reads stamps, and of the magnitudes, where the catalogue has those of
+    all bands (`astromae.familiarity.seen`). Parameters are as of `fit_classical`.
+    """
+    subsets = read_split(split)
+    objid = np.sort(subsets.objid[subsets.subset == "train"].to_numpy())
+    shards = StampSet(stamps) if METHODS[recipe.model].stamps else None
+    bands, known = list(shards.bands) if shards else catalog_bands(catalog), catalog_bands(catalog)
+    magnitudes = np.full((len(objid), len(bands)), np.nan)
+    if set(bands) <= set(known):
+        columns = magnitude_columns(bands)
+        magnitudes = (
+            read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
+        )
+    ranges = seen_ranges(values_of(bands, None, magnitudes, len(objid)))
+    if shards:
+        step = -(-len(objid) // SEEN_STAMPS)
+        images, own = shards.read(objid[::step], recipe.crop), magnitudes[::step]
+        # The ranges of magnitudes are those of all galaxies.
+        ranges = seen_ranges(values_of(bands, measure_stamps(images), own, len(own))) | ranges
+    return ranges
+
+
 def fit_classical(
     catalog: Path, split: Path, recipe: ClassicalRecipe, seed: int, output: Path, stamps: Sequence[Path] = ()
 ) -> None:
@@ -105,7 +136,8 @@ def fit_classical(
     seed
         Seed of the method, which need not use it.
     output
-        Folder for predictions.parquet, weights.safetensors (what it has fitted), recipe.json and provenance.json.
+        Folder for predictions.parquet, weights.safetensors (what it has fitted), recipe.json (with the ranges of what
+        its training galaxies are like) and provenance.json.
     stamps
         Shards, for a method that measures stamps.
 
@@ -125,6 +157,7 @@ def fit_classical(
         "seed": seed,
         "train_galaxies": count,
         "bands": measured.bands,
+        "seen": ranges_of_training(catalog, split, recipe, stamps),
     }
     hashes = fingerprint("classical", recipe, seed, measured.inputs, measured.targets)
     record = provenance(described["recipe"], seed, hashes, count, cost, PACKAGES)

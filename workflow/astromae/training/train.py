@@ -144,7 +144,7 @@ def train(
         truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
         columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in written_columns(task)}}
         frames.append(pd.DataFrame({**columns, "subset": subset}))
-        if subset == "val" and "z_pred" in columns and task.density is None:
+        if subset == "val" and {"z_spec", "z_pred"} <= columns.keys() and task.density is None:
             estimates = predicted["z_pred"]
             scores = np.abs(truth["z_spec"] - estimates) / (1 + estimates)
     about = {"recipe": recipe.as_json(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
