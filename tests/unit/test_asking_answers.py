@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from astromae.asking.answers import CUT_OFF, ODDS_REACH, Answer, answer_of, cut_off, mixture, of_distributions
+from astromae.asking.answers import (
+    CUT_OFF,
+    ODDS_REACH,
+    Answer,
+    answer_columns,
+    answer_of,
+    cut_off,
+    mixture,
+    of_distributions,
+)
 from astromae.errors import InputError
 from astromae.evaluation.densities import normal_masses, point_estimates, quantiles, rebinned_to
 from astromae.tasks import TASKS
@@ -44,6 +53,13 @@ def test_columns_of_other_tasks_are_their_own():
     columns = answer_of(TASKS["morphology"], {"p": np.arange(6.0).reshape(2, 3), "q": np.zeros(2)}, ()).columns
     assert list(columns) == ["p_0", "p_1", "p_2", "q"]
     assert columns["p_1"].tolist() == [1, 4]
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_columns_are_known_without_galaxies(name):
+    task = TASKS[name]
+    outputs = np.random.default_rng(0).normal(size=(5, task.outputs))
+    assert answer_columns(task) == tuple(answer_of(task, task.predict(outputs), (0.01, 0.02)).columns)
 
 
 def test_a_mixture_is_the_mean_of_the_distributions():

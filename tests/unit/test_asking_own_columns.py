@@ -12,7 +12,10 @@ POSITIONS = pd.DataFrame({"ra": [10.0, 20.0, 30.0], "dec": [1.0, 2.0, 3.0]})
 
 def listed(path, **columns):
     """Return what is read of a CSV with these texts."""
-    lines = [",".join(["ra", "dec", *columns]), *(",".join(["1", "2", *row]) for row in zip(*columns.values()))]
+    lines = [
+        ",".join(["ra", "dec", *columns]),
+        *(",".join(["1", "2", *row]) for row in zip(*columns.values(), strict=True)),
+    ]
     path.write_text("\n".join(lines) + "\n")
     return own_columns(path)
 

@@ -1,6 +1,5 @@
 """The columns that a person's galaxies come with, beside what is answered about them."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -8,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from astromae.progress import log
-from astromae.survey.sentinels import is_missing
+from astromae.survey.sentinels import MISSING_WORDS
 from astromae.survey.table_file import distinct_names, read_table
 
 #: Appended to the name of a column whose name an answer has.
 LISTED = "_listed"
 
 # Numbers that come back as they are written, but for zeros at the end of their decimals.
-_WHOLE = re.compile(r"0|-?[1-9]\d*")
-_DECIMAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[-+]?\d+)?|-?inf", re.IGNORECASE)
+_WHOLE = r"(?:0|-?[1-9][0-9]*)"
+_DECIMAL = r"(?:-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|-?[iI][nN][fF])"
 
 # A float holds every whole number up to here.
 _EXACT = 2**53
@@ -60,15 +59,18 @@ def _values(cells: np.ndarray) -> pd.Series | None:
     if cells.dtype.kind not in "OSU":
         # Dates, for one.
         cells = cells.astype(str)
-    known = [cell for cell in cells.tolist() if cell is not None]
-    if any(isinstance(cell, (list, tuple, dict, np.ndarray)) for cell in known):
+    cells = cells.astype(object)
+    known = [cell for cell in cells if cell is not None]
+    kinds = {type(cell) for cell in known}
+    if kinds & {list, tuple, dict, np.ndarray}:
         return None
-    for kinds, dtype in ((bool, "boolean"), (int, "Int64")):
-        if known and all(isinstance(cell, kinds) for cell in known):
-            if dtype == "Int64" and max(known) >= 2**63:
-                dtype = "UInt64"
-            return pd.Series(cells.tolist(), dtype=dtype)
-    return _of_texts([_text(cell) for cell in cells.tolist()])
+    if kinds == {bool}:
+        return pd.Series(cells, dtype="boolean")
+    if kinds == {int}:
+        return pd.Series(cells, dtype="UInt64" if max(known) >= 2**63 else "Int64")
+    if kinds - {str}:
+        cells = np.array([_text(cell) for cell in cells], dtype=object)
+    return _of_texts(pd.Series(cells, dtype="str"))
 
 
 def _text(cell: object) -> str | None:
@@ -77,26 +79,25 @@ def _text(cell: object) -> str | None:
     return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
 
 
-def _of_texts(texts: list[str | None]) -> pd.Series:
+def _of_texts(texts: pd.Series) -> pd.Series:
     """Return texts as numbers where none loses anything by it."""
-    missing = np.array([is_missing(text) for text in texts], dtype=bool)
-    bare = [text.strip() for text, absent in zip(texts, missing, strict=True) if not absent]
-    if bare and all(_WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63 for text in bare):
-        values = pd.Series(pd.array([None] * len(texts), dtype="Int64"))
-        values[~missing] = [int(text) for text in bare]
-        return values if missing.any() else values.astype(np.int64)
-    if bare and all(map(_fits_float, bare)):
-        floats = np.full(len(texts), np.nan)
-        floats[~missing] = [float(text) for text in bare]
-        return pd.Series(floats)
-    return pd.Series(texts, dtype="str")
-
-
-def _fits_float(text: str) -> bool:
-    if _WHOLE.fullmatch(text):
-        return abs(int(text)) <= _EXACT
+    bare = texts.str.strip()
+    missing = texts.isna() | bare.str.lower().isin(MISSING_WORDS)
+    bare = bare[~missing]
+    whole = bare.str.fullmatch(_WHOLE)
+    if not len(bare) or not (whole | bare.str.fullmatch(_DECIMAL)).all():
+        return texts
+    numbers = pd.to_numeric(bare)
+    if whole.all():
+        if numbers.dtype != np.int64:
+            return texts
+        return numbers.astype("Int64").reindex(texts.index) if missing.any() else numbers
     # What overflows is no longer the number that stands there.
-    return bool(_DECIMAL.fullmatch(text)) and (np.isfinite(float(text)) or "inf" in text.lower())
+    if (np.isinf(numbers) & ~bare.str.contains("inf", case=False)).any():
+        return texts
+    if any(abs(int(text)) > _EXACT for text in bare[whole & (numbers.abs() >= _EXACT)]):
+        return texts
+    return numbers.astype(np.float64).reindex(texts.index)
 
 
 def beside(answers: pd.DataFrame, own: pd.DataFrame, asked: Collection[str] = ()) -> pd.DataFrame:
