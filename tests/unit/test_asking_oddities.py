@@ -1,10 +1,9 @@
-"""Planted anomalies and false labels are found, and purities are those that clusters were made with."""
+"""Planted anomalies and false labels are found."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from astromae.asking import oddities
-from astromae.asking.oddities import anomalies, mislabels, neighbours, purity
+from astromae.asking.oddities import anomalies, mislabels, neighbours
 from astromae.contracts.embeddings import Embeddings, EmbeddingsWriter
 from astromae.errors import InputError
 
@@ -146,72 +145,3 @@ def test_labels_that_nobody_has(tmp_path):
         mislabels(embeddings, "z", 3)
     with pytest.raises(InputError, match="has no column type; it has z"):
         mislabels(embeddings, "type", 3)
-
-
-def purities(table):
-    return table.set_index(["criterion", "neighbours"])["purity"]
-
-
-def test_purity_of_planted_clusters_is_what_is_known(tmp_path):
-    vectors, cluster = clusters()
-    z = 0.1 * cluster
-    colours = {f"mag_{band}": np.random.default_rng(i).normal(18, 1, N) for i, band in enumerate("ugriz")}
-    found = purity(write(tmp_path / "e.h5", vectors, type=np.array(list("abcd"))[cluster], z=z, **colours), "type", "z")
-    values = purities(found)
-    assert [values[name, "embeddings"] for name in ("type", "z", "both")] == [1, 1, 1]
-    assert values["both", "chance"] == pytest.approx((EACH - 1) / (N - 1))
-    assert values["both", "colours"] == pytest.approx(values["both", "chance"], abs=0.05)  # colours know nothing
-    gain = found[(found.criterion == "both") & (found.neighbours == "colours")].iloc[0]
-    assert gain.gain_low <= gain.gain <= gain.gain_high and gain.gain_low > 0.5
-    assert (found["galaxies"] == N).all() and (found["k"] == 10).all() and len(found) == 9
-    assert ((found["low"] <= found["purity"] + 1e-12) & (found["purity"] <= found["high"] + 1e-12)).all()
-
-
-def test_purity_against_a_count_of_all_pairs(tmp_path):
-    vectors, _ = clusters(1)
-    random = np.random.default_rng(2)
-    # redshifts in steps of 0.01, so that many pairs differ by 0.02 but for rounding
-    types, z = random.choice(["", "E", "S"], N), np.round(random.uniform(0, 0.3, N), 2)
-    z[5] = np.nan
-    magnitudes = random.normal(18, 1, (N, 5))
-    magnitudes[9, 2] = np.nan
-    columns = dict(zip([f"mag_{band}" for band in "ugriz"], magnitudes.T, strict=True))
-    found = purity(write(tmp_path / "e.h5", vectors, type=types, z=z, **columns), "type", "z", 7)
-    known = (types != "") & np.isfinite(z) & np.isfinite(magnitudes).all(axis=1)
-    types, z, magnitudes, count = types[known], z[known], magnitudes[known], known.sum()
-    same = types == types[:, None]
-    close = np.abs(z - z[:, None]) < 0.02
-    space = np.column_stack([magnitudes[:, 2], magnitudes[:, :-1] - magnitudes[:, 1:]])
-    space = (space - space.mean(axis=0)) / space.std(axis=0)
-    apart = np.linalg.norm(space[:, None] - space, axis=2)
-    np.fill_diagonal(apart, np.inf)
-    rows = {"embeddings": float64_neighbours(vectors[known], 7)[0], "colours": np.argsort(apart, axis=1)[:, :7]}
-    for criterion, like in {"type": same, "z": close, "both": same & close}.items():
-        assert purities(found)[criterion, "chance"] == pytest.approx((like.sum() - count) / (count * (count - 1)))
-        for name, near in rows.items():
-            assert purities(found)[criterion, name] == pytest.approx(np.take_along_axis(like, near, axis=1).mean())
-    assert (found["galaxies"] == count).all()
-
-
-def test_intervals_hold_as_wide_as_the_mean_of_independent_galaxies(tmp_path):
-    vectors = np.random.default_rng(0).standard_normal((1000, WIDTH))
-    types = np.random.default_rng(1).integers(0, 2, 1000)
-    found = purity(write(tmp_path / "e.h5", vectors, type=types, z=np.zeros(1000)), "type", "z", k=1)
-    row = found[(found.criterion == "type") & (found.neighbours == "embeddings")].iloc[0]
-    assert (row.high - row.low) / (2 * 1.96) == pytest.approx(np.sqrt(0.25 / 1000), rel=0.1)
-    assert "colours" not in set(found["neighbours"])
-    pd.testing.assert_frame_equal(found, purity(Embeddings(tmp_path / "e.h5"), "type", "z", k=1))
-
-
-def test_purity_refuses_what_it_cannot_read(tmp_path):
-    vectors, cluster = clusters()
-    embeddings = write(tmp_path / "e.h5", vectors, type=cluster, name=np.repeat("a", N), z=np.zeros(N))
-    for arguments, message in [
-        (("type", "name"), "holds no numbers"),
-        (("type", "y"), "has no column y"),
-        (("type", "z", 0), "expected 1 or more"),
-        (("type", "z", 5, 0), "more than 0"),
-    ]:
-        with pytest.raises(InputError, match=message):
-            purity(embeddings, *arguments)
-    assert (purity(embeddings, "type", "z", N + 5, samples=10)["k"] == N - 1).all()

@@ -40,8 +40,8 @@ def test_default_plan(project):
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
     assert jobs["train"] == 16 + 3 + 1  # two random encoders in experiment 1, one in experiment 2
     assert jobs["classical"] == 4 + 4 + 3
-    # Metrics, conformal intervals and RAIL's metrics of three experiments; costs, realism and calibration.
-    assert jobs["table"] == 3 * 3 + 3
+    # Metrics, conformal intervals and RAIL's metrics of three experiments; costs, realism, calibration and purity.
+    assert jobs["table"] == 3 * 3 + 4
     assert jobs["paper"] == 1
 
 

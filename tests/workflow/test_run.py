@@ -163,6 +163,8 @@ TRAINED |= {f"sample: worst-{experiment}.h5" for experiment in EXPERIMENTS}
 SCHEMES = {"networks", *(f"figure: scheme-{name}" for name in ("autoencoder", "inception", "models"))}
 PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features"}
 PRETRAINED |= figures("reconstructions", "pretraining", "learning-rate-pretraining")
+PRETRAINED |= {f"sample: features-{experiment}.h5" for experiment in EXPERIMENTS}
+PRETRAINED |= {"sample: look-alikes.json", "table: purity"}
 CLASSICAL = DOWNSTREAM | {"classical"}
 # A figure of the learning rate reads the first model of its experiment.
 FIRST_WITHOUT_INCEPTION = "figure: learning-rate-finetuning-experiment1"

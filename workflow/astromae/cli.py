@@ -128,15 +128,33 @@ def embed(
 @app.command()
 def search(
     embeddings: Embedded,
-    what: Annotated[str, typer.Argument(metavar="OBJID|RA,DEC", help="One of them, by objid or position (deg).")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="OBJID|RA,DEC|STAMP", help="One of them, by objid or position (deg), or a file of one stamp."
+        ),
+    ],
     count: Annotated[int, typer.Option("-k", "--count", min=1, help="How many.")] = 20,
     output: Written = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="What made the embeddings, if it is no longer where it was; for a stamp.")
+    ] = None,
 ) -> None:
-    """Find the galaxies that look most like one of them."""
-    from astromae.asking.search import find
+    """Find the galaxies that look most like one of them, or like a stamp."""
+    from astromae.asking.search import find, names_galaxy
     from astromae.contracts.embeddings import Embeddings
 
-    _show(find(Embeddings(embeddings), what, count), output)
+    held = Embeddings(embeddings)
+    if names_galaxy(what):
+        if encoder is not None:
+            raise InputError(f"{what}: is no stamp, which alone wants an --encoder")
+        _show(find(held, what, count), output)
+        return
+    if not Path(what).exists():
+        raise InputError(f"{what}: names no galaxy, and there is no such file; expected an objid, RA,DEC or a stamp")
+    from astromae.asking.stamp_query import embed_stamp
+
+    _show(find(held, embed_stamp(held, Path(what), encoder), count), output)
 
 
 @app.command()
@@ -303,6 +321,23 @@ def bench_pretrain(
     from astromae.training.bench_pretraining import bench_pretraining
 
     _print_rates(bench_pretraining(configuration, experiment, encoder, batch_size, seconds), as_json)
+
+
+@bench.command("search")
+def bench_searching(
+    count: Annotated[int, typer.Option("-n", "--galaxies", min=2, help="Embeddings to search among.")] = 1_000_000,
+    width: Annotated[int, typer.Option(min=1, help="Numbers in each.")] = 192,
+    nearest: Annotated[int, typer.Option("-k", min=1, help="Nearest to find.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")] = False,
+) -> None:
+    """Search for one galaxy among random embeddings, and check what is found: seconds of a search."""
+    from astromae.asking.search import bench_search
+
+    seconds = bench_search(count, width, nearest)
+    if as_json:
+        print(json.dumps({"galaxies": count, "width": width, "k": nearest, "search_s": seconds}, indent=2))
+    else:
+        print(f"{seconds:.3g} s for the {nearest} nearest among {count:,} embeddings of {width} numbers")
 
 
 def _print_rates(result: dict[str, Any], as_json: bool) -> None:

@@ -1,22 +1,15 @@
-"""What embeddings say of a sample: galaxies unlike all others, labels that neighbours contradict, and purity.
+"""What embeddings say of a sample: galaxies unlike all others, and labels that neighbours contradict.
 
 All neighbours here are exact (`astromae.asking.search`): among n galaxies that takes n squared products of vectors,
 seconds for tens of thousands.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import StandardScaler
 
 from astromae.asking.search import nearest
-from astromae.classical.colours import magnitude_and_colours
-from astromae.constants import BANDS
 from astromae.contracts.embeddings import Embeddings
 from astromae.errors import InputError
-from astromae.evaluation.bootstrap import resampled_indices
 from astromae.progress import Ticker
 
 #: Neighbours that a galaxy is compared with.
@@ -181,124 +174,3 @@ def _contradicted_category(
     galaxies = np.arange(len(codes))
     score = 1 - ((others == codes[:, None]) * weights).sum(axis=1)
     return names[others[galaxies, winner]], support[galaxies, winner], score
-
-
-def purity(
-    embeddings: Embeddings,
-    type_column: str,
-    z_column: str,
-    k: int = 10,
-    dz: float = 0.02,
-    *,
-    samples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return how often a galaxy's nearest are of its own type and redshift, against colours and chance.
-
-    The galaxies are those that have a type and a redshift, and magnitudes where the file has all of mag_u ... mag_z.
-    Neighbours in colour are the nearest in r and the colours of neighbouring bands, each brought to unit deviation.
-    Chance is the mean over all pairs of galaxies, exactly. Intervals are of the galaxies that are asked about
-    (percentiles of a bootstrap; the same resamples everywhere, so that differences are paired); those that are searched
-    stay the same.
-
-    Parameters
-    ----------
-    embeddings
-        The galaxies.
-    type_column, z_column
-        Columns of the type (text or whole numbers) and the redshift.
-    k
-        Neighbours of a galaxy.
-    dz
-        Redshifts that differ by less are alike.
-    samples, confidence, seed
-        Resamples, confidence of the intervals, seed of the bootstrap.
-
-    Returns
-    -------
-    DataFrame
-        One row for each `criterion` (``type``, ``z``, ``both``) and `neighbours` (``embeddings``, ``colours`` where the
-        file has magnitudes, ``chance``): purity, the fraction of the k neighbours that fulfil it, low, high; gain, that
-        of the embeddings less this one, gain_low, gain_high; galaxies and k.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, holds no numbers where it should, or fewer than two galaxies have all of them.
-    """
-    if k < 1 or not dz > 0:
-        raise InputError(f"k {k} and dz {dz}: expected 1 or more, and more than 0")
-    types, redshifts = embeddings.column(type_column), _numbers(embeddings, z_column)
-    known = _known(types) & np.isfinite(redshifts)
-    magnitudes = None
-    if {f"mag_{band}" for band in BANDS} <= set(embeddings.columns):
-        magnitudes = np.column_stack([_numbers(embeddings, f"mag_{band}") for band in BANDS])
-        known &= np.isfinite(magnitudes).all(axis=1)
-    rows, _ = neighbours(embeddings, k, known)
-    codes, redshifts, k = pd.factorize(types[known])[0], redshifts[known], rows.shape[1]
-    alike: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "type": lambda rows: codes[rows] == codes[:, None],
-        "z": lambda rows: np.abs(redshifts[rows] - redshifts[:, None]) < dz,
-    }
-    alike["both"] = lambda rows: alike["type"](rows) & alike["z"](rows)
-    found = {"embeddings": rows}
-    if magnitudes is not None:
-        space = StandardScaler().fit_transform(magnitude_and_colours(magnitudes[known], BANDS))
-        found["colours"] = NearestNeighbors(n_neighbors=k).fit(space).kneighbors(return_distance=False)
-    # Of each galaxy, the fractions: (criterion, neighbours) -> (n,).
-    parts = {
-        (criterion, name): test(rows).mean(axis=1) for criterion, test in alike.items() for name, rows in found.items()
-    }
-    parts |= {(criterion, "chance"): part for criterion, part in _chance(codes, redshifts, dz).items()}
-    return _with_intervals(parts, samples, confidence, seed).assign(galaxies=len(codes), k=k)
-
-
-def _numbers(embeddings: Embeddings, column: str) -> np.ndarray:
-    values = embeddings.column(column)
-    if values.dtype.kind not in "iuf":
-        raise InputError(f"{embeddings.path}: column {column} holds no numbers; expected some")
-    return values.astype(np.float64)
-
-
-def _chance(codes: np.ndarray, redshifts: np.ndarray, dz: float) -> dict[str, np.ndarray]:
-    """Return of each galaxy the fraction of all others that are like it."""
-    others, types = len(codes) - 1, np.bincount(codes)[codes]
-    close, both = _within(redshifts, dz), np.empty(len(codes), np.intp)
-    for code in range(codes.max() + 1):
-        both[codes == code] = _within(redshifts[codes == code], dz)
-    return {name: (counts - 1) / others for name, counts in (("type", types), ("z", close), ("both", both))}
-
-
-def _within(values: np.ndarray, width: float) -> np.ndarray:
-    """Return how many of the values differ from each by less than `width`, itself among them."""
-    distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    upto = np.concatenate([[0], np.cumsum(counts)])
-    low, high = np.searchsorted(distinct, distinct - width), np.searchsorted(distinct, distinct + width)
-    # The sums round otherwise than the differences that are asked about: the ends may be one off.
-    index, last = np.arange(len(distinct)), len(distinct) - 1
-    low = np.where(distinct - distinct[low] >= width, low + 1, low)
-    low = np.where((low > 0) & (distinct - distinct[np.maximum(low - 1, 0)] < width), low - 1, low)
-    high = np.where(distinct[np.maximum(high - 1, index)] - distinct >= width, high - 1, high)
-    high = np.where((high <= last) & (distinct[np.minimum(high, last)] - distinct < width), high + 1, high)
-    return (upto[high] - upto[low])[inverse]
-
-
-def _with_intervals(
-    parts: dict[tuple[str, str], np.ndarray], samples: int, confidence: float, seed: int
-) -> pd.DataFrame:
-    values = np.stack(list(parts.values()), axis=1)  # (n, kinds)
-    drawn = np.stack([values[resampled_indices(len(values), i, seed)].mean(axis=0) for i in range(samples)])
-    means, table = values.mean(axis=0), []
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    kinds = list(parts)
-    for index, (criterion, name) in enumerate(kinds):
-        ours = kinds.index((criterion, "embeddings"))
-        low, high = np.quantile(drawn[:, index], ends)
-        gain_low, gain_high = np.quantile(drawn[:, ours] - drawn[:, index], ends)
-        row = {"criterion": criterion, "neighbours": name, "purity": means[index], "low": low, "high": high}
-        table.append({**row, "gain": means[ours] - means[index], "gain_low": gain_low, "gain_high": gain_high})
-    order = {name: place for place, name in enumerate(("type", "z", "both"))}
-    return pd.DataFrame(table).sort_values(
-        "criterion", key=lambda names: names.map(order), kind="stable", ignore_index=True
-    )

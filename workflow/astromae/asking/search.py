@@ -214,6 +214,20 @@ def find(embeddings: Embeddings, what: int | str | np.ndarray, k: int) -> pd.Dat
     return table
 
 
+def names_galaxy(what: str) -> bool:
+    """Return whether a text is an objid or a position, whatever galaxies there are."""
+    return _numbers(what) is not None
+
+
+def _numbers(what: int | str) -> list[int] | list[float] | None:
+    """Return an objid, or right ascension and declination; None of what is neither."""
+    try:
+        numbers = [float(part) for part in str(what).split(",")] if "," in str(what) else [int(what)]
+        return numbers if len(numbers) <= 2 and all(map(math.isfinite, numbers)) else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def locate(embeddings: Embeddings, what: int | str) -> int:
     """Return the row of a galaxy.
 
@@ -229,12 +243,9 @@ def locate(embeddings: Embeddings, what: int | str) -> int:
     InputError
         If it is neither, or there is no such galaxy: says how far the nearest is from a position.
     """
-    try:
-        numbers = [float(part) for part in str(what).split(",")] if "," in str(what) else [int(what)]
-        if len(numbers) > 2 or not all(map(math.isfinite, numbers)):
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise InputError(f"{what!r} names no galaxy; expected an objid, or RA,DEC in degrees") from None
+    numbers = _numbers(what)
+    if numbers is None:
+        raise InputError(f"{what!r} names no galaxy; expected an objid, or RA,DEC in degrees")
     if len(numbers) == 1:
         if not -(2**63) <= numbers[0] < 2**63:
             raise InputError(f"{what!r} names no galaxy: an objid has 64 bits")

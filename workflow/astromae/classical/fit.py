@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from astromae.classical import METHODS, fit_method, predict_method, settings_of
 from astromae.classical.recipe import ClassicalRecipe
-from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.catalog import column_names, magnitude_bands, magnitude_columns, read_catalog
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.splits import read_split
@@ -27,11 +26,6 @@ PACKAGES = ("scikit-learn", "scipy", "numpy")
 
 #: Stamps that are measured for the ranges of the training galaxies, as for those of networks.
 SEEN_STAMPS = 4096
-
-
-def catalog_bands(catalog: Path) -> list[str]:
-    """Return the bands whose magnitudes a catalogue has, in its order."""
-    return [name.removeprefix("mag_") for name in pq.read_schema(catalog).names if name.startswith("mag_")]
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
     """Measure training and evaluated galaxies; parameters and errors as of `fit_classical`."""
     task, method = task_of(recipe.task), METHODS[recipe.model]
     shards = StampSet(stamps) if method.stamps else None
-    bands = list(shards.bands) if shards else catalog_bands(catalog)
+    bands = list(shards.bands) if shards else magnitude_bands(column_names(catalog))
     labels, magnitudes = list(task.targets), [] if shards else magnitude_columns(bands)
     subsets = read_split(split).sort_values("objid")
     galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
