@@ -100,7 +100,8 @@ def ranges_of_training(
     subsets = read_split(split)
     objid = np.sort(subsets.objid[subsets.subset == "train"].to_numpy())
     shards = StampSet(stamps) if METHODS[recipe.model].stamps else None
-    bands, known = list(shards.bands) if shards else catalog_bands(catalog), catalog_bands(catalog)
+    known = magnitude_bands(column_names(catalog))
+    bands = list(shards.bands) if shards else known
     magnitudes = np.full((len(objid), len(bands)), np.nan)
     if set(bands) <= set(known):
         columns = magnitude_columns(bands)
