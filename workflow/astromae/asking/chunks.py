@@ -10,8 +10,11 @@ from astromae.files import write_json
 from astromae.stamps.fetch import Archive, Download
 from astromae.survey.counts import listed_counts
 
-#: Galaxies of a job, about, and most jobs of a list: a plan of more would take long.
-GALAXIES_OF_JOB, MOST_CHUNKS = 1000, 1000
+#: Galaxies of a job, about, and most jobs of a list: one command names the answers of all, and has 128 kB for it.
+GALAXIES_OF_JOB, MOST_CHUNKS = 1000, 500
+
+#: Most letters of a folder's name.
+_MOST_LETTERS = 64
 
 
 def chunks_of(table: Path, counted: Path) -> int:
@@ -55,8 +58,8 @@ def _fingerprint(table: Path) -> list[object]:
 
 
 def name_of(table: Path) -> str:
-    """Return the name of a list's folder of answers, of letters, digits, dots, minus and underscores."""
-    return re.sub(r"[^\w.-]", "_", table.stem, flags=re.ASCII) or "list"
+    """Return the name of a list's folder of answers, of at most 64 letters, digits, dots, minus and underscores."""
+    return re.sub(r"[^\w.-]", "_", table.stem, flags=re.ASCII)[:_MOST_LETTERS]
 
 
 def predict_chunk(
