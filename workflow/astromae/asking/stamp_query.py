@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from astromae.asking.archive import opened
 from astromae.asking.embed import embed_galaxies
 from astromae.asking.places import survey_place
 from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
 from astromae.contracts.embeddings import Embeddings
 from astromae.errors import InputError
 from astromae.files import sha256
+from astromae.model_archive import opened
 from astromae.training.folders import RECIPE, WEIGHTS, read_recipe
 from astromae.training.scaling import Scaling
 
