@@ -6,7 +6,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from astromae.asking.archive import export_model
+from astromae.asking.export import export_model
 from astromae.asking.embed import embed_galaxies
 from astromae.asking.places import survey_place
 from astromae.asking.stamp_query import embed_stamp
