@@ -136,7 +136,10 @@ def test_rows_with_one_objid(model, tmp_path):
     # At one place of a list, the second is not asked about, and has its row.
     table = with_fields()
     _, found = ask(model, pd.concat([table, table.iloc[[1]]]), tmp_path)
-    assert found["objid_listed"].tolist() == [*table["objid"], table["objid"][1]]
+    assert found["objid"].tolist() == [*table["objid"], table["objid"][1]]
+    # What is not asked about is what the list says.
+    np.testing.assert_array_equal(found.loc[6, MAGNITUDES].astype(float), table.loc[1, MAGNITUDES].astype(float))
+    assert not [name for name in found if name.endswith("_listed")]
     assert found["reason"].tolist() == [""] * 6 + ["within 1 arcsec of row 2: the same galaxy"]
     # At two places one of them is wrong.
     with pytest.raises(InputError, match=r"row 6: objid 1152921504606846977 is also that of row 2, at another place"):

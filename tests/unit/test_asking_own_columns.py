@@ -116,6 +116,19 @@ def test_what_was_asked_is_kept_where_it_differs():
     assert "objid_listed" in beside(answers, pd.DataFrame({"objid": ["SDSS J1", "", "x"]}), asked)
 
 
+def test_rows_that_were_not_asked_about_have_what_the_list_says():
+    answers = POSITIONS.assign(objid=[2**60 + 1, 0, 0], mag_r=[17.0, np.nan, np.nan])
+    rows, asked = answers["objid"].to_numpy() != 0, ("objid", "ra", "dec", "mag_r")
+    own = pd.DataFrame({"objid": pd.array([2**60 + 1, 2**60 + 3, None], dtype="Int64"), "mag_r": [17.0, 18.0, np.nan]})
+    both = beside(answers, own, asked, rows)
+    assert both.columns.tolist() == answers.columns.tolist()
+    assert both["objid"].dtype == np.int64 and both["objid"].tolist() == [2**60 + 1, 2**60 + 3, 0]
+    np.testing.assert_array_equal(both["mag_r"], [17, 18, np.nan])
+    # A text would be lost.
+    both = beside(answers, own.assign(mag_r=["17.0", "faint", "n/a"]), asked, rows)
+    assert both["mag_r_listed"].tolist() == ["17.0", "faint", "n/a"] and both["objid"].tolist()[1] == 2**60 + 3
+
+
 ALL_TYPES = pd.DataFrame(
     {
         "objid": [1237648720693755918, 2, 3],

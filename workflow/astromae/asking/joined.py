@@ -108,7 +108,9 @@ def join_parts(parts: Sequence[Path], listed: Path | None, output: Path, pdf: Pa
     flagged = (reasons == "") & (table["flags"].to_numpy() != "")
     if further is not None:
         table = table.sort_values("source_row", ignore_index=True).drop(columns="source_row")
-        table = beside(table, further, asked=(*FIRST, *magnitude_columns(BANDS)))
+        # Rows that are no galaxies have no objid, and were not asked about.
+        asked = table["objid"].to_numpy() != 0
+        table = beside(table, further, (*FIRST, *magnitude_columns(BANDS)), asked)
     write_answers(output, table)
     return Summary(int((reasons == "").sum()), int(flagged.sum()), dict(Counter(reasons[reasons != ""]).most_common()))
 

@@ -100,7 +100,9 @@ def _of_texts(texts: pd.Series) -> pd.Series:
     return numbers.astype(np.float64).reindex(texts.index)
 
 
-def beside(answers: pd.DataFrame, own: pd.DataFrame, asked: Collection[str] = ()) -> pd.DataFrame:
+def beside(
+    answers: pd.DataFrame, own: pd.DataFrame, asked: Collection[str] = (), rows: np.ndarray | None = None
+) -> pd.DataFrame:
     """Return answers with a person's own columns to their right, none lost, no two names alike but for case.
 
     A column of one's own whose name an answer has gets `LISTED` appended; a further one of a name its number
@@ -113,12 +115,24 @@ def beside(answers: pd.DataFrame, own: pd.DataFrame, asked: Collection[str] = ()
     own
         The columns, in the same rows.
     asked
-        Columns of `answers` with what was asked about; one's own that say the same in every row are left out.
+        Columns of `answers` with what was asked about. One's own that say the same in every row of `rows` are left
+        out, and give these columns their values in the other rows.
+    rows
+        Rows that were asked about, (n,), booleans; all when None.
     """
     own = own.set_axis(answers.index)
+    rows = np.ones(len(answers), dtype=bool) if rows is None else rows
     taken = {name.lower(): name for name in answers}
-    same = [name for name in own if taken.get(name.lower()) in asked and _same(answers[taken[name.lower()]], own[name])]
-    own = own.drop(columns=same)
+    same, filled = [], {}
+    for name in own:
+        column = taken.get(name.lower())
+        given = pd.to_numeric(own[name], errors="coerce") if column in asked else None
+        if given is not None and _same(answers[column], own[name], given, rows):
+            same.append(name)
+            others = ~rows & given.notna().to_numpy()
+            filled[column] = answers[column].to_numpy(copy=True)
+            filled[column][others] = given[others].to_numpy(filled[column].dtype)
+    answers, own = answers.assign(**filled), own.drop(columns=same)
     free = [name for name in own if name.lower() not in taken]
     names = dict(zip(free, distinct_names(free, taken), strict=True))
     clashing = [name for name in own if name.lower() in taken]
@@ -126,7 +140,7 @@ def beside(answers: pd.DataFrame, own: pd.DataFrame, asked: Collection[str] = ()
     return pd.concat([answers, own.rename(columns=names | dict(zip(clashing, listed, strict=True)))], axis=1)
 
 
-def _same(asked: pd.Series, own: pd.Series) -> bool:
-    """Return whether two columns hold the same numbers, however one's own are written."""
-    given = pd.to_numeric(own, errors="coerce")
-    return bool(((asked == given) | (asked.isna() & own.isna())).fillna(False).all())
+def _same(asked: pd.Series, own: pd.Series, given: pd.Series, rows: np.ndarray) -> bool:
+    """Return whether a column says what was asked in some rows, however it is written, and holds numbers in all."""
+    equal = ((asked == given) | (asked.isna() & own.isna())).fillna(False)
+    return bool(equal[rows].all() and (given.notna() | own.isna()).all())
