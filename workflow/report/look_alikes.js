@@ -5,11 +5,16 @@
   const galaxies = data.galaxies, count = galaxies.objid.length;
   const map = document.getElementById("map"), shown = document.getElementById("shown");
   const legend = document.getElementById("legend");
-  const size = 600, margin = 14;
+  const width = 600, margin = 14;
+  // One scale for both axes; a flat cloud gets a flat map.
+  const [left, right, low, high] = [galaxies.x, galaxies.y].flatMap((it) => [Math.min(...it), Math.max(...it)]);
+  const unit = (width - 2 * margin) / (Math.max(right - left, high - low) || 1);
+  const height = Math.max((high - low) * unit + 2 * margin, 280);
+  map.setAttribute("viewBox", `0 0 ${width} ${height}`);
   // y of a page points down
   const places = galaxies.x.map((x, i) => [
-    size / 2 + x * (size / 2 - margin),
-    size / 2 - galaxies.y[i] * (size / 2 - margin),
+    width / 2 + (x - (left + right) / 2) * unit,
+    height / 2 - (galaxies.y[i] - (low + high) / 2) * unit,
   ]);
   const scale = ["#440154", "#3b528b", "#21918c", "#5ec962", "#d8c91a"];
   const kinds = ["#b2182b", "#e08214", "#b59f00", "#4d9221", "#2166ac", "#762a83"];
@@ -48,11 +53,11 @@
     } else {
       // few extremes would leave one colour to all others
       const sorted = [...values].sort((a, b) => a - b);
-      const [low, high] = [0.02, 0.98].map((part) => sorted[Math.round(part * (count - 1))]);
-      points.forEach((point, i) => point.setAttribute("fill", mixed((values[i] - low) / (high - low || 1))));
+      const [first, last] = [0.02, 0.98].map((part) => sorted[Math.round(part * (count - 1))]);
+      points.forEach((point, i) => point.setAttribute("fill", mixed((values[i] - first) / (last - first || 1))));
       const digits = key === "z" ? 3 : 1;
       const bar = text("i", "", {background: `linear-gradient(to right, ${scale.join(", ")})`});
-      legend.append(text("b", low.toFixed(digits)), bar, text("b", high.toFixed(digits)));
+      legend.append(text("b", first.toFixed(digits)), bar, text("b", last.toFixed(digits)));
     }
     for (const button of document.querySelectorAll("#colours button"))
       button.setAttribute("aria-pressed", String(button.dataset.by === key));
@@ -77,11 +82,10 @@
   }
 
   function nearest(event, reach) {
-    const box = map.getBoundingClientRect(), unit = size / box.width;
-    const x = (event.clientX - box.left) * unit, y = (event.clientY - box.top) * unit;
-    let best = -1, least = (reach * unit) ** 2;
+    const there = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
+    let best = -1, least = (reach / map.getScreenCTM().a) ** 2;
     places.forEach(([px, py], i) => {
-      const distance = (px - x) ** 2 + (py - y) ** 2;
+      const distance = (px - there.x) ** 2 + (py - there.y) ** 2;
       if (distance < least) [best, least] = [i, distance];
     });
     return best;
@@ -115,8 +119,8 @@
   for (const button of document.querySelectorAll("#colours button"))
     button.addEventListener("click", () => colourBy(button.dataset.by));
 
-  const [first] = document.querySelectorAll("#colours button");
-  if (first) colourBy(first.dataset.by);
+  const button = document.querySelector("#colours button");
+  if (button) colourBy(button.dataset.by);
   show(data.first);
   document.getElementById("look-alikes-map").hidden = false;
 })();

@@ -72,7 +72,7 @@ def shown_look_alikes(
         "nearest": rows[0]["nearest"] if rows else None,
         "purity": [
             {
-                "name": f"by the {row['neighbours']} encoder" if row["n_seeds"] else row["neighbours"],
+                "name": _name(row),
                 "cells": [_cell(row, name) for name in known],
             }
             for row in rows
@@ -106,6 +106,12 @@ def _rows(table: Path, held: Mapping[str, Any]) -> list[dict[str, str]]:
         rows = [row for row in csv.DictReader(file) if row["experiment"] == held["experiment"]]
     # Encoders, which are trained with seeds, are one row each; the others are of none.
     return [row for row in rows if row["neighbours"] == held["encoder"] or not row["n_seeds"]]
+
+
+def _name(row: Mapping[str, str]) -> str:
+    if row["n_seeds"]:
+        return f"by the {row['neighbours']} encoder"
+    return row["neighbours"] if row["neighbours"] == "chance" else f"in {row['neighbours']}"
 
 
 def _cell(row: Mapping[str, str], name: str) -> dict[str, str]:
