@@ -6,8 +6,8 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from astromae.asking.export import export_model
 from astromae.asking.embed import embed_galaxies
+from astromae.asking.export import export_model
 from astromae.asking.places import survey_place
 from astromae.asking.stamp_query import embed_stamp
 from astromae.cli import app
