@@ -49,9 +49,12 @@ class Source(Protocol):
     ----------
     format
         Bands, pixel scale and size of the stamps.
+    batch_count
+        How many batches there are.
     """
 
     format: StampFormat
+    batch_count: int
 
     def __len__(self) -> int:
         """Return the number of galaxies."""
