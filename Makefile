@@ -112,7 +112,7 @@ figures: named-bundle $(FIGURES_INSTALLED)
 
 # All tests by several processes, among which tests/division.py divides them; those that ARGS names by one.
 test: env
-	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 3 --no-loadscope-reorder)
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 2 --no-loadscope-reorder)
 
 lint: env
 	@$(BIN)/ruff check .

@@ -8,8 +8,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
 
-#: Groups that take longest, the longest first. What starts beside the run of `finished` needs one core.
-LONGEST = ("finished", "slurm", "tests/workflow/test_plan.py")
+#: Groups that take longest, the longest first.
+FIRST = ("finished", "slurm")
+#: Plans whose processor time is limited, which a busy machine adds to, come when little else is left.
+LAST = "tests/workflow/test_plan.py"
 
 
 def group_of(nodeid: str) -> str:
@@ -27,9 +29,11 @@ def _group_of_file(file: str) -> str:
 
 
 def rank_of(nodeid: str) -> int:
-    """Return when a test's group starts, so that no long one is left to the end."""
+    """Return when a test's group starts: long ones early, since one that is left to the end leaves cores idle."""
     group = group_of(nodeid)
-    return LONGEST.index(group) if group in LONGEST else len(LONGEST) + group.startswith("tests/unit/")
+    if group in FIRST:
+        return FIRST.index(group)
+    return len(FIRST) + (2 if group == LAST else group.startswith("tests/unit/"))
 
 
 class Division(LoadScopeScheduling):
