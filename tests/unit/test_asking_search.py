@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from astromae.asking import search
+from astromae.asking.oddities import anomalies, mislabels
 from astromae.asking.search import bench_search, find, locate, nearest
 from astromae.contracts.embeddings import Embeddings, EmbeddingsWriter
 from astromae.errors import InputError
@@ -286,3 +287,18 @@ def test_positions_and_objid_without_a_galaxy_are_answered(tmp_path):
 
 def test_the_bench_checks_what_it_measures():
     assert 0 < bench_search(5000, 32, 20, repeats=2) < 5
+
+
+def test_columns_of_ones_own_keep_their_values_beside_what_is_found(tmp_path):
+    vectors = np.random.default_rng(3).standard_normal((30, 4))
+    own = {name: np.arange(30.0) for name in ("cosine", "score", "Distance", "z")}
+    with EmbeddingsWriter(tmp_path / "e.h5", {}) as writer:
+        writer.append(np.arange(30), vectors, own)
+    embeddings = Embeddings(tmp_path / "e.h5")
+    found = find(embeddings, 4, 5)
+    assert found.columns.tolist()[:2] == ["objid", "cosine"]
+    assert {*found} == {"objid", "cosine", "score", "Distance", "z", "cosine_listed"}
+    np.testing.assert_array_equal(found["cosine_listed"], found["objid"])
+    assert anomalies(embeddings, 5)["score_listed"].tolist() == anomalies(embeddings, 5)["objid"].tolist()
+    wrong = mislabels(embeddings, "z", 5)
+    assert {"z", "score_listed", "Distance_listed", "cosine"} <= {*wrong} and "z_listed" not in wrong

@@ -7,6 +7,7 @@ seconds for tens of thousands.
 import numpy as np
 import pandas as pd
 
+from astromae.asking.own_columns import beside
 from astromae.asking.search import nearest
 from astromae.contracts.embeddings import Embeddings
 from astromae.errors import InputError
@@ -56,11 +57,16 @@ def neighbours(embeddings: Embeddings, k: int, chosen: np.ndarray | None = None)
     return rows, 1 - cosines
 
 
-def _worst(embeddings: Embeddings, rows: np.ndarray, order: np.ndarray, found: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return what was found of some galaxies, `order` among those of `rows`, beside the columns of the file."""
+def _worst(
+    embeddings: Embeddings, rows: np.ndarray, order: np.ndarray, found: dict[str, np.ndarray], label: str | None = None
+) -> pd.DataFrame:
+    """Return what was found of some galaxies, `order` among those of `rows`, beside the columns of the file.
+
+    Of `label`, which is among what was found, the file's column is left out.
+    """
     table = embeddings.table(rows[order])
-    values = pd.DataFrame({name: value[order] for name, value in found.items()})
-    return pd.concat([table[["objid"]], values, table.drop(columns=["objid", *values], errors="ignore")], axis=1)
+    values = pd.DataFrame({"objid": table["objid"], **{name: value[order] for name, value in found.items()}})
+    return beside(values, table.drop(columns=["objid"] if label is None else ["objid", label]))
 
 
 def anomalies(embeddings: Embeddings, count: int) -> pd.DataFrame:
@@ -131,7 +137,7 @@ def mislabels(embeddings: Embeddings, column: str, count: int) -> pd.DataFrame:
         say, support, score = _contradicted_category(labels, rows, distances)
     order = np.lexsort((distance, -score))[:count]
     found = {column: labels, "neighbours_say": say, "support": support, "score": score, "distance": distance}
-    return _worst(embeddings, np.flatnonzero(known), order, found)
+    return _worst(embeddings, np.flatnonzero(known), order, found, column)
 
 
 def _require_count(count: int) -> None:

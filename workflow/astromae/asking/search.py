@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from astropy.coordinates import angular_separation
 
+from astromae.asking.own_columns import beside
 from astromae.contracts.embeddings import BLOCK, Embeddings, EmbeddingsWriter, lengths
 from astromae.errors import InputError
 from astromae.seeds import generator
@@ -209,9 +210,8 @@ def find(embeddings: Embeddings, what: int | str | np.ndarray, k: int) -> pd.Dat
     else:
         query, own = np.asarray(what), None
     indices, cosines = nearest(embeddings.vectors, query[None], k, norms=embeddings.norms, own=own)
-    table = embeddings.table(indices[0])
-    table.insert(1, "cosine", cosines[0])
-    return table
+    found = pd.DataFrame({"objid": embeddings.objid[indices[0]], "cosine": cosines[0]})
+    return beside(found, embeddings.table(indices[0]).drop(columns="objid"))
 
 
 def names_galaxy(what: str) -> bool:
