@@ -94,11 +94,11 @@ def predict(
 ) -> None:
     """Predict the redshifts, or whatever a model has learnt, of your own galaxies."""
     from astromae.asking.ask import Question, predict_galaxies
-    from astromae.asking.places import survey_place
+    from astromae.asking.sources import place_of
     from astromae.contracts.stamp_format import split_bands
 
     question = Question(split_bands(bands) if bands else None, unit, symmetries, gpus)
-    print(predict_galaxies([model, *(also or [])], given, output, survey_place(config), question, pdf))
+    print(predict_galaxies([model, *(also or [])], given, output, place_of(given, config), question, pdf))
 
 
 Embedded = Annotated[Path, typer.Argument(help="Embeddings that `astromae embed` wrote.")]
@@ -118,10 +118,10 @@ def embed(
 ) -> None:
     """Write the embeddings of your own galaxies: what a network makes of each."""
     from astromae.asking.embed import embed_galaxies
-    from astromae.asking.places import survey_place
+    from astromae.asking.sources import place_of
     from astromae.contracts.stamp_format import split_bands
 
-    place, order = survey_place(config), split_bands(bands) if bands else None
+    place, order = place_of(given, config), split_bands(bands) if bands else None
     print(f"{embed_galaxies(encoder, given, output, place, gpus, order, unit)} embedded")
 
 

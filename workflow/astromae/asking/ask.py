@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,13 +14,15 @@ from astromae.asking.batches import Source
 from astromae.asking.identity import identity_of
 from astromae.asking.joined import PART, Summary, expected_parts, join_parts
 from astromae.asking.kept import folder_of, kept_answers
-from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.parts import write_part
 from astromae.asking.sources import check_paths, open_source
 from astromae.asking.written import require_format
 from astromae.errors import InputError
 from astromae.model_archive import opened
 from astromae.progress import Ticker
+
+if TYPE_CHECKING:
+    from astromae.asking.listed import Where
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,12 @@ class Question:
 
 
 def predict_galaxies(
-    models: Sequence[Path], given: Path, output: Path, where: Where, question: Question, pdf: Path | None = None
+    models: Sequence[Path],
+    given: Path,
+    output: Path,
+    where: "Where | None",
+    question: Question,
+    pdf: Path | None = None,
 ) -> Summary:
     """Ask one model, or the mixture of several, about galaxies, and write the answers.
 
@@ -60,7 +68,7 @@ def predict_galaxies(
         Table to write, its format by its suffix (`astromae.asking.written`): a row for each galaxy, in the order in
         which they were given, with all columns that were given.
     where
-        Where the stamps of a list come from.
+        Where the stamps of a list come from; None for stamps.
     question
         What is asked, and how.
     pdf
@@ -83,8 +91,7 @@ def predict_galaxies(
         source = open_source(asked, given, where, parts, question.bands, question.unit)
         stack.enter_context(kept_answers(parts, [source.identity(), question.symmetries, *map(identity_of, models)]))
         _answer_all(asked, source, question, parts)
-        listed = given if isinstance(source, ListedGalaxies) else None
-        return join_parts(expected_parts(parts, source.batch_count), listed, output, pdf)
+        return join_parts(expected_parts(parts, source.batch_count), source.listed, output, pdf)
 
 
 def _require_fit(asked: Sequence[Asked], pdf: Path | None) -> None:

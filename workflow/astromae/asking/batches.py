@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -51,10 +52,13 @@ class Source(Protocol):
         Bands, pixel scale and size of the stamps.
     batch_count
         How many batches there are.
+    listed
+        The list that the galaxies are of; None for stamps.
     """
 
     format: StampFormat
     batch_count: int
+    listed: Path | None
 
     def __len__(self) -> int:
         """Return the number of galaxies."""

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,6 @@ import pandas as pd
 from astromae.asking.asked import Asked
 from astromae.asking.batches import Batch
 from astromae.asking.inputs import Inputs, inputs_of
-from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.own_columns import beside, own_columns
 from astromae.asking.sources import check_paths, open_source
 from astromae.asking.stamp_files import StampFile
@@ -26,6 +26,9 @@ from astromae.model_archive import opened
 from astromae.predict import TrainedEncoder, TrainedModel, load_model
 from astromae.progress import Ticker, log
 from astromae.training.folders import RECIPE, WEIGHTS
+
+if TYPE_CHECKING:
+    from astromae.asking.listed import ListedGalaxies, Where
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def embed_galaxies(
     encoder: Path,
     given: Path,
     output: Path,
-    where: Where,
+    where: "Where | None",
     gpus: int = 0,
     bands: Sequence[str] | None = None,
     unit: str = "nanomaggies",
@@ -81,7 +84,7 @@ def embed_galaxies(
     output
         File to write (`astromae.contracts.embeddings`).
     where
-        Where the stamps of a list come from.
+        Where the stamps of a list come from; None for stamps.
     gpus
         0 or 1.
     bands, unit
@@ -147,7 +150,7 @@ def _require_unique(given: Path, objid: np.ndarray) -> None:
         )
 
 
-def _with_columns(source: ListedGalaxies | StampFile, given: Path) -> Iterator[tuple[Batch, pd.DataFrame]]:
+def _with_columns(source: "ListedGalaxies | StampFile", given: Path) -> Iterator[tuple[Batch, pd.DataFrame]]:
     """Yield each batch with all that is known of its galaxies but objid, as the file of embeddings has it."""
     if isinstance(source, StampFile):
         for batch in source.batches():

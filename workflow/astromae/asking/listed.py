@@ -77,7 +77,7 @@ class ListedGalaxies:
     """
 
     def __init__(self, table: Path, where: Where, folder: Path, size: int, stamps: bool = True):
-        self.table, self.where, self.folder, self.stamps = table, where, folder, stamps
+        self.listed, self.where, self.folder, self.stamps = table, where, folder, stamps
         self.format = StampFormat(BANDS, PIXEL_SCALE_ARCSEC, size)
         listed = read_list(table)
         self.count = listed.rows
@@ -95,14 +95,14 @@ class ListedGalaxies:
 
     def identity(self) -> str:
         """Return a text that is another one for another list or another place of the survey."""
-        parts = sha256(self.table), self.where.server, self.where.archive, self.where.release, self.stamps
+        parts = sha256(self.listed), self.where.server, self.where.archive, self.where.release, self.stamps
         return hashlib.sha256(repr((*parts, self.format)).encode()).hexdigest()
 
     def prepare(self) -> None:
         """Make the catalogue of the list, unless an earlier run has."""
         if not self.catalog.is_file():
             where = self.where
-            write_user_catalog(self.table, where.server, where.release, self.chunks, self.catalog, where.pace)
+            write_user_catalog(self.listed, where.server, where.release, self.chunks, self.catalog, where.pace)
 
     def galaxies(self) -> pd.DataFrame:
         """Return the galaxies of its catalogue: objid, ra, dec (deg), source_row (from 1), dereddened magnitudes."""

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from astromae.asking.inputs import Reader
-from astromae.asking.listed import ListedGalaxies, Where
 from astromae.asking.stamp_files import SCALE_TOLERANCE, StampFile, is_stamp_file, open_stamp_file
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
+
+if TYPE_CHECKING:
+    from astromae.asking.listed import ListedGalaxies, Where
 
 
 def check_paths(given: Path, models: Sequence[Path], outputs: Sequence[Path]) -> None:
@@ -35,9 +38,19 @@ def check_paths(given: Path, models: Sequence[Path], outputs: Sequence[Path]) ->
             raise InputError(f"{path}: two outputs have this name; give each its own")
 
 
+def place_of(given: Path, config: Path | None) -> "Where | None":
+    """Return where the stamps of a list come from (`astromae.asking.places.survey_place`); None for stamps."""
+    if is_stamp_file(given):
+        return None
+    # Here, since what reads frames takes a second to load, and stamps need none of it.
+    from astromae.asking.places import survey_place
+
+    return survey_place(config)
+
+
 def open_source(
-    readers: Sequence[Reader], given: Path, where: Where, folder: Path, bands: Sequence[str] | None, unit: str
-) -> ListedGalaxies | StampFile:
+    readers: Sequence[Reader], given: Path, where: "Where | None", folder: Path, bands: Sequence[str] | None, unit: str
+) -> "ListedGalaxies | StampFile":
     """Return the galaxies of a list, or of a file or folder of stamps.
 
     Parameters
@@ -47,7 +60,7 @@ def open_source(
     given
         The list, file or folder.
     where
-        Where the stamps of a list come from.
+        Where the stamps of a list come from; None for stamps.
     folder
         Where the catalogue of a list is kept; it need not exist yet.
     bands, unit
@@ -65,6 +78,8 @@ def open_source(
         return open_stamp_file(given, wanted, max(reader.crop for reader in readers), bands, unit)
     if bands is not None or unit != "nanomaggies":
         raise InputError(f"{given}: a list of galaxies has no bands or unit of its own; leave the options out")
+    from astromae.asking.listed import ListedGalaxies
+
     size = list_format(readers, given).size
     return ListedGalaxies(given, where, folder, size, any(reader.reads_stamps for reader in readers))
 

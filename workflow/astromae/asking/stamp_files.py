@@ -200,7 +200,7 @@ class StampFile:
     def __init__(
         self, path: Path, stored: _Stored, wanted: StampFormat, crop: int, bands: tuple[str, ...] | None, unit: str
     ):
-        self.path, self._stored = path, stored
+        self.path, self._stored, self.listed = path, stored, None
         held = _held_bands(path, stored.said.get("bands"), bands, wanted.bands)
         self._order = [held.index(band) for band in wanted.bands]
         self._bands_last, size = _axes(path, stored, held, crop)

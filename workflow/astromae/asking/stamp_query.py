@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from astromae.asking.embed import embed_galaxies
-from astromae.asking.places import survey_place
 from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
 from astromae.contracts.embeddings import Embeddings
 from astromae.errors import InputError
@@ -55,7 +54,7 @@ def embed_stamp(embeddings: Embeddings, stamp: Path, encoder: Path | None = None
             raise InputError(f"{stamp}: {batch.reasons[0]}")
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary, "embedding.h5")
-        embed_galaxies(folder, stamp, output, survey_place(None))
+        embed_galaxies(folder, stamp, output, None)
         return np.array(Embeddings(output).vectors[0])
 
 
