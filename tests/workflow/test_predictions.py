@@ -24,16 +24,16 @@ def test_a_list_s_chunks_and_the_command_give_the_same(finished, model, small_su
     listed = pd.read_parquet(small_survey.catalog)[COLUMNS]
     listed = pd.concat([listed, listed.iloc[:1]], ignore_index=True)  # a row that comes again
     listed["my name"] = [f"galaxy {row}" for row in range(len(listed))]
-    listed.to_csv(tmp_path / "my {list}.csv", index=False)
+    listed.to_csv(tmp_path / "my list.csv", index=False)
     settings = {"sdss": {"archive": str(small_survey.archive)}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
-    given = [f"predict={tmp_path / 'my {list}.csv'}", f"model={model}"]
+    given = [f"predict={tmp_path / 'my list.csv'}", f"model={model}"]
     ran = finished.snakemake(
         "--cores", "2", "predictions", "--configfile", str(tmp_path / "mine.yaml"), "--config", *given
     )
     assert ran.returncode == 0, ran.stdout[-4000:]
-    by_jobs = pd.read_parquet(finished.folder / "results/predictions/my__list_.parquet")
-    command = [sys.executable, "-m", "astromae", "predict", model, tmp_path / "my {list}.csv"]
+    by_jobs = pd.read_parquet(finished.folder / "results/predictions/my_list.parquet")
+    command = [sys.executable, "-m", "astromae", "predict", model, tmp_path / "my list.csv"]
     command += ["-o", tmp_path / "out.parquet", "--config", tmp_path / "mine.yaml"]
     done = subprocess.run(list(map(str, command)), cwd=finished.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -21,7 +21,7 @@ rule predictions:
 
 rule predict_catalog:
     input:
-        table=lambda wildcards: str(LISTED),
+        table=str(LISTED),
         code=code("user-catalog"),
     output:
         output=f"{ASKED}/galaxies.parquet",
@@ -82,7 +82,7 @@ rule predict_chunk:
 rule predict_join:
     input:
         parts=[f"{ASKED}/{chunk:06d}.answers.parquet" for chunk in range(LISTED_CHUNKS + 1)],
-        table=lambda wildcards: str(LISTED),
+        table=str(LISTED),
         code=code("predict-join"),
     output:
         output=f"{ASKED}.parquet",
