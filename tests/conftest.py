@@ -10,6 +10,7 @@ from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.embedded_catalog import write_embedded_catalog
 from astromae.survey.render import render_strip
 from astromae.survey.simulation import Simulation
+from turns import beside_others
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Read when torch is imported. Processes that each compute on every core hold each other up.
@@ -21,6 +22,13 @@ def pytest_xdist_make_scheduler(config, log):
     from division import Division
 
     return Division(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    # Outside of pytest-timeout's clock.
+    with beside_others():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config, items):
