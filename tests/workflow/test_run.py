@@ -210,7 +210,7 @@ def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
     settings = tmp_path / "settings.yaml"
     settings.write_text("experiments: {experiment2: {finetuning: {noise_sigma: 0.1}}}\n")
     jobs = finished.plan("--configfile", PRESET[1], str(settings))
-    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 4)
+    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 5)  # purity reads features
     assert "pretrain" not in jobs
     settings.write_text("sdss: {tries: 3}\n")
     assert finished.plan("--configfile", PRESET[1], str(settings)) == {}
