@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,18 @@ pytestmark = pytest.mark.workflow
 #: Longest run of the test preset on two cores that the project allows itself, seconds.
 LIMIT_S = 240
 
+#: Processor time of loading torch on the machine that the limit was set on, seconds.
+TORCH_S = 2.1
+
 
 def test_the_preset_takes_minutes(finished):
-    assert finished.processor_s < 2 * LIMIT_S
+    """On two cores as fast as those that load torch in `TORCH_S` of processor time: machines differ twofold."""
+    loads = []
+    for _ in range(3):
+        with processor_seconds() as spent:
+            subprocess.run([sys.executable, "-c", "import torch"], check=True)
+            loads.append(spent())
+    assert finished.processor_s / sorted(loads)[1] < 2 * LIMIT_S / TORCH_S
 
 
 @pytest.mark.parametrize(("table", "models", "classical"), [("table4", 16, 4), ("table5", 3, 1)])
