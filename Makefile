@@ -110,8 +110,9 @@ named-bundle:
 figures: named-bundle $(FIGURES_INSTALLED)
 	@PYTHONPATH=workflow $(FIGURES_VENV)/bin/snakemake --logger astromae --cores all $(ARGS) --config bundle="$$BUNDLE"
 
+# All tests by several processes, among which tests/division.py divides them; those that ARGS names by one.
 test: env
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 2 --no-loadscope-reorder)
 
 lint: env
 	@$(BIN)/ruff check .

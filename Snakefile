@@ -5,6 +5,7 @@
 #   snakemake --cores all --config bundle=results/bundle.tar         tables, figures and paper from a bundle
 # A target can be named: catalog, stamps, encoders, models, tables, figures, paper, results_page, bundle; and each study
 # of workflow/studies, which is part neither of everything nor of a bundle:  snakemake --cores all rivals
+# For galaxies of one's own:  snakemake --cores all predictions --config predict=LIST model=FOLDER
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -45,6 +46,10 @@ else:
     include: "workflow/rules/samples.smk"
     include: "workflow/rules/preflight.smk"
     include: "workflow/rules/bundle.smk"
+
+    if config["predict"]:
+
+        include: "workflow/rules/predictions.smk"
 
 
 include: "workflow/rules/results.smk"

@@ -1,5 +1,6 @@
-"""What several test modules share: a small survey that is really drawn."""
+"""What all tests share: processes of pytest, and a small survey that is really drawn."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,33 @@ from astromae.survey.embedded import EmbeddedSettings
 from astromae.survey.embedded_catalog import write_embedded_catalog
 from astromae.survey.render import render_strip
 from astromae.survey.simulation import Simulation
+from turns import beside_others
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Read when torch is imported. Processes that each compute on every core hold each other up.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from division import Division
+
+    return Division(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    # Outside of pytest-timeout's clock.
+    with beside_others():
+        return (yield)
+
+
+def pytest_collection_modifyitems(config, items):
+    # Only where several processes share the tests.
+    if hasattr(config, "workerinput"):
+        from division import rank_of
+
+        items.sort(key=lambda item: rank_of(item.nodeid))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,11 @@ class Project:
     def snakemake(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the clone and return what it printed, errors included."""
         process = self.start(*arguments, env=env)
-        output, _ = process.communicate()
+        try:
+            output, _ = process.communicate()
+        except BaseException:  # A test whose time is over leaves no run behind that slows down the others.
+            process.terminate()
+            raise
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def astromae(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from astromae.evaluation.calibration import calibration, conformal_widths, coverage, pit_tests, recalibrate
+from astromae.evaluation.calibration import calibration, coverage, pit_tests, recalibrate
+from astromae.evaluation.conformal import conformal_widths
 from astromae.evaluation.densities import galaxy_scores
 from scipy import stats
 

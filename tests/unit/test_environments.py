@@ -3,15 +3,18 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from astromae.classical import METHODS
+from astromae.encoders import ENCODERS
 from astromae.figures import FIGURES, SAMPLES
 from astromae.sources import command_sources, executed_nodes, sources_of
 from astromae.tables import TABLES
+from astromae.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -81,6 +84,17 @@ def test_environment_holds_what_its_rules_import(path):
             if file.suffix == ".py":
                 wanted |= {normalised(distributions[name][0]) for name in third_party_imports(file)}
     assert wanted <= set(environment_pins(path))
+
+
+def test_the_installed_command_brings_what_predictions_need():
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    pinned = environment_pins(ROOT / "envs/predictions.yaml")
+    assert required and pins([line.replace(">=", "==") for line in required]) == pinned
+    distributions = packages_distributions()
+    modules = [table.source(name) for table in (ENCODERS, TASKS, METHODS) for name in table]
+    for file in sources_of("astromae.asking.ask", "astromae.asking.embed", "astromae.asking.search", *modules):
+        if file.suffix == ".py":
+            assert {normalised(distributions[name][0]) for name in third_party_imports(file)} <= set(pinned), file
 
 
 def test_lock_pins_every_requirement():

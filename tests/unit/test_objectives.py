@@ -9,8 +9,8 @@ import pytest
 import torch
 from astromae.errors import InputError, Interrupted
 from astromae.objectives import OBJECTIVES
-from astromae.training.features import pretrained_encoder
 from astromae.training.pretrain import pretrain
+from astromae.training.pretrained import pretrained_encoder
 from astromae.training.recipes import EncoderRecipe
 from pydantic import ValidationError
 from safetensors.torch import load_file

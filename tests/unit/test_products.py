@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from astromae.calling import make
-from astromae.documents.inputs import bundled_files, values_inputs
+from astromae.documents.inputs import bundled_files, page_inputs, values_inputs
 from astromae.errors import InputError
 from astromae.figures import FIGURES, SAMPLES
-from astromae.figures.families import density_parts, shares_models
+from astromae.figures.families import density_parts, shares_models, shown_encoder
 from astromae.plugins import load_plugins
 from astromae.products import Product, members
 from astromae.registry import Registry
@@ -54,6 +54,7 @@ def test_the_default_run_has_every_figure_in_the_order_of_the_page(config):
     assert list(members(TABLES, run_of(config))) == [
         *("table4", "table5", "distributions", "cost", "calibration"),
         *(f"{family}-{table}" for family in ("conformal", "rail") for table in ("table4", "table5", "distributions")),
+        "purity",
         "realism",
     ]
 
@@ -124,8 +125,23 @@ def test_densities_are_divided_where_they_would_not_fit_a_page(config):
 def test_samples_that_figures_and_tables_read_are_taken(config):
     run = run_of(config)
     read = {file for table in (FIGURES, TABLES) for member in members(table, run).values() for file in member.files}
+    read |= set(page_inputs(run).values())
     taken = {f"results/samples/{name}" for name in members(SAMPLES, run)}
     assert {file for file in read if file.startswith("results/samples/")} == taken
+
+
+def test_look_alikes_are_of_encoders_whose_features_are_kept(config):
+    run = run_of(config)
+    assert run.with_features() == ["experiment1", "experiment2"]
+    assert [run.shared_encoders(name) for name in run.with_features()] == [["plain", "pcm"], ["pcm"]]
+    assert shown_encoder(run, "experiment1") == "pcm"
+    made = members(SAMPLES, run)
+    assert made["features-experiment1.h5"].settings["encoders"] == ["plain", "pcm"]
+    assert made["look-alikes.json"].inputs["sample"] == "results/samples/features-experiment1.h5"
+    config["training"]["share_features"] = False
+    run = run_of(config)
+    assert not run.with_features() and not page_inputs(run)
+    assert not {"purity", "look-alikes.json"} & {*members(TABLES, run), *members(SAMPLES, run)}
 
 
 def test_a_bundle_holds_what_none_of_its_products_is(config):
@@ -133,6 +149,7 @@ def test_a_bundle_holds_what_none_of_its_products_is(config):
     files = bundled_files(run, members(TABLES, run).values(), members(FIGURES, run).values())
     assert files == sorted(set(files))
     assert {"results/samples/stamps.h5", "results/values/survey.json", "results/tables/models.json"} <= set(files)
+    assert {"results/samples/features-experiment1.h5", "results/samples/look-alikes.json"} <= set(files)
     assert {*run.predictions("experiment1"), *run.provenance("experiment2")} <= set(files)
     assert values_inputs(run, "experiment1")["table"] == "results/tables/table4.csv" not in files
     assert not any(file.startswith(("results/stamps", "results/catalog", "results/figures")) for file in files)

@@ -56,6 +56,22 @@ def test_nothing_that_python_imports_is_missing(command):
     assert {Path(line) for line in ran.stdout.split()} <= {*command_sources(command), PACKAGE / "entries.py"}
 
 
+def test_only_what_people_ask_imports_the_asking_of_models():
+    """Trainings and `predict.py` stand below it, so that no circle closes."""
+    doors = {PACKAGE / "cli.py", PACKAGE / "steps.py", *(PACKAGE / "asking").glob("*.py")}
+    for path in set(PACKAGE.rglob("*.py")) - doors:
+        assert "from astromae.asking" not in path.read_text(encoding="utf-8"), path
+    for command in ("train", "scaling", "classical", "pretrain", "table"):
+        assert not any(file.startswith("asking/") for file in names(command))
+
+
+def test_fits_without_a_network_know_none():
+    for command in ("scaling", "classical", "classical-curve"):
+        networks = ("encoders/vit", "encoders/transformer", "tasks/model", "predict.py", "model_archive.py")
+        assert not any(file.startswith(networks) for file in names(command)), command
+    assert "evaluation/calibration.py" not in names("train")
+
+
 def test_a_new_line_in_a_list_of_entries_is_no_change_of_any_step():
     for command in ("pretrain", "train", "figure", "cut"):
         assert "entries.py" not in names(command)

@@ -18,9 +18,9 @@ from astromae.photometry_checks import check_finite
 from astromae.settings.training import Scaling as ScalingSettings
 from astromae.settings.training import Schedule
 from astromae.training.attention import choose_attention
-from astromae.training.features import pretrained_encoder
 from astromae.training.fit_scaling import fit_magnitudes, fit_pixels, write_scaling
 from astromae.training.pretrain import pretrain
+from astromae.training.pretrained import pretrained_encoder
 from astromae.training.reconstruct import reconstruct
 from astromae.training.runtime import choose_precision
 from astromae.training.scaling import Scaling

@@ -1,12 +1,12 @@
 """Copies of the repository, one of them with finished results."""
 
-import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from preset import PRESET
+from processor_time import processor_seconds
 from project import Project, clone
 
 
@@ -19,7 +19,7 @@ class Finished(Project):
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Project:
-    """Clone the repository once for all tests that leave its results alone."""
+    """Clone the repository once for all tests that run nothing in it, or leave nothing behind."""
     return clone(tmp_path_factory.mktemp("project"))
 
 
@@ -30,13 +30,13 @@ def fresh_project(tmp_path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(project) -> Finished:
+def finished(tmp_path_factory) -> Finished:
     """Run the test preset, once for all tests."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = project.snakemake("--cores", "2", *PRESET)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    project = clone(tmp_path_factory.mktemp("finished"))
+    with processor_seconds() as spent:
+        ran = project.snakemake("--cores", "2", *PRESET)
     assert ran.returncode == 0, ran.stdout[-5000:]
-    return Finished(project.folder, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return Finished(project.folder, spent())
 
 
 @pytest.fixture

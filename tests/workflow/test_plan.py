@@ -1,10 +1,7 @@
 """What the workflow plans, and how it refuses a wrong configuration, without running a job."""
 
 import re
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +12,12 @@ from astromae.survey.archive import frame_address
 from astromae.survey.counts import ask_counts
 from astromae.survey.observed_catalog import deal_fields
 from astromae.survey.sdss_catalog import Pace, Sample
+from processor_time import processor_seconds
 from servers.sdss import Server
 from servers.sky import small_sky
 
 PAPER = ("--configfile", "workflow/presets/paper.yaml")
 TARGETS = ["catalog", "stamps", "encoders", "models", "tables", "figures", "paper", "results_page", "rivals"]
-
-
-@contextmanager
-def processor_seconds() -> Iterator[Callable[[], float]]:
-    """Measure what child processes take, which does not depend on what else the machine does."""
-
-    def now() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    before = now()
-    yield lambda: now() - before
 
 
 def test_default_plan(project):
@@ -40,8 +26,8 @@ def test_default_plan(project):
     assert jobs["pretrain"] == 3  # plain and pcm for experiment 1, pcm for experiment 2
     assert jobs["train"] == 16 + 3 + 1  # two random encoders in experiment 1, one in experiment 2
     assert jobs["classical"] == 4 + 4 + 3
-    # Metrics, conformal intervals and RAIL's metrics of three experiments; costs, realism and calibration.
-    assert jobs["table"] == 3 * 3 + 3
+    # Metrics, conformal intervals and RAIL's metrics of three experiments; costs, realism, calibration and purity.
+    assert jobs["table"] == 3 * 3 + 4
     assert jobs["paper"] == 1
 
 

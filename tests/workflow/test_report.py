@@ -4,12 +4,12 @@ import base64
 import json
 import math
 import re
-import shutil
 import zipfile
 
 import pandas as pd
 import pytest
 from astromae.tasks.redshift import METRICS
+from browser import assert_quiet, headless_chromium, narrow_screen, open_file
 from preset import PRESET
 
 pytestmark = pytest.mark.workflow
@@ -26,39 +26,8 @@ return {done: image.complete, pixels: image.naturalWidth, width: box.width, heig
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window and without a network."""
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or chromium is None:
-        pytest.skip("chromium or chromedriver (Debian packages chromium, chromium-driver) is not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    # Chromium's sandbox does not work for root; no name but the driver's own address resolves.
-    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,1000"):
-        options.add_argument(f"--{argument}")
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    running.set_script_timeout(30)
-    yield running
-    running.quit()
-
-
-def open_file(browser, path):
-    """Open a file from disk in a browser whose logs are empty."""
-    browser.get("about:blank")
-    for name in ("browser", "performance"):
-        browser.get_log(name)
-    browser.get(path.as_uri())
-
-
-def assert_quiet(browser):
-    """No error on the console, and nothing asked for but files and what is inside them."""
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [it["params"]["request"]["url"] for it in events if it["method"] == "Network.requestWillBeSent"]
-    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob", "about"}
+    with headless_chromium() as running:
+        yield running
 
 
 def wait(browser, condition):
@@ -182,15 +151,22 @@ def test_page_carries_the_tables_and_leads_to_the_paper(browser, page, results):
 
 def test_page_fits_a_narrow_screen(browser, page):
     open_file(browser, page)
-    size = browser.get_window_size()
-    try:
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": False}
-        )
+    with narrow_screen(browser):
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        browser.set_window_size(**size)
+
+
+def test_page_shows_look_alikes_and_a_map_of_them(browser, page, results):
+    """Twelve galaxies with their nearest; each point shows its galaxy."""
+    held = json.loads((results / "samples/look-alikes.json").read_text())
+    open_file(browser, page)
+    rows = browser.find_elements("css selector", "ol[data-example]")
+    objid = held["galaxies"]["objid"]
+    assert [row.get_attribute("data-example") for row in rows] == [objid[example[0]] for example in held["examples"]]
+    assert len(rows) == 12
+    points = browser.find_elements("css selector", "#map circle[data-objid]")
+    assert [point.get_attribute("data-objid") for point in points] == objid
+    assert len(browser.find_elements("css selector", "#purity tbody tr")) == 3
+    assert_quiet(browser)
 
 
 def test_page_made_again_is_the_same(finished, page):

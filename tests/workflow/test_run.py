@@ -5,23 +5,32 @@ import os
 import re
 import shutil
 import subprocess
-import time
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from astromae.tasks.redshift import METRICS
 from preset import PRESET
+from processor_time import processor_seconds
 
 pytestmark = pytest.mark.workflow
 
 #: Longest run of the test preset on two cores that the project allows itself, seconds.
 LIMIT_S = 240
 
+#: Processor time of loading torch on the machine that the limit was set on, seconds.
+TORCH_S = 2.1
+
 
 def test_the_preset_takes_minutes(finished):
-    """In processor time, which does not depend on what else the machine does."""
-    assert finished.processor_s < 2 * LIMIT_S
+    """On two cores as fast as those that load torch in `TORCH_S` of processor time: machines differ twofold."""
+    loads = []
+    for _ in range(3):
+        with processor_seconds() as spent:
+            subprocess.run([sys.executable, "-c", "import torch"], check=True)
+            loads.append(spent())
+    assert finished.processor_s / sorted(loads)[1] < 2 * LIMIT_S / TORCH_S
 
 
 @pytest.mark.parametrize(("table", "models", "classical"), [("table4", 16, 4), ("table5", 3, 1)])
@@ -88,9 +97,9 @@ def test_nothing_is_left_half_written(finished):
 
 
 def test_a_second_run_does_nothing(finished):
-    started = time.monotonic()
-    ran = finished.snakemake("--cores", "2", *PRESET)
-    assert time.monotonic() - started < 20
+    with processor_seconds() as spent:
+        ran = finished.snakemake("--cores", "2", *PRESET)
+    assert spent() < 20
     assert ran.returncode == 0
     assert "Nothing to be done" in ran.stdout
 
@@ -163,6 +172,8 @@ TRAINED |= {f"sample: worst-{experiment}.h5" for experiment in EXPERIMENTS}
 SCHEMES = {"networks", *(f"figure: scheme-{name}" for name in ("autoencoder", "inception", "models"))}
 PRETRAINED = TRAINED | {"pretrain", "reconstruct", "features"}
 PRETRAINED |= figures("reconstructions", "pretraining", "learning-rate-pretraining")
+PRETRAINED |= {f"sample: features-{experiment}.h5" for experiment in EXPERIMENTS}
+PRETRAINED |= {"sample: look-alikes.json", "table: purity"}
 CLASSICAL = DOWNSTREAM | {"classical"}
 # A figure of the learning rate reads the first model of its experiment.
 FIRST_WITHOUT_INCEPTION = "figure: learning-rate-finetuning-experiment1"
@@ -209,7 +220,7 @@ def test_a_changed_setting_reruns_what_is_told_of_it(finished, tmp_path):
     settings = tmp_path / "settings.yaml"
     settings.write_text("experiments: {experiment2: {finetuning: {noise_sigma: 0.1}}}\n")
     jobs = finished.plan("--configfile", PRESET[1], str(settings))
-    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 4)
+    assert (jobs["train"], jobs["features"], jobs["table"]) == (3, 1, 5)  # purity reads features
     assert "pretrain" not in jobs
     settings.write_text("sdss: {tries: 3}\n")
     assert finished.plan("--configfile", PRESET[1], str(settings)) == {}

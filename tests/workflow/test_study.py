@@ -1,7 +1,6 @@
 """The study `rivals` on the test preset: a target of its own, from the stamps to its tables and its figure."""
 
 import dataclasses
-import resource
 import shutil
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from preset import PRESET
+from processor_time import processor_seconds
 
 pytestmark = pytest.mark.workflow
 
@@ -26,12 +26,10 @@ def studied(finished, tmp_path_factory):
     """A copy of the finished run in which the study has run too."""
     copy = dataclasses.replace(finished, folder=tmp_path_factory.mktemp("study") / "project")
     shutil.copytree(finished.folder, copy.folder, symlinks=True)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = copy.snakemake("rivals", "--cores", "2", *PRESET)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with processor_seconds() as spent:
+        ran = copy.snakemake("rivals", "--cores", "2", *PRESET)
     assert ran.returncode == 0, ran.stdout[-5000:]
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return dataclasses.replace(copy, processor_s=spent)
+    return dataclasses.replace(copy, processor_s=spent())
 
 
 def test_it_takes_a_minute_or_two_and_makes_no_stamps_anew(finished, studied):

@@ -70,6 +70,8 @@ SAMPLES = {
     "realism": "astromae.figures.families:REALISM_SAMPLE",
     "magnitudes": "astromae.figures.families:MAGNITUDES_SAMPLE",
     "worst": "astromae.figures.families:WORST_SAMPLE",
+    "features": "astromae.figures.families:FEATURES_SAMPLE",
+    "look-alikes": "astromae.figures.families:LOOK_ALIKES_SAMPLE",
 }
 
 #: Families of tables (`astromae.tables`).
@@ -80,5 +82,6 @@ TABLES = {
     "conformal": "astromae.tables.families:CONFORMAL",
     "rail": "astromae.tables.families:RAIL",
     "questions": "astromae.tables.families:QUESTIONS",
+    "purity": "astromae.tables.families:PURITY",
     "realism": "astromae.tables.families:REALISM",
 }

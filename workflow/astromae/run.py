@@ -116,6 +116,19 @@ class Run:
         chosen = self.configuration.models[model]
         return chosen.pretrained and chosen.frozen and self.configuration.training.share_features
 
+    def shared_encoders(self, experiment: str) -> list[str]:
+        """Return an experiment's encoders whose features are computed once for all models that read them."""
+        shared = {
+            self.configuration.models[name].encoder
+            for name in self.experiment(experiment).models
+            if self.shares_features(name)
+        }
+        return [encoder for encoder in self.encoders(experiment) if encoder in shared]
+
+    def with_features(self) -> list[str]:
+        """Return the experiments that have files of a frozen encoder's features."""
+        return [name for name in self.pretrained if self.shared_encoders(name)]
+
     def encoder_folders(self, experiment: str, seeds: Sequence[int] | None = None) -> list[str]:
         """Return the folders of an experiment's encoders, encoder by encoder; of all seeds unless some are given."""
         return [

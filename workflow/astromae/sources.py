@@ -116,7 +116,7 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield a tree's nodes at any depth, without what stands there for type checkers alone."""
+    """Yield a tree's statements at any depth, without what stands there for type checkers alone."""
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -124,4 +124,5 @@ def executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
             pending += node.orelse
         else:
             yield node
-            pending += ast.iter_child_nodes(node)
+            # Expressions, the most of a tree, import nothing.
+            pending += (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))

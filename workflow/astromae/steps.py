@@ -49,6 +49,8 @@ STEPS: Registry[Callable[..., None]] = Registry(
         "values-experiment": "astromae.documents.values_experiment:write_experiment_values",
         "paper": "astromae.documents.paper:write_paper",
         "results-page": "astromae.documents.results_page:write_results_page",
+        "predict-chunk": "astromae.asking.chunks:predict_chunk",
+        "predict-join": "astromae.asking.join_chunks:predict_join",
         "bundle": "astromae.bundle:write_bundle",
         "preflight": "astromae.cluster.preflight:preflight",
         "preflight-probe": "astromae.cluster.preflight:probe",

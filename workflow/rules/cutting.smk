@@ -27,6 +27,6 @@ def downloads(wildcards, threads):
 
 
 def with_checksums(inputs):
-    """Return a sample's inputs, of which stamps and catalogue count by their content."""
-    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps")}
+    """Return a sample's inputs, of which stamps, catalogue and features count by their content."""
+    large = {name: files for name, files in inputs.items() if name in ("catalog", "stamps", "features")}
     return {**inputs, **by_content(**large)}

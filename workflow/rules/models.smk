@@ -20,6 +20,7 @@ rule train:
         f"{MODEL}/predictions.parquet",
         f"{MODEL}/weights.safetensors",
         f"{MODEL}/weights.safetensors.sha256",
+        f"{MODEL}/reference.safetensors",
         f"{MODEL}/history.csv",
         f"{MODEL}/recipe.json",
         f"{MODEL}/provenance.json",

@@ -1,6 +1,8 @@
 # The paper and the page of results: their sources, and every number, table and figure from the files above.
 from dataclasses import asdict
 
+from astromae.documents.inputs import page_inputs
+
 
 rule paper:
     input:
@@ -27,6 +29,7 @@ rule paper:
 
 rule results_page:
     input:
+        unpack(lambda wildcards: page_inputs(RUN)),
         source=clone_files("workflow/report"),
         values=RUN.values,
         figures=[f"results/figures/{name}.png" for name in FIGURES],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astromae.classical import Distributions
+from astromae.errors import InputError
 from astromae.evaluation.densities import masses_of_quantiles
 
 if TYPE_CHECKING:
@@ -78,8 +79,17 @@ class Trees:
         return cls(float(model._baseline_prediction[0, 0]), roots, nodes)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the prediction (n,) for inputs (n, k), to the last bit that of scikit-learn."""
+        """Return the prediction (n,) for inputs (n, k), to the last bit that of scikit-learn.
+
+        Raises
+        ------
+        InputError
+            If a split is by an input that there is not.
+        """
         nodes, rows = self.nodes, np.arange(len(inputs))
+        columns = nodes["feature_idx"][~nodes["is_leaf"].astype(bool)]
+        if len(columns) and not (columns.min() >= 0 and columns.max() < inputs.shape[1]):
+            raise InputError(f"boosted trees that read other inputs than the {inputs.shape[1]} of their method")
         total = np.full(len(inputs), self.baseline)
         for root in self.roots:
             at = np.full(len(inputs), root)
@@ -102,9 +112,26 @@ class Trees:
         ------
         KeyError
             If an array is missing.
+        InputError
+            If a branch leads anywhere but down its own tree: the arrays may be anyone's, and would never end.
         """
         baseline, roots, *nodes = (arrays[f"{prefix}.{name}"] for name in ("baseline", "roots", *NODES))
-        return cls(float(baseline[0]), roots, dict(zip(NODES, nodes, strict=True)))
+        trees = cls(float(baseline[0]), roots, dict(zip(NODES, nodes, strict=True)))
+        trees._require_ends()
+        return trees
+
+    def _require_ends(self) -> None:
+        leaf = self.nodes["is_leaf"].astype(bool)
+        count = len(leaf)
+        starts = np.append(self.roots, count)
+        whole = len(self.roots) and starts[0] == 0 and (np.diff(starts) > 0).all()
+        if whole and all(len(values) == count for values in self.nodes.values()):
+            own = np.arange(count) - np.repeat(self.roots, np.diff(starts))
+            size = np.repeat(np.diff(starts), np.diff(starts))
+            sides = [self.nodes[side].astype(np.int64) for side in ("left", "right")]
+            if all(((own < side) & (side < size))[~leaf].all() for side in sides):
+                return
+        raise InputError("weights of boosted trees whose branches lead nowhere; fit them again, or copy them again")
 
 
 def fit_trees(inputs: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:

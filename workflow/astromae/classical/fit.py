@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from astromae.classical import METHODS, fit_method, predict_method, settings_of
 from astromae.classical.recipe import ClassicalRecipe
-from astromae.contracts.catalog import magnitude_columns, read_catalog
+from astromae.contracts.catalog import column_names, magnitude_bands, magnitude_columns, read_catalog
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.splits import read_split
+from astromae.familiarity.seen import measure_stamps, seen_ranges, values_of
 from astromae.photometry_checks import check_finite
 from astromae.tasks import Task, task_of
 from astromae.training.fingerprint import fingerprint
@@ -24,10 +24,8 @@ from astromae.training.subsets import EVALUATED, labelled_galaxies, require_fini
 #: Packages that decide a method's numbers.
 PACKAGES = ("scikit-learn", "scipy", "numpy")
 
-
-def catalog_bands(catalog: Path) -> list[str]:
-    """Return the bands whose magnitudes a catalogue has, in its order."""
-    return [name.removeprefix("mag_") for name in pq.read_schema(catalog).names if name.startswith("mag_")]
+#: Stamps that are measured for the ranges of the training galaxies, as for those of networks.
+SEEN_STAMPS = 4096
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
     """Measure training and evaluated galaxies; parameters and errors as of `fit_classical`."""
     task, method = task_of(recipe.task), METHODS[recipe.model]
     shards = StampSet(stamps) if method.stamps else None
-    bands = list(shards.bands) if shards else catalog_bands(catalog)
+    bands = list(shards.bands) if shards else magnitude_bands(column_names(catalog))
     labels, magnitudes = list(task.targets), [] if shards else magnitude_columns(bands)
     subsets = read_split(split).sort_values("objid")
     galaxies = read_catalog(catalog, list(dict.fromkeys(["objid", *labels, *magnitudes])))
@@ -91,6 +89,34 @@ def measure_galaxies(catalog: Path, split: Path, recipe: ClassicalRecipe, stamps
     return Measured(task, bands, measure(train), targets, evaluated, measure(evaluated))
 
 
+def ranges_of_training(
+    catalog: Path, split: Path, recipe: ClassicalRecipe, stamps: Sequence[Path] = ()
+) -> dict[str, tuple[float, float]]:
+    """Return the ranges of what the training galaxies are like, by which answers are flagged.
+
+    They are those of the stamps, where the method reads stamps, and of the magnitudes, where the catalogue has those of
+    all bands (`astromae.familiarity.seen`). Parameters are as of `fit_classical`.
+    """
+    subsets = read_split(split)
+    objid = np.sort(subsets.objid[subsets.subset == "train"].to_numpy())
+    shards = StampSet(stamps) if METHODS[recipe.model].stamps else None
+    known = magnitude_bands(column_names(catalog))
+    bands = list(shards.bands) if shards else known
+    magnitudes = np.full((len(objid), len(bands)), np.nan)
+    if set(bands) <= set(known):
+        columns = magnitude_columns(bands)
+        magnitudes = (
+            read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
+        )
+    ranges = seen_ranges(values_of(bands, None, magnitudes, len(objid)))
+    if shards:
+        step = -(-len(objid) // SEEN_STAMPS)
+        images, own = shards.read(objid[::step], recipe.crop), magnitudes[::step]
+        # The ranges of magnitudes are those of all galaxies.
+        ranges = seen_ranges(values_of(bands, measure_stamps(images), own, len(own))) | ranges
+    return ranges
+
+
 def fit_classical(
     catalog: Path, split: Path, recipe: ClassicalRecipe, seed: int, output: Path, stamps: Sequence[Path] = ()
 ) -> None:
@@ -105,7 +131,8 @@ def fit_classical(
     seed
         Seed of the method, which need not use it.
     output
-        Folder for predictions.parquet, weights.safetensors (what it has fitted), recipe.json and provenance.json.
+        Folder for predictions.parquet, weights.safetensors (what it has fitted), recipe.json (with the ranges of what
+        its training galaxies are like) and provenance.json.
     stamps
         Shards, for a method that measures stamps.
 
@@ -125,6 +152,7 @@ def fit_classical(
         "seed": seed,
         "train_galaxies": count,
         "bands": measured.bands,
+        "seen": ranges_of_training(catalog, split, recipe, stamps),
     }
     hashes = fingerprint("classical", recipe, seed, measured.inputs, measured.targets)
     record = provenance(described["recipe"], seed, hashes, count, cost, PACKAGES)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from astromae.errors import InputError
+
 #: Galaxies whose neighbours are looked at together: 100 of each, in six columns, take 10 MB.
 BLOCK = 2048
 
@@ -35,11 +37,21 @@ def nearest(
     tuple
         Of each galaxy of a block and each neighbour the way to it in these units, (block, count, k), and its labels,
         (block, count, targets).
+
+    Raises
+    ------
+    InputError
+        If what was kept is not one row of inputs and one of labels a galaxy: the arrays may be anyone's.
     """
     from scipy.spatial import KDTree
 
     # Sums are rounded in the order in which numbers lie in memory, which must not depend on where they come from.
     inputs, labels = (np.ascontiguousarray(fitted[name]) for name in ("inputs", "labels"))
+    if not inputs.ndim == labels.ndim == 2 or not len(inputs) == len(labels) > 0 or inputs.shape[1] != others.shape[1]:
+        raise InputError(
+            f"neighbours with inputs of shape {inputs.shape} and labels of shape {labels.shape}; expected "
+            f"(n, {others.shape[1]}) and (n, targets)"
+        )
     deviation = inputs.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     inputs, others = inputs / scale, np.ascontiguousarray(others) / scale

@@ -184,11 +184,7 @@ class Estimates:
         return len(configuration.seeds) * sum(
             self.features_mb(experiment, encoder)
             for experiment in self.run.pretrained
-            for encoder in {
-                configuration.models[name].encoder
-                for name in self.run.experiments[experiment].models
-                if self.run.shares_features(name)
-            }
+            for encoder in self.run.shared_encoders(experiment)
         )
 
     def model_s(self, experiment: str, model: str) -> int:

@@ -1,6 +1,6 @@
 """The catalogue of galaxies: one row an object, a missing value is NaN."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,25 @@ def read_catalog(path: str | Path, columns: Sequence[str], chunk: int | None = N
     if "objid" in columns:
         require_unique(path, galaxies["objid"])
     return galaxies
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Return the names of a catalogue's columns.
+
+    Raises
+    ------
+    InputError
+        If the file is no Parquet file.
+    """
+    try:
+        return pq.read_schema(path).names
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable catalogue ({error})") from error
+
+
+def magnitude_bands(columns: Iterable[str]) -> list[str]:
+    """Return the bands that a catalogue's columns have magnitudes in, in their order."""
+    return [name.removeprefix("mag_") for name in columns if name.startswith("mag_")]
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:

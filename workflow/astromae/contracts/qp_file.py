@@ -1,6 +1,6 @@
 """Distributions as a file of qp (https://qp.readthedocs.io): what RAIL and other tools of the field read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import h5py
@@ -11,7 +11,9 @@ from astromae.evaluation.densities import point_estimates
 from astromae.files import atomic_path
 
 
-def write_qp(path: str | Path, edges: np.ndarray, masses: np.ndarray, ancillary: Mapping[str, np.ndarray]) -> None:
+def write_qp(
+    path: str | Path, edges: np.ndarray, masses: np.ndarray | Iterable[np.ndarray], ancillary: Mapping[str, np.ndarray]
+) -> None:
     """Write distributions as an ensemble of qp's histograms, HDF5, atomically.
 
     Parameters
@@ -19,7 +21,8 @@ def write_qp(path: str | Path, edges: np.ndarray, masses: np.ndarray, ancillary:
     path
         File to write.
     edges, masses
-        Distributions, as in `astromae.evaluation.densities`. qp divides the masses by the widths of the bins.
+        Distributions, as in `astromae.evaluation.densities`; of many the masses in blocks, one after the other. qp
+        divides the masses by the widths of the bins.
     ancillary
         What else is known of each galaxy, by name, shape (n,): objid, zmode ...
 
@@ -28,14 +31,22 @@ def write_qp(path: str | Path, edges: np.ndarray, masses: np.ndarray, ancillary:
     ValueError
         If an ancillary column is of another length.
     """
-    wrong = [name for name, values in ancillary.items() if len(values) != len(masses)]
-    if wrong:
-        raise ValueError(f"{wrong[0]} has {len(ancillary[wrong[0]])} values for {len(masses)} distributions")
+    blocks = [masses] if isinstance(masses, np.ndarray) else masses
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["meta/pdf_name"] = np.array([b"hist"])
         file["meta/pdf_version"] = np.array([0])
         file["meta/bins"] = np.asarray(edges, dtype=np.float64)[None]
-        file["data/pdfs"] = masses
+        written = 0
+        for block in blocks:
+            if not written:
+                shape = block.shape[1]
+                stored = file.create_dataset("data/pdfs", (0, shape), block.dtype, maxshape=(None, shape), chunks=True)
+            stored.resize(written + len(block), axis=0)
+            stored[written:] = block
+            written += len(block)
+        wrong = [name for name, values in ancillary.items() if len(values) != written]
+        if wrong:
+            raise ValueError(f"{wrong[0]} has {len(ancillary[wrong[0]])} values for {written} distributions")
         for name, values in ancillary.items():
             file[f"ancil/{name}"] = values
 

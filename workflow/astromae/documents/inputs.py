@@ -1,4 +1,4 @@
-"""Which files the named values of an experiment and a bundle are made from."""
+"""Which files the named values of an experiment, the results page and a bundle are made from."""
 
 from collections.abc import Iterable
 
@@ -20,6 +20,11 @@ def values_inputs(run: Run, experiment: str) -> dict[str, str | list[str]]:
     }
 
 
+def page_inputs(run: Run) -> dict[str, str]:
+    """Return the files that the results page alone is made from, by name."""
+    return {"look_alikes": "results/samples/look-alikes.json"} if run.with_features() else {}
+
+
 def bundled_files(run: Run, tables: Iterable[Member], figures: Iterable[Member]) -> list[str]:
     """Return all files that tables, figures, values and documents are made from and that none of them is."""
     tables = list(tables)
@@ -28,4 +33,4 @@ def bundled_files(run: Run, tables: Iterable[Member], figures: Iterable[Member])
         for value in values_inputs(run, experiment).values():
             files.update([value] if isinstance(value, str) else value)
     made = {f"results/tables/{member.name}.csv" for member in tables}
-    return sorted({*files, "results/values/survey.json"} - made)
+    return sorted({*files, *page_inputs(run).values(), "results/values/survey.json"} - made)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from astromae.documents.captions import GENERAL, caption_html
+from astromae.documents.look_alikes import shown_look_alikes
 from astromae.errors import InputError
 from astromae.evaluation.records import read_values
 from astromae.files import write_text
@@ -27,6 +28,7 @@ def write_results_page(
     tables: Sequence[Path],
     paper: Path,
     output: Path,
+    look_alikes: Path | None = None,
 ) -> None:
     """Write the page of a run's results.
 
@@ -47,6 +49,8 @@ def write_results_page(
         The paper (PDF), which the page links to.
     output
         Page to write.
+    look_alikes
+        What it shows of look-alikes (`astromae.figures.look_alikes`); None where a run has none.
 
     Raises
     ------
@@ -79,6 +83,7 @@ def write_results_page(
             ],
             downloads=[_download(path) for path in tables],
             paper=os.path.relpath(paper, output.parent),
+            look_alikes=look_alikes and shown_look_alikes(look_alikes, source, experiments, tables),
         )
     except TemplateError as error:
         raise InputError(f"{source / TEMPLATE}: {error}") from error

@@ -1,7 +1,6 @@
 """How well the answers to a question of yes or no are predicted: accuracy, precision, recall and the ROC."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def decided_answers(fraction: np.ndarray, decided: float) -> tuple[np.ndarray, np.ndarray]:
@@ -42,6 +41,9 @@ def answer_metrics(fraction: np.ndarray, predicted: np.ndarray, decided: float) 
           at random, the yes has the larger prediction, ties counted half (Hanley & McNeil 1982, Radiology 143, 29);
           NaN where one of them is missing.
     """
+    # Takes a second or two to import, and every start of Snakemake imports the tasks.
+    from scipy.stats import rankdata
+
     yes, no = decided_answers(np.asarray(fraction, np.float64), decided)
     yes, no, predicted = np.broadcast_arrays(yes, no, np.asarray(predicted, np.float64))
     said = predicted >= 0.5

@@ -1,15 +1,11 @@
 """Whether redshift distributions mean what they say: calibration of their PIT, coverage, sharpness and N(z)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from astromae.evaluation.conformal import LEVELS
 from astromae.evaluation.densities import cumulated, galaxy_scores, point_estimates, rebinned
-
-#: Probabilities of the central intervals whose coverage is counted.
-LEVELS = (0.68, 0.95)
 
 
 def pit_tests(pit: np.ndarray) -> dict[str, float]:
@@ -21,6 +17,9 @@ def pit_tests(pit: np.ndarray) -> dict[str, float]:
         ``pit_ks`` and ``pit_cvm``, the statistics of Kolmogorov and Smirnov and of Cramér and von Mises, with ``_p``
         their p-values; ``pit_ad``, that of Anderson and Darling with both ends kept from 0 and 1 by half a galaxy.
     """
+    # Its import takes a second, which predictions need not wait for.
+    from scipy import stats
+
     ks, cvm = stats.kstest(pit, "uniform"), stats.cramervonmises(pit, "uniform")
     n = len(pit)
     ordered = np.clip(np.sort(pit), 0.5 / n, 1 - 0.5 / n)
@@ -117,22 +116,3 @@ def recalibrate(pit: np.ndarray, knots: int) -> Recalibration:
     # Where many are 1, of redshifts beyond the bins, the first of them came before the end.
     reached[-1] = 1.0
     return Recalibration(levels, reached)
-
-
-def conformal_widths(scores: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """Return the score that split conformal prediction takes for each level, shape (levels,).
-
-    An interval that holds all values with a score up to it covers a new galaxy with at least that probability, if
-    validation galaxies are exchangeable with it: the ceil((n + 1) level)-th smallest of n scores.
-
-    Raises
-    ------
-    ValueError
-        If there are too few validation galaxies for a level.
-    """
-    ordered, n = np.sort(scores), len(scores)
-    # (99 + 1) 0.68 is 68 and a little in floating point, whose ceiling would be 69.
-    ranks = np.ceil(np.round((n + 1) * np.asarray(levels), 9)).astype(int)
-    if (ranks > n).any():
-        raise ValueError(f"{n} galaxies are too few for a coverage of {max(levels):g}")
-    return ordered[ranks - 1]

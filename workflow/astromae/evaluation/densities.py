@@ -207,3 +207,21 @@ def masses_of_quantiles(edges: np.ndarray, levels: np.ndarray, values: np.ndarra
 def rebinned(edges: np.ndarray, masses: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return masses whose distribution function is `transform` of the old one, a growing map of [0, 1] to itself."""
     return np.concatenate([np.diff(transform(cumulated(block)), axis=1) for block in _blocks(masses)])
+
+
+def rebinned_to(edges: np.ndarray, masses: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the masses (n, m) of distributions in other bins, with edges (m + 1,); what lies beyond is cut off.
+
+    A distribution that lies beyond them altogether goes into the nearest bin.
+    """
+    reached = cumulated(masses)
+    bins = np.clip(np.searchsorted(edges, other, side="right") - 1, 0, masses.shape[1] - 1)
+    part = np.clip((other - edges[bins]) / np.diff(edges)[bins], 0, 1)
+    found = np.diff(reached[:, bins] + part * (reached[:, bins + 1] - reached[:, bins]), axis=1)
+    total = found.sum(axis=1, keepdims=True)
+    beyond = total[:, 0] < 1e-9
+    if beyond.any():
+        nearest = np.where(point_estimates(edges, masses)["mean"] > other[-1], len(other) - 2, 0)
+        found[beyond, nearest[beyond]] = 1
+        total = found.sum(axis=1, keepdims=True)
+    return found / total

@@ -209,6 +209,48 @@ WORST_SAMPLE = Product(
     members=WORST.members,
 )
 
+# --- look-alikes ---
+
+FEATURES_SAMPLE = Product(
+    "features-{experiment}.h5",
+    "astromae.evaluation.feature_sample:sample_features",
+    inputs=lambda run, experiment: {
+        "features": [
+            f"results/encoders/{encoder}/{experiment}/seed{seed}/features.h5"
+            for encoder in run.shared_encoders(experiment)
+            for seed in run.configuration.seeds
+        ],
+        "catalog": run.catalog,
+    },
+    settings=lambda run, experiment: {
+        "encoders": [encoder for encoder in run.shared_encoders(experiment) for _ in run.configuration.seeds],
+        "subset": run.configuration.evaluation.subset,
+        "seed": run.configuration.evaluation.seed,
+    },
+    members=lambda run: _each(*run.with_features()),
+)
+
+
+def shown_encoder(run: Run, experiment: str) -> str:
+    """Return the encoder whose look-alikes are shown: that of the last AstroMAE model that reads its features."""
+    of_models = [run.configuration.models[name].encoder for name in run.astromae_models(experiment)]
+    shared = run.shared_encoders(experiment)
+    return next((encoder for encoder in reversed(of_models) if encoder in shared), shared[-1])
+
+
+LOOK_ALIKES_SAMPLE = Product(
+    "look-alikes.json",
+    "astromae.figures.look_alikes:write_look_alikes",
+    inputs=lambda run: {"sample": f"results/samples/features-{run.with_features()[0]}.h5", "stamps": run.stamps},
+    settings=lambda run: {
+        "experiment": run.with_features()[0],
+        "encoder": shown_encoder(run, run.with_features()[0]),
+        "crop": run.configuration.scaling.crop,
+        "seed": run.configuration.evaluation.seed,
+    },
+    members=lambda run: [{}] if run.with_features() else [],
+)
+
 # --- trainings ---
 
 RECONSTRUCTIONS = Product(

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
-from astromae.contracts.catalog import read_catalog
+from astromae.contracts.catalog import column_names, magnitude_bands, read_catalog
 from astromae.contracts.predictions import read_predictions
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
@@ -138,11 +137,7 @@ def write_magnitudes(catalog: Path, split: Path, output: Path) -> None:
         If a file cannot be read or no test galaxy is in the catalogue.
     """
     subsets = read_split(split)
-    try:
-        names = pq.read_schema(catalog).names
-    except (OSError, ValueError) as error:
-        raise InputError(f"{catalog}: not a readable catalogue ({error})") from error
-    bands = reference_bands([name.removeprefix("mag_") for name in names if name.startswith("mag_")])
+    bands = reference_bands(magnitude_bands(column_names(catalog)))
     columns = [f"mag_{band}" for band in bands]
     table = read_catalog(catalog, ["objid", *columns])
     table = table[table["objid"].isin(subsets["objid"][subsets["subset"] == "test"])]

@@ -1,6 +1,7 @@
 """The whole configuration: its sections, and the checks that look at several of them."""
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -83,6 +84,8 @@ class Configuration(Typed):
         "Rebuild tables, figures and the paper from this archive, made by `make bundle`, and run nothing before them.",
         None,
     )
+    predict: Text | None = setting("A list of galaxies, for the target `predictions`.", None)
+    model: Text | None = setting("The model that predicts them: a folder of results/models, or an archive.", None)
     plugins: AnyOf[Text] = setting(
         "Python files that add surveys, encoders, objectives, tasks, classical methods or figures.", ()
     )
@@ -142,6 +145,11 @@ class Configuration(Typed):
 
     @model_validator(mode="after")
     def _check(self) -> "Configuration":
+        for key, other in (("predict", "model"), ("model", "predict")):
+            if getattr(self, key) is not None and getattr(self, other) is None:
+                raise problem(f"{key} is given and {other} is not; give both: --config predict=LIST model=FOLDER")
+            if getattr(self, key) is not None and re.search(r"[{}]", getattr(self, key)):
+                raise wrong(key, getattr(self, key), "a path without braces, which Snakemake takes for wildcards")
         if self.section(self.survey) is None:
             raise missing(self.survey)
         self._check_references()

@@ -28,16 +28,18 @@ def first_of_group(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.intp]:
         its own row where there is none before it.
     """
     ra, dec = np.radians(np.asarray(ra, np.float64)), np.radians(np.asarray(dec, np.float64))
-    vectors = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
-    # Equal positions count once: the pairs among n of them would be n squared.
-    places, place = np.unique(vectors, axis=0, return_inverse=True)
+    # Equal positions count once: the pairs among n of them would be n squared. As complex numbers they are sorted ten
+    # times faster than as rows.
+    positions, place = np.unique(ra + 1j * dec, return_inverse=True)
+    ra, dec = positions.real, positions.imag
+    places = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
     chord = 2 * np.sin(np.radians(DUPLICATE_RADIUS_ARCSEC / 3600) / 2)
     pairs = cKDTree(places).query_pairs(chord, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(places), len(places)))
     count, group = connected_components(links, directed=False)
     group = group[place.reshape(-1)]
-    first = np.full(count, len(vectors))
-    np.minimum.at(first, group, np.arange(len(vectors)))
+    first = np.full(count, len(place))
+    np.minimum.at(first, group, np.arange(len(place)))
     return first[group]
 
 
@@ -69,11 +71,11 @@ def without_duplicates(galaxies: pd.DataFrame, row: str, source: object) -> tupl
     group = pd.Series(first, index=galaxies.index)
     places = group.groupby(galaxies["objid"]).transform("first")
     if (places != group).any():
-        other = galaxies.loc[(places != group).idxmax()]
-        same = galaxies[galaxies["objid"] == other["objid"]].iloc[0]
+        other = int((places != group).to_numpy().argmax())
+        objid, rows = galaxies["objid"].to_numpy(), galaxies[row].to_numpy()
         raise InputError(
-            f"{source}: row {other[row]:.0f}: objid {int(galaxies.loc[other.name, 'objid'])} is also that of row "
-            f"{same[row]:.0f}, at another place; an identifier names one galaxy"
+            f"{source}: row {rows[other]}: objid {objid[other]} is also that of row {rows[objid == objid[other]][0]}, "
+            "at another place; an identifier names one galaxy"
         )
     again = first != np.arange(len(galaxies))
     left_out = galaxies.loc[again, [row, "objid", "ra", "dec"]]

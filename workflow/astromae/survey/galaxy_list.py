@@ -16,7 +16,7 @@ from astromae.survey.archive import RERUN
 from astromae.survey.duplicates import without_duplicates
 from astromae.survey.objid import exact_identifiers
 from astromae.survey.observed_catalog import RANGES
-from astromae.survey.sentinels import QUANTITIES, Sentinels, as_text, numbers, one_a_row
+from astromae.survey.sentinels import QUANTITIES, Sentinels, as_text, numbers, one_a_row, plain_numbers
 from astromae.survey.table_file import Column, read_table
 
 #: Columns that a list must have.
@@ -72,8 +72,8 @@ class GalaxyList:
         if self.has_fields:
             return len(self.galaxies[FIELD].drop_duplicates())
         ra, dec = (self.galaxies[name].to_numpy() for name in POSITION)
-        cells = np.column_stack([ra * np.cos(np.radians(dec)), dec]) // FIELD_SIDE_DEG
-        return len(np.unique(cells, axis=0))
+        # Pairs as complex numbers: a tenth of the time that rows of an array take.
+        return len(np.unique(ra * np.cos(np.radians(dec)) // FIELD_SIDE_DEG + 1j * (dec // FIELD_SIDE_DEG)))
 
 
 def read_list(path: Path) -> GalaxyList:
@@ -143,7 +143,8 @@ def _degrees(path: Path, name: str, column: Column) -> NDArray[np.float64]:
     """Return positions in degrees, none of which may be missing."""
     cells = one_a_row(column.cells, f"{path}: {name}")
     if cells.dtype.kind in "OSU":
-        for row, text in enumerate(as_text(cells)):
+        rest = np.flatnonzero(np.isnan(plain_numbers(cells)))
+        for row, text in zip(rest, as_text(cells[rest]), strict=True):
             if _SEXAGESIMAL.fullmatch(text):
                 raise InputError(f"{path}: row {row + 1}: {name} is {text!r}, sexagesimal; use decimal degrees")
     values = numbers(cells, f"{path}: {name}")

@@ -146,11 +146,20 @@ def numbers(cells: ArrayLike, name: str) -> NDArray[np.float64]:
     values = one_a_row(cells, name)
     if values.dtype.kind in "iuf":
         return values.astype(np.float64)
-    found = pd.to_numeric(pd.Series(as_text(values)), errors="coerce").to_numpy(np.float64)
-    for row in np.flatnonzero(np.isnan(found)):
+    found = plain_numbers(values)
+    rest = np.flatnonzero(np.isnan(found))
+    found[rest] = pd.to_numeric(pd.Series(as_text(values[rest]), dtype=object), errors="coerce").to_numpy(np.float64)
+    for row in rest[np.isnan(found[rest])]:
         if not is_missing(values[row]):
             raise not_right(name, row, values[row], "use a number")
     return found
+
+
+def plain_numbers(values: NDArray) -> NDArray[np.float64]:
+    """Return the numbers of cells that are text and plainly one, NaN for all others: quick for long columns."""
+    if pd.api.types.infer_dtype(values, skipna=False) != "string":
+        return np.full(len(values), np.nan)
+    return pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(np.float64, copy=True)
 
 
 def one_a_row(cells: ArrayLike, name: str) -> NDArray:

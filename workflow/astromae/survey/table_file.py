@@ -6,7 +6,7 @@ import io
 import lzma
 import re
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,7 +49,9 @@ class Column(NamedTuple):
     unit: str = ""
 
 
-def read_table(path: Path, wanted: Collection[str], needed: Collection[str]) -> tuple[dict[str, Column], list[str]]:
+def read_table(
+    path: Path, wanted: Collection[str] | None, needed: Collection[str]
+) -> tuple[dict[str, Column], list[str]]:
     """Read the columns of a table by name.
 
     The content decides how: FITS, Parquet, VOTable, ECSV, IPAC, or lines of text with a header (which may stand in
@@ -60,21 +62,22 @@ def read_table(path: Path, wanted: Collection[str], needed: Collection[str]) -> 
     path
         The file.
     wanted
-        Names of the columns to return, in lower case.
+        Names of the columns to return, in lower case; None for all of them.
     needed
         Those by which a header of text is known.
 
     Returns
     -------
     columns : dict
-        The wanted columns that there are, by name in lower case and without blanks around it.
+        The wanted columns that there are, by name in lower case and without blanks around it. Of all columns, by the
+        names that stand there: ``column_{place}`` where there is none, and as `distinct_names` where two are alike.
     names : list of str
         All names of the table, as they stand there.
 
     Raises
     ------
     InputError
-        If the file cannot be read, is in another format, or two columns have one of the names.
+        If the file cannot be read, is in another format, or two columns have one of the wanted names.
     """
     try:
         data = path.read_bytes()
@@ -90,6 +93,10 @@ def read_table(path: Path, wanted: Collection[str], needed: Collection[str]) -> 
     except Exception as error:  # the libraries raise whatever they like at a damaged file
         words = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(f"{path}: cannot be read: {words}") from error
+    names = [name for name, _ in named if name.strip()]
+    if wanted is None:
+        own = [_bare(name) or f"column_{place}" for place, (name, _) in enumerate(named, start=1)]
+        return dict(zip(distinct_names(own), (column for _, column in named), strict=True)), names
     columns, spelt = {}, {}
     for name, column in named:
         key = normalised(name)
@@ -97,15 +104,40 @@ def read_table(path: Path, wanted: Collection[str], needed: Collection[str]) -> 
             if key in columns:
                 raise InputError(f"{path}: its columns {spelt[key]!r} and {name!r} have one name; leave one out")
             columns[key], spelt[key] = column, name
-    return columns, [name for name, _ in named if name.strip()]
+    return columns, names
 
 
 def normalised(name: str) -> str:
     """Return a column's name in lower case, without blanks or quotes around it."""
-    return name.strip().strip("\"'").strip().lower()
+    return _bare(name).lower()
 
 
-def _read(path: Path, data: bytes, wanted: Collection[str], needed: Collection[str]) -> list[tuple[str, Column]]:
+def _bare(name: str) -> str:
+    return name.strip().strip("\"'").strip()
+
+
+def distinct_names(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """Return names of which no two are alike but for case, since FITS has none: ``name_2`` for the second ``name``.
+
+    Parameters
+    ----------
+    names
+        The names; the first of those that are alike keeps its own.
+    taken
+        Names that other columns have already.
+    """
+    used, found = {name.lower() for name in taken}, []
+    for name in names:
+        other, number = name, 1
+        while other.lower() in used:
+            number += 1
+            other = f"{name}_{number}"
+        used.add(other.lower())
+        found.append(other)
+    return found
+
+
+def _read(path: Path, data: bytes, wanted: Collection[str] | None, needed: Collection[str]) -> list[tuple[str, Column]]:
     """Return name and column of all columns, empty ones of those that are not wanted and cost time."""
     if data.startswith(b"SIMPLE"):
         return _of_astropy(io.BytesIO(data), "fits", wanted)
@@ -224,14 +256,18 @@ def _parsed(path: Path, rows: list[str], separator: str, count: int) -> pd.DataF
     return table
 
 
-def _of_astropy(source: object, kind: str, wanted: Collection[str]) -> list[tuple[str, Column]]:
+def _is_wanted(name: str, wanted: Collection[str] | None) -> bool:
+    return wanted is None or normalised(name) in wanted
+
+
+def _of_astropy(source: object, kind: str, wanted: Collection[str] | None) -> list[tuple[str, Column]]:
     from astropy.table import Table
 
     with warnings.catch_warnings():
         # Units that a standard does not know, and further tables of a file.
         warnings.simplefilter("ignore")
         table = Table.read(source, format=kind)
-    return [(name, _column(table, name) if normalised(name) in wanted else Column(())) for name in table.colnames]
+    return [(name, _column(table, name) if _is_wanted(name, wanted) else Column(())) for name in table.colnames]
 
 
 def _column(table: "Table", name: str) -> Column:
@@ -246,7 +282,7 @@ def _column(table: "Table", name: str) -> Column:
     return Column(np.array(column.tolist(), dtype=object), unit)
 
 
-def _of_parquet(data: bytes, wanted: Collection[str]) -> list[tuple[str, Column]]:
+def _of_parquet(data: bytes, wanted: Collection[str] | None) -> list[tuple[str, Column]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -261,7 +297,7 @@ def _of_parquet(data: bytes, wanted: Collection[str]) -> list[tuple[str, Column]
         units = {name: str(getattr(described[name], "unit", None) or "") for name in described.colnames}
     named = []
     for field in schema:
-        if normalised(field.name) not in wanted:
+        if not _is_wanted(field.name, wanted):
             named.append((field.name, Column(())))
             continue
         column = file.read(columns=[field.name])[field.name]

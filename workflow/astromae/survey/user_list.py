@@ -74,9 +74,9 @@ def write_user_catalog(
         answered.log_counts(len(galaxies))
         sentinels = sentinels | answered.counts
         left_out = pd.concat([left_out, unmatched]).sort_values("source_row")
-    left_out = left_out.rename(columns={"source_row": "row"})
+    # Before the catalogue: where there is one, nobody asks again what it lacks.
+    write_left_out(output, left_out.rename(columns={"source_row": "row"}))
     if galaxies.empty:
-        write_left_out(output, left_out)
         raise InputError(f"{table}: none of its {listed.rows} galaxies is in SDSS; are ra and dec in degrees?")
     provenance = {
         "survey": "sdss",
@@ -86,7 +86,6 @@ def write_user_catalog(
         "counts": {"listed": listed.rows, "left_out": len(left_out), "sentinels": sentinels},
     }
     write_observed_catalog(output, galaxies, chunks, provenance, _UNITS, galaxy_zoo)
-    write_left_out(output, left_out)
     if queries:
         header = f"-- SDSS DR{release}, positions of a list of {listed.rows} galaxies.\n"
         write_text(output.with_suffix(".sql"), header + "".join(f"\n{sql}\n" for sql in queries))

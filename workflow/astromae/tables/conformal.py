@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from astromae.contracts.predictions import read_predictions
-from astromae.evaluation.calibration import LEVELS, conformal_widths
+from astromae.evaluation.conformal import LEVELS, conformal_widths
 from astromae.settings.evaluation import Evaluation
 from astromae.tables.formatting import GALAXIES, short
 from astromae.tables.names import model_name

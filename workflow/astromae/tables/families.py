@@ -63,6 +63,20 @@ QUESTIONS = Product(
     ],
 )
 
+PURITY = Product(
+    "purity",
+    "astromae.tables.purity:write_purity_table",
+    inputs=lambda run: {
+        "samples": [f"results/samples/features-{name}.h5" for name in run.with_features()],
+    },
+    settings=lambda run: {
+        "experiments": run.with_features(),
+        "titles": [run.experiments[name].title for name in run.with_features()],
+        "settings": run.configuration.evaluation,
+    },
+    members=lambda run: [{}] if run.with_features() else [],
+)
+
 REALISM = Product(
     "realism",
     "astromae.evaluation.realism:write_realism_table",

@@ -98,7 +98,11 @@ class Model(nn.Module):
         return self
 
     def forward(self, images: Tensor | None, magnitudes: Tensor | None, features: Tensor | None = None) -> Tensor:
-        """Return the outputs of the task.
+        """Return the outputs of the task, (n, outputs), float32; parameters are those of `embed`."""
+        return self.answer(self.embed(images, magnitudes, features))
+
+    def embed(self, images: Tensor | None, magnitudes: Tensor | None, features: Tensor | None = None) -> Tensor:
+        """Return what the last layer reads.
 
         Parameters
         ----------
@@ -112,7 +116,7 @@ class Model(nn.Module):
         Returns
         -------
         Tensor
-            Shape (n, outputs), float32.
+            Shape (n, width).
         """
         parts = []
         if self.encoder is not None:
@@ -122,10 +126,13 @@ class Model(nn.Module):
             parts.append(self.image_heads["inception"](self.inception(images)))
         if self.magnitude is not None:
             parts.append(self.magnitude(magnitudes))
-        joined = self.join(torch.cat(parts, dim=1))
+        return self.join(torch.cat(parts, dim=1))
+
+    def answer(self, embedded: Tensor) -> Tensor:
+        """Return the outputs of the task, (n, outputs), float32, of what `embed` returned."""
         # Eight bits of mantissa would round a redshift to steps near 0.0005, so the last layer has 24.
-        with torch.autocast(joined.device.type, enabled=False):
-            return self.output(joined.to(self.output.weight.dtype))
+        with torch.autocast(embedded.device.type, enabled=False):
+            return self.output(embedded.to(self.output.weight.dtype))
 
 
 def build_model(recipe: ModelRecipe, bands: int) -> Model:

@@ -10,42 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from astromae.contracts.features import FEATURE_TYPE, FeatureFile
-from astromae.encoders import build_encoder, load_pretrained
 from astromae.encoders.frozen import FrozenEncoder
 from astromae.errors import InputError
 from astromae.progress import Ticker
-from astromae.settings.entries import Backbone
 from astromae.training.attention import choose_attention
 from astromae.training.collapse import require_no_collapse
+from astromae.training.pretrained import pretrained_encoder
 from astromae.training.recipes import FeaturesRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.session import Session
 from astromae.training.subsets import EVALUATED
-from astromae.training.weights import read_weights
-
-
-def pretrained_encoder(folder: Path, backbone: Backbone, bands: int, side: int) -> nn.Module:
-    """Return the encoder of a pretraining's folder, ready for fine-tuning.
-
-    Parameters
-    ----------
-    folder
-        Folder with weights.safetensors of the encoder and of what its objective added.
-    backbone
-        The encoder's entry of the configuration's `backbones`.
-    bands
-        Number of bands.
-    side
-        Pixels on a side of the stamps.
-    """
-    weights, prefix = read_weights(folder), "encoder."
-    encoder = build_encoder(backbone, bands, side, "finetune")
-    own = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-    load_pretrained(backbone, encoder, own)
-    return encoder
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import numpy as np
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
+from astromae.familiarity.seen import measure_stamps, seen_ranges, values_of
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
 from astromae.settings.training import Scaling as Settings
@@ -86,9 +87,15 @@ def write_scaling(
 
     columns = magnitude_columns(shards.bands)
     galaxies = read_catalog(catalog, ["objid", *columns]).set_index("objid")
-    magnitudes = galaxies.loc[subsets.objid[subsets.subset == "train"], columns].to_numpy(np.float64)
+    labelled = subsets.objid[subsets.subset == "train"]
+    magnitudes = galaxies.loc[labelled, columns].to_numpy(np.float64)
     check_magnitudes(magnitudes, catalog, shards.bands)
     magnitude_mean, components = fit_magnitudes(magnitudes)
+    # An aperture's magnitude is held against the catalogue's, which is read of galaxies with labels alone.
+    known = np.isin(fitted_on[::step], labelled)[:, None]
+    own = np.where(known, galaxies.loc[fitted_on[::step], columns].to_numpy(np.float64), np.nan)
+    seen = seen_ranges(values_of(shards.bands, measure_stamps(images), own, len(own)))
+    seen |= seen_ranges(values_of(shards.bands, None, magnitudes, len(magnitudes)))
     scaling = Scaling(
         softening=softening.tolist(),
         pixel_mean=pixel_mean.tolist(),
@@ -96,5 +103,6 @@ def write_scaling(
         magnitude_mean=magnitude_mean.tolist(),
         magnitude_components=components.tolist(),
         stamps=shards.format,
+        seen=seen,
     )
     write_json(output, scaling.as_json())

@@ -20,15 +20,15 @@ from astromae.tasks import task_of
 from astromae.tasks.model import Model, build_model
 from astromae.training.attention import choose_attention
 from astromae.training.checkpoint import Checkpoint
-from astromae.training.features import pretrained_encoder
+from astromae.training.galaxies import Galaxies, predict
 from astromae.training.layer_decay import rate_factors
+from astromae.training.pretrained import pretrained_encoder
 from astromae.training.recipes import CurveRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
 from astromae.training.session import Execution, Session
 from astromae.training.sources import NoStamps, PartOfStamps
 from astromae.training.subsets import EVALUATED, labelled_order, require_labels
-from astromae.training.train import Galaxies, predict
 from astromae.training.trainer import Training
 from astromae.training.transfer import to_device
 from astromae.training.views import Views
@@ -147,14 +147,14 @@ def label_curve(
 
         def validate(model: nn.Module) -> tuple[float, dict[str, float]]:
             known = bank.evaluated["val"] if bank else None
-            return task.loss(predict(fabric, model, evaluated["val"], known), validation).item(), {}
+            return task.loss(predict(device, model, evaluated["val"], known), validation).item(), {}
 
         label = f"{recipe.study} {recipe.objective} {recipe.network}, {count} labels"
         training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
         session.train(part, training, f"{count}-labels")
         model = network.eval()
         with fabric.autocast():
-            outputs = predict(fabric, model, evaluated["test"], bank.evaluated["test"] if bank else None)
+            outputs = predict(device, model, evaluated["test"], bank.evaluated["test"] if bank else None)
         state["predicted"][count] = outputs.cpu()
         state["stamps"] += phase.stamps(count)
         finished.save({**state, "cost": session.cost.spent()})

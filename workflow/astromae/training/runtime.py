@@ -11,26 +11,7 @@ from astromae.progress import log
 from astromae.settings.training import Runtime
 from astromae.training.memory import keep_freed_memory
 from astromae.training.parallel import processes
-
-
-def choose_precision(precision: str, gpus: int) -> str:
-    """Resolve ``auto`` to what is fast on this machine.
-
-    Parameters
-    ----------
-    precision
-        A precision of Lightning Fabric, or ``auto``: bfloat16 where the processor multiplies it in
-        hardware (any GPU since 2020, CPUs with AVX512-BF16 or AMX), else float32.
-    gpus
-        Number of GPUs of the step.
-    """
-    if precision != "auto":
-        return precision
-    if gpus:
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if fast else "32-true"
+from astromae.training.precision import choose_precision, require_gpu
 
 
 def compile_if_wanted(model: nn.Module, runtime: Runtime) -> None:
@@ -61,8 +42,8 @@ def make_fabric(runtime: Runtime) -> Fabric:
         )
     if not gpus:
         keep_freed_memory()
-    elif not torch.cuda.is_available():
-        raise InputError(f"training.gpus is {gpus}, and torch sees no GPU here; set training.gpus: 0 for the processor")
+    else:
+        require_gpu("training.gpus", gpus)
     precision = choose_precision(runtime.precision, gpus)
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",

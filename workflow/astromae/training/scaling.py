@@ -1,8 +1,8 @@
 """Scaling of pixels and magnitudes, stored beside the split (`astromae.training.fit_scaling`)."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ class Scaling:
         Matrix (bands, bands) that maps centred magnitudes to uncorrelated components of unit variance.
     stamps
         Bands, pixel scale and size of the stamps that it was fitted on.
+    seen
+        Ranges of what was measured of the galaxies that it was fitted on (`astromae.familiarity.seen`).
     """
 
     softening: list[float]
@@ -42,6 +44,7 @@ class Scaling:
     magnitude_mean: list[float]
     magnitude_components: list[list[float]]
     stamps: StampFormat
+    seen: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def bands(self) -> tuple[str, ...]:

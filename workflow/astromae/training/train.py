@@ -1,13 +1,11 @@
 """Fine-tuning: a model learns a task from labelled galaxies and predicts the others."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astromae.contracts.catalog import magnitude_columns, read_catalog
@@ -15,11 +13,13 @@ from astromae.contracts.features import FeatureBank
 from astromae.contracts.history import write_history
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.encoders.drop_path import draw_paths, drop_paths
+from astromae.familiarity.reference import make_reference, write_reference
 from astromae.tasks import task_of
 from astromae.tasks.model import build_model
-from astromae.training.features import pretrained_encoder
 from astromae.training.folders import HISTORY, write_folder
+from astromae.training.galaxies import Galaxies, embed_and_predict, predict
 from astromae.training.layer_decay import rate_factors
+from astromae.training.pretrained import pretrained_encoder
 from astromae.training.recipes import ModelRecipe
 from astromae.training.scaling import read_scaling
 from astromae.training.seeding import generator, seed_weights
@@ -27,40 +27,6 @@ from astromae.training.session import Execution, Session, weights_of
 from astromae.training.subsets import EVALUATED, labelled_galaxies, require_finite, require_labels
 from astromae.training.trainer import Training
 from astromae.training.transfer import to_device
-from astromae.training.views import Views
-
-
-@dataclass
-class Galaxies:
-    """One subset's galaxies, ready for a model.
-
-    Attributes
-    ----------
-    objid
-        Object ids, shape (n,).
-    views
-        Their stamps.
-    magnitudes
-        Scaled magnitudes, shape (n, bands), on the training device; None where no branch reads them.
-    """
-
-    objid: np.ndarray
-    views: Views
-    magnitudes: Tensor | None
-
-    def magnitudes_of(self, rows: slice | Tensor) -> Tensor | None:
-        """Return the scaled magnitudes of some of them."""
-        return None if self.magnitudes is None else self.magnitudes[rows]
-
-
-@torch.no_grad()
-def predict(fabric: Fabric, model: nn.Module, galaxies: Galaxies, features: Tensor | None) -> Tensor:
-    """Return the outputs (n, outputs) for galaxies from their plain stamps; features (n, width) where known."""
-    predicted = []
-    for rows, _, images in galaxies.views.plain():
-        known = None if features is None else features[rows].to(fabric.device)
-        predicted.append(model(images, galaxies.magnitudes_of(rows), known))
-    return torch.cat(predicted)
 
 
 def train(
@@ -86,7 +52,8 @@ def train(
     seed
         Seed of weights, order and augmentation.
     output
-        Folder for predictions.parquet, weights.safetensors, history.csv, recipe.json and provenance.json.
+        Folder for predictions.parquet, weights.safetensors, reference.safetensors (`astromae.familiarity.reference`),
+        history.csv, recipe.json and provenance.json.
     stamps
         Shards. A model that reads features and no pixels opens none.
     encoder
@@ -159,7 +126,7 @@ def train(
 
     def validate(model: nn.Module) -> tuple[float, dict[str, float]]:
         part, labelled = evaluated["val"]
-        return task.loss(predict(fabric, model, part, known["val"]), labelled).item(), {}
+        return task.loss(predict(device, model, part, known["val"]), labelled).item(), {}
 
     label = f"{recipe.experiment} {recipe.model}"
     training = Training(label, network, phase, galaxies.objid, losses, validate, rate_factors=factors)
@@ -168,16 +135,21 @@ def train(
     if not fabric.is_global_zero:
         return
     model, count = network.eval(), labelled_galaxies(targets.cpu().numpy())
-    frames = []
+    frames, embeddings, scores = [], [], None
     for subset, (part, _) in evaluated.items():
         with fabric.autocast():
-            outputs = predict(fabric, model, part, known[subset])
-        predicted = task.predict(outputs.cpu().numpy().astype(np.float64))
+            embedded, outputs = embed_and_predict(device, model, part, known[subset])
+        embeddings.append(embedded)
+        predicted = task.predict(outputs)
         truth = {column: table[name].loc[part.objid].to_numpy(np.float64) for name, column in task.targets.items()}
         columns = {"objid": part.objid, **truth, **{name: list(predicted[name]) for name in written_columns(task)}}
         frames.append(pd.DataFrame({**columns, "subset": subset}))
+        if subset == "val" and {"z_spec", "z_pred"} <= columns.keys() and task.density is None:
+            estimates = predicted["z_pred"]
+            scores = np.abs(truth["z_spec"] - estimates) / (1 + estimates)
     about = {"recipe": recipe.as_json(), "seed": seed, "train_galaxies": count, "scaling": session.scaling.as_json()}
     write_predictions(output / "predictions.parquet", pd.concat(frames), about["recipe"], seed, count)
     write_history(output / HISTORY, rows)
+    write_reference(output, make_reference(np.concatenate(embeddings), scores))
     write_folder(output, weights_of(network), about, provenance)
     session.checkpoint.remove()

@@ -1,0 +1,1 @@
+"""Trained models asked by people: about any galaxies, on any machine."""
