@@ -1,7 +1,6 @@
 """The step of the workflow that asks a model about a chunk of a list, and how a list is dealt to chunks."""
 
 import contextlib
-import json
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from astromae import __version__
 from astromae.files import write_json
 from astromae.stamps.fetch import Archive, Download
 from astromae.survey.counts import listed_counts
+from astromae.typed import Typed
 
 #: Galaxies of a job, about, and most jobs of a list: one command names the answers of all, and has 128 kB for it.
 GALAXIES_OF_JOB, MOST_CHUNKS = 1000, 500
@@ -34,22 +34,27 @@ def chunks_of(table: Path, counted: Path) -> int:
     InputError
         If the list cannot be read.
     """
-    known, counts = _fingerprint(table), None
+    identity = _fingerprint(table)
     try:
-        found = json.loads(counted.read_text(encoding="utf-8"))
-        counts = found["galaxies"], found["fields"]
-        known_before = found["of"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known_before = None
-    if known_before != known or not all(isinstance(number, int) for number in counts):
-        listed = listed_counts(table)
-        counts = listed.galaxies, listed.fields
-        write_json(counted, {"of": known, "galaxies": counts[0], "fields": counts[1]})
-    galaxies, fields = counts
-    return max(1, min(fields, -(-galaxies // GALAXIES_OF_JOB), MOST_CHUNKS))
+        kept = _Kept.model_validate_json(counted.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = None
+    if kept is None or kept.of != identity:
+        counts = listed_counts(table)
+        kept = _Kept(of=identity, galaxies=counts.galaxies, fields=counts.fields)
+        write_json(counted, kept.model_dump())
+    return max(1, min(kept.fields, -(-kept.galaxies // GALAXIES_OF_JOB), MOST_CHUNKS))
 
 
-def _fingerprint(table: Path) -> list[object]:
+class _Kept(Typed):
+    """Counts of a list, and of which."""
+
+    of: list[str | int]
+    galaxies: int
+    fields: int
+
+
+def _fingerprint(table: Path) -> list[str | int]:
     try:
         found = table.stat()
     except OSError:
@@ -72,7 +77,6 @@ def predict_chunk(
     output: Path,
     download: Download | None = None,
     threads: int = 1,
-    gpus: int = 0,
 ) -> None:
     """Answer about the galaxies of one chunk of a list; of the one after the last, about rows that are no galaxies.
 
@@ -88,8 +92,6 @@ def predict_chunk(
         Where the frames are, and how they are read (`astromae.stamps.cut.cut`).
     output
         Answers to write (`astromae.asking.parts.write_part`).
-    gpus
-        0 or 1.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def predict_chunk(
 
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(opened(model))
-        asked = [open_asked(folder, gpus, foreign=folder != model)]
+        asked = [open_asked(folder, foreign=folder != model)]
     stamps = list_format(asked, catalog)
     if chunk == chunks:
         batch = left_out_batch(catalog, stamps)

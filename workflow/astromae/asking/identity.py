@@ -15,12 +15,7 @@ from astromae.training.recipes import ModelRecipe
 
 
 def identity_of(model: Path) -> list[str]:
-    """Return texts, other ones for another model or another version of this package.
-
-    Parameters
-    ----------
-    model
-        Folder of a model, or an archive of one.
+    """Return texts, other ones for another model, folder or archive, or another version of this package.
 
     Raises
     ------
@@ -39,15 +34,10 @@ def identity_of(model: Path) -> list[str]:
 def sources_of_model(model: Path) -> list[str | Path]:
     """Return modules and plugins of the entries that a model names, as `astromae.sources.sources_of` takes them.
 
-    Parameters
-    ----------
-    model
-        Folder of a model, or an archive of one.
-
     Raises
     ------
     InputError
-        If it is none.
+        If the folder or archive is none of a model.
     """
     with opened(model) as folder:
         recipe = read_recipe(folder).get("recipe", {})

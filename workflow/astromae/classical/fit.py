@@ -13,7 +13,7 @@ from astromae.contracts.catalog import column_names, magnitude_bands, magnitude_
 from astromae.contracts.predictions import write_predictions, written_columns
 from astromae.contracts.shards import READ_BLOCK, StampSet
 from astromae.contracts.splits import read_split
-from astromae.familiarity.seen import measure_stamps, seen_ranges, values_of
+from astromae.familiarity.seen import MEASURED, training_ranges
 from astromae.photometry_checks import check_finite
 from astromae.tasks import Task, task_of
 from astromae.training.fingerprint import fingerprint
@@ -23,9 +23,6 @@ from astromae.training.subsets import EVALUATED, labelled_galaxies, require_fini
 
 #: Packages that decide a method's numbers.
 PACKAGES = ("scikit-learn", "scipy", "numpy")
-
-#: Stamps that are measured for the ranges of the training galaxies, as for those of networks.
-SEEN_STAMPS = 4096
 
 
 @dataclass(frozen=True)
@@ -108,13 +105,10 @@ def ranges_of_training(
         magnitudes = (
             read_catalog(catalog, ["objid", *columns]).set_index("objid").loc[objid, columns].to_numpy(np.float64)
         )
-    ranges = seen_ranges(values_of(bands, None, magnitudes, len(objid)))
-    if shards:
-        step = -(-len(objid) // SEEN_STAMPS)
-        images, own = shards.read(objid[::step], recipe.crop), magnitudes[::step]
-        # The ranges of magnitudes are those of all galaxies.
-        ranges = seen_ranges(values_of(bands, measure_stamps(images), own, len(own))) | ranges
-    return ranges
+    if not shards:
+        return training_ranges(bands, magnitudes)
+    step = -(-len(objid) // MEASURED)
+    return training_ranges(bands, magnitudes, shards.read(objid[::step], recipe.crop), magnitudes[::step])
 
 
 def fit_classical(

@@ -102,10 +102,8 @@ def sample_features(
     place = pd.Index(objid).get_indexer(galaxies["objid"])
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["bands"] = join_bands(bands)
-        columns, group = (
-            file.create_group("galaxies", track_order=True),
-            file.create_group("features", track_order=True),
-        )
+        columns = file.create_group("galaxies", track_order=True)
+        group = file.create_group("features", track_order=True)
         for name, values in galaxies.items():
             columns[name] = values.to_numpy()
         for encoder in dict.fromkeys(encoders):

@@ -15,6 +15,9 @@ APERTURE_PX, ELSEWHERE_PX = 4.0, 7.0
 #: Fractions of the training galaxies below and above the ranges of what is measured of stamps.
 TAIL = 0.001
 
+#: Stamps that are measured of the training galaxies, about.
+MEASURED = 4096
+
 #: How far outside the range a value has to lie: magnitudes, and decades of noise and of a pixel's brightness. What a
 #: catalogue says of a galaxy has no margin: its range is that of all training galaxies.
 MARGINS = {"aperture": 0.3, "offset": 0.5, "noise": 0.3, "peak": 0.3, "mag": 0.0, "colour": 0.0}
@@ -132,6 +135,29 @@ def seen_ranges(values: Mapping[str, np.ndarray]) -> dict[str, tuple[float, floa
             low, high = np.quantile(known, [tail, 1 - tail])
             ranges[name] = float(low), float(high)
     return ranges
+
+
+def training_ranges(
+    bands: Sequence[str], magnitudes: np.ndarray, images: np.ndarray | None = None, own: np.ndarray | None = None
+) -> dict[str, tuple[float, float]]:
+    """Return what training galaxies are like, by which answers are flagged.
+
+    Parameters
+    ----------
+    bands
+        Names of the bands.
+    magnitudes
+        Dereddened magnitudes of all of them (n, bands), NaN where missing.
+    images
+        Stamps of some of them, as `measure_stamps` takes them; None without stamps.
+    own
+        The magnitudes of these.
+    """
+    ranges = {}
+    if images is not None:
+        ranges = seen_ranges(values_of(bands, measure_stamps(images), own, len(own)))
+    # The ranges of magnitudes are those of all galaxies.
+    return ranges | seen_ranges(values_of(bands, None, magnitudes, len(magnitudes)))
 
 
 def outside(

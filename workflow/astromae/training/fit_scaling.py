@@ -8,7 +8,7 @@ import numpy as np
 from astromae.contracts.catalog import magnitude_columns, read_catalog
 from astromae.contracts.shards import StampSet
 from astromae.contracts.splits import read_split
-from astromae.familiarity.seen import measure_stamps, seen_ranges, values_of
+from astromae.familiarity.seen import training_ranges
 from astromae.files import write_json
 from astromae.photometry_checks import border_noise, check_magnitudes, check_pixels
 from astromae.settings.training import Scaling as Settings
@@ -94,8 +94,6 @@ def write_scaling(
     # An aperture's magnitude is held against the catalogue's, which is read of galaxies with labels alone.
     known = np.isin(fitted_on[::step], labelled)[:, None]
     own = np.where(known, galaxies.loc[fitted_on[::step], columns].to_numpy(np.float64), np.nan)
-    seen = seen_ranges(values_of(shards.bands, measure_stamps(images), own, len(own)))
-    seen |= seen_ranges(values_of(shards.bands, None, magnitudes, len(magnitudes)))
     scaling = Scaling(
         softening=softening.tolist(),
         pixel_mean=pixel_mean.tolist(),
@@ -103,6 +101,6 @@ def write_scaling(
         magnitude_mean=magnitude_mean.tolist(),
         magnitude_components=components.tolist(),
         stamps=shards.format,
-        seen=seen,
+        seen=training_ranges(shards.bands, magnitudes, images, own),
     )
     write_json(output, scaling.as_json())
