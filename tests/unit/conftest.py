@@ -75,6 +75,27 @@ def features(galaxies, encoder):
 
 
 @pytest.fixture(scope="session")
+def trained(galaxies, encoder, features, tmp_path_factory):
+    """Folder of a model with a frozen encoder, Inception and magnitudes."""
+    from training_inputs import model_recipe, run_train
+
+    folder = tmp_path_factory.mktemp("trained")
+    run_train(galaxies, folder, model_recipe(), encoder, features)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def of_images(galaxies, tmp_path_factory):
+    """Folder of a model that sees nothing but stamps."""
+    from training_inputs import model_recipe, run_train
+
+    folder = tmp_path_factory.mktemp("images")
+    branches = {"encoder": None, "pretrained": False, "frozen": False, "inception": True, "magnitude": False}
+    run_train(galaxies, folder, model_recipe(**branches))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def results(tmp_path_factory):
     """Values and some figures of a synthetic run of both experiments."""
     from evaluation_run import write_run

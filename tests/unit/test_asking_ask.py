@@ -23,28 +23,10 @@ from astromae.familiarity.reference import read_reference, write_reference
 from astromae.stamps.fetch import Download
 from astromae.survey.archive import strip_folder
 from astromae.survey.sdss_catalog import Pace
-from training_inputs import model_recipe, run_train
 
 REAL = Path(__file__).parents[3] / "shared/data/sdss-real"
 MAGNITUDES = magnitude_columns(BANDS)
 NOWHERE = Where("https://no.where", "/no/where", 17, Pace(), Download())
-
-#: Branches of a model that sees nothing but the stamp.
-IMAGE_ONLY = {"encoder": None, "pretrained": False, "frozen": False, "inception": True, "magnitude": False}
-
-
-@pytest.fixture(scope="module")
-def trained(galaxies, encoder, features, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    run_train(galaxies, folder, model_recipe(), encoder, features)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def of_images(galaxies, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("images")
-    run_train(galaxies, folder, model_recipe(**IMAGE_ONLY))
-    return folder
 
 
 @pytest.fixture(scope="module")

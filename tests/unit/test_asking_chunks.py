@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import numpy as np
@@ -13,16 +14,6 @@ from astromae.asking.identity import identity_of, sources_of_model
 from astromae.asking.joined import PART
 from astromae.encoders import ENCODERS
 from astromae.errors import InputError
-from training_inputs import model_recipe, run_train
-
-IMAGE_ONLY = {"encoder": None, "pretrained": False, "frozen": False, "inception": True, "magnitude": False}
-
-
-@pytest.fixture(scope="module")
-def trained(galaxies, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    run_train(galaxies, folder, model_recipe(**IMAGE_ONLY))
-    return folder
 
 
 def test_a_million_galaxies_are_counted_once(tmp_path):
@@ -62,25 +53,25 @@ def test_names_of_folders(tmp_path):
     assert MOST_CHUNKS * len(json.dumps([longest])) < 100_000
 
 
-def test_another_model_has_another_identity(trained, tmp_path):
-    own = identity_of(trained)
-    reference = trained / "reference.safetensors"
-    before = reference.read_bytes()
-    reference.write_bytes(before + b"\0")
-    assert identity_of(trained) != own
-    reference.write_bytes(before)
-    assert identity_of(trained) == own
+def test_another_model_has_another_identity(of_images, tmp_path):
+    own = identity_of(of_images)
+    for name in ("recipe.json", "weights.safetensors", "reference.safetensors"):
+        copy = tmp_path / name.partition(".")[0]
+        shutil.copytree(of_images, copy)
+        assert identity_of(copy) == own
+        (copy / name).write_bytes((copy / name).read_bytes() + b"\0")
+        assert identity_of(copy) != own
     with pytest.raises(InputError, match=r"recipe\.json: no such file; a model is a folder of results/models"):
         identity_of(tmp_path)
     with pytest.raises(InputError, match=r"none\.zip: no such file"):
         identity_of(tmp_path / "none.zip")
 
 
-def test_a_job_reruns_where_its_network_changed(trained, tmp_path):
-    assert ENCODERS.source("inception") in sources_of_model(trained)
-    export_model(trained, tmp_path / "model.zip")
-    assert sources_of_model(tmp_path / "model.zip") == sources_of_model(trained)
-    recipe = json.loads((trained / "recipe.json").read_text())
+def test_a_job_reruns_where_its_network_changed(of_images, tmp_path):
+    assert ENCODERS.source("inception") in sources_of_model(of_images)
+    export_model(of_images, tmp_path / "model.zip")
+    assert sources_of_model(tmp_path / "model.zip") == sources_of_model(of_images)
+    recipe = json.loads((of_images / "recipe.json").read_text())
     recipe["recipe"]["branches"]["magnitude"] = "perhaps"
     broken = tmp_path / "broken"
     broken.mkdir()

@@ -42,11 +42,6 @@ def trained(galaxies, folder, **branches):
 
 
 @pytest.fixture(scope="module")
-def of_images(galaxies, tmp_path_factory):
-    return trained(galaxies, tmp_path_factory.mktemp("images"), inception=True, magnitude=False)
-
-
-@pytest.fixture(scope="module")
 def of_both(galaxies, tmp_path_factory):
     return trained(galaxies, tmp_path_factory.mktemp("both"), inception=True, magnitude=True)
 

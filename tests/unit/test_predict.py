@@ -39,14 +39,6 @@ def evaluated(galaxies, objid):
 
 
 @pytest.fixture(scope="module")
-def trained(galaxies, encoder, features, tmp_path_factory):
-    """Folder of a model with a frozen encoder, Inception and magnitudes."""
-    folder = tmp_path_factory.mktemp("trained")
-    run_train(galaxies, folder, model_recipe(), encoder, features)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def boosted(galaxies, tmp_path_factory):
     """Folder of a classical method."""
     folder = tmp_path_factory.mktemp("boosted")

@@ -15,7 +15,7 @@ SCRIPT = "look_alikes.js"
 
 #: Table that says how alike they are.
 _PURITY = "purity.csv"
-_CRITERIA = {"type": "same type", "redshift": "redshift within 0.02", "type_redshift": "both"}
+_CRITERIA = {"type": "same type", "redshift": "redshift within {dz:g}", "type_redshift": "both"}
 
 
 def shown_look_alikes(
@@ -68,7 +68,7 @@ def shown_look_alikes(
     rows = [row for table in tables if table.name == _PURITY for row in _rows(table, held)]
     known = [name for name in _CRITERIA if rows and rows[0][f"purity_{name}"]]
     return shown | {
-        "criteria": [_CRITERIA[name] for name in known],
+        "criteria": [_CRITERIA[name].format(dz=float(rows[0]["dz"])) for name in known],
         "nearest": rows[0]["nearest"] if rows else None,
         "purity": [
             {

@@ -38,8 +38,9 @@ def purity_table(samples: Sequence[Path], experiments: Sequence[str], settings: 
     -------
     DataFrame
         Rows of `astromae.evaluation.neighbours.purity` for each experiment: its encoders, `COLOURS` where all
-        magnitudes are known, which gains are over, and ``chance``; before them experiment, galaxies, n_seeds and
-        nearest, the number of neighbours. Experiments whose galaxies have neither type nor redshift have none.
+        magnitudes are known, which gains are over, and ``chance``; before them experiment, galaxies, n_seeds,
+        nearest (the number of neighbours) and dz (the difference from which on redshifts are not alike). Experiments
+        whose galaxies have neither type nor redshift have none.
     """
     parts = []
     for path, experiment in zip(samples, experiments, strict=True):
@@ -67,6 +68,7 @@ def purity_table(samples: Sequence[Path], experiments: Sequence[str], settings: 
         found.insert(1, "galaxies", len(sample.galaxies))
         found.insert(3, "n_seeds", found["neighbours"].map(seeds).astype("Int64"))
         found.insert(4, "nearest", min(NEIGHBOURS, len(sample.galaxies) - 1))
+        found.insert(5, "dz", DZ)
         parts.append(found)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["experiment", "neighbours"])
 
