@@ -48,7 +48,7 @@ def ask(models, given, output, **question):
 
 def in_small_batches(monkeypatch):
     monkeypatch.setattr(stamp_files, "BATCH", 4)
-    monkeypatch.setattr(stamp_files, "_BLOCK", 2)
+    monkeypatch.setattr(stamp_files, "BLOCK", 2)
 
 
 def test_answers_are_the_predictions_of_the_run(trained, given, tmp_path):

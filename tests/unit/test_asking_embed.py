@@ -209,7 +209,7 @@ def folder_of_stamps(stamps, folder):
 
 def in_small_batches(monkeypatch):
     monkeypatch.setattr(stamp_files, "BATCH", 4)
-    monkeypatch.setattr(stamp_files, "_BLOCK", 2)
+    monkeypatch.setattr(stamp_files, "BLOCK", 2)
 
 
 def test_a_run_that_fails_leaves_what_was_there(encoder, stamps, tmp_path, monkeypatch):

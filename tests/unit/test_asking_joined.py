@@ -205,7 +205,7 @@ def test_parts_of_other_models_are_named(parts, tmp_path):
 
 def test_sources_know_their_batches(model, tmp_path, monkeypatch):
     monkeypatch.setattr(stamp_files, "BATCH", 2)
-    monkeypatch.setattr(stamp_files, "_BLOCK", 2)
+    monkeypatch.setattr(stamp_files, "BLOCK", 2)
     monkeypatch.setattr(listed_module, "CHUNK", 1)
     np.savez(tmp_path / "mine.npz", images=np.zeros((5, 5, 8, 8), np.float32))
     source = stamp_files.open_stamp_file(tmp_path / "mine.npz", open_asked(model).format, 2)

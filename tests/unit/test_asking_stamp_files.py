@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 import pytest
 from astromae.asking.batches import BATCH
-from astromae.asking.stamp_files import NOT_FINITE, TOO_BRIGHT, UNITS, is_stamp_file, open_stamp_file
+from astromae.asking.stamp_files import NOT_FINITE, TOO_BRIGHT, UNITS, open_stamp_file
+from astromae.asking.stamp_formats import is_stamp_file
 from astromae.contracts.shards import StampSet, write_shard
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
@@ -130,7 +131,7 @@ def test_every_format_gives_the_same_stamps(written, last):
 
 def test_batches_of_every_format_begin_where_they_are_asked_to(written, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 4)
-    monkeypatch.setattr(module, "_BLOCK", 2)
+    monkeypatch.setattr(module, "BLOCK", 2)
     images = images_of()
     images[[0, 5, 6, 10], 2, 3, 3] = np.nan
     source = opened(written(images))

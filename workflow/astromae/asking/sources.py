@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astromae.asking.inputs import Reader
-from astromae.asking.stamp_files import SCALE_TOLERANCE, StampFile, is_stamp_file, open_stamp_file
+from astromae.asking.stamp_files import SCALE_TOLERANCE, StampFile, open_stamp_file
+from astromae.asking.stamp_formats import is_stamp_file
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError

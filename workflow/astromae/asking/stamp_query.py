@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from astromae.asking.embed import embed_galaxies
-from astromae.asking.stamp_files import is_stamp_file, open_stamp_file
+from astromae.asking.stamp_files import open_stamp_file
+from astromae.asking.stamp_formats import is_stamp_file
 from astromae.contracts.embeddings import Embeddings
 from astromae.errors import InputError
 from astromae.files import sha256
