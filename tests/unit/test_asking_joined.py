@@ -93,16 +93,26 @@ def test_units_and_identifiers_of_the_list_are_kept_where_they_differ(model, sky
     assert found["mag_r_listed"].tolist() == [99.0] * 12 + [1.0]
 
 
-def test_columns_do_not_depend_on_whether_anybody_has_an_answer(model, tmp_path):
-    for folder, magnitude in (("some", 17.0), ("none", -9999.0)):
-        (tmp_path / folder).mkdir()
-        table = with_fields().assign(mag_g=magnitude)
-        table.loc[0, "mag_u"] = np.nan
-        summary, found = ask(model, table, tmp_path / folder)
-        assert summary.answered == (5 if folder == "some" else 0)
+def test_columns_do_not_depend_on_whether_anybody_has_an_answer(of_images, tmp_path):
+    images = np.random.default_rng(0).normal(0, 1, (6, 5, 64, 64)).astype(np.float32)
+    for lost in (1, 6):
+        images[:lost, 2, 32, 32] = np.nan
+        np.savez(tmp_path / "mine.npz", images=images)
+        summary = predict_galaxies([of_images], tmp_path / "mine.npz", tmp_path / "out.parquet", NOWHERE, Question())
+        found = pd.read_parquet(tmp_path / "out.parquet")
+        assert summary.answered == 6 - lost
         assert found.columns.tolist()[3:12] == REDSHIFTS
         assert (found[REDSHIFTS].dtypes == np.float64).all()
         assert np.isfinite(found["z_phot"]).sum() == summary.answered
+
+
+def test_magnitudes_that_nobody_has_are_missed_before_any_work(model, tmp_path):
+    table = with_fields().assign(mag_g=-9999.0)
+    with pytest.raises(InputError, match=r"no galaxy has mag_u, .* which .* reads; add them, or leave out run, camcol"):
+        ask(model, table, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
+    table.loc[0, "mag_g"] = 17.0
+    assert ask(model, table, tmp_path)[0].answered == 1
 
 
 def test_columns_of_stamps_that_answers_have_are_kept(model, tmp_path):

@@ -1,6 +1,6 @@
 """Galaxies that somebody asks about, some at a time: what is known of them, and their stamps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +62,9 @@ class Source(Protocol):
 
     def __len__(self) -> int:
         """Return the number of galaxies."""
+
+    def has_magnitudes(self, bands: Sequence[str]) -> bool:
+        """Return whether any galaxy may have magnitudes in all bands."""
 
     def identity(self) -> str:
         """Return a text that is another one for other galaxies or stamps, without reading all pixels."""

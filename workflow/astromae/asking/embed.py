@@ -12,7 +12,7 @@ import pandas as pd
 
 from astromae.asking.asked import Asked
 from astromae.asking.batches import Batch
-from astromae.asking.inputs import Inputs, inputs_of
+from astromae.asking.inputs import inputs_of
 from astromae.asking.own_columns import beside, own_columns
 from astromae.asking.sources import check_paths, open_source
 from astromae.asking.stamp_files import StampFile
@@ -116,7 +116,7 @@ def embed_galaxies(
             if batch.left_out:
                 left_out += len(batch.table)
                 continue
-            inputs = _inputs(reader, batch, given)
+            inputs = inputs_of([reader], batch)
             if len(inputs.rows):
                 columns = own.iloc[inputs.rows]
                 vectors = reader.embed(inputs.images, inputs.magnitudes)
@@ -129,13 +129,6 @@ def embed_galaxies(
     if left_out:
         log(f"{output}: {left_out} rows of {given} are no galaxies, or come again, and are left out")
     return writer.count
-
-
-def _inputs(reader: Asked | AskedEncoder, batch: Batch, given: Path) -> Inputs:
-    columns = magnitude_columns(reader.bands)
-    if reader.reads_magnitudes and not set(columns) <= set(batch.table):
-        raise InputError(f"{given}: has no {', '.join(columns)}, which {reader.name} reads")
-    return inputs_of([reader], batch)
 
 
 def _require_unique(given: Path, objid: np.ndarray) -> None:
@@ -157,6 +150,8 @@ def _with_columns(source: "ListedGalaxies | StampFile", given: Path) -> Iterator
             yield batch, _storable(beside(batch.table[["objid"]], batch.table.drop(columns="objid")))
         return
     galaxies, own = source.galaxies(), own_columns(given)
+    # Magnitudes that nobody has say nothing.
+    galaxies = galaxies.dropna(axis=1, how="all")
     own = own.iloc[galaxies["source_row"] - 1]
     asked = ("objid", "ra", "dec", *magnitude_columns(BANDS))
     columns = _storable(beside(galaxies.rename(columns={"source_row": "row"}), own, asked))

@@ -2,8 +2,7 @@
 
 import hashlib
 import math
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,9 @@ import pandas as pd
 from astromae.asking.batches import Batch
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC
 from astromae.contracts.catalog import magnitude_columns, read_catalog
-from astromae.contracts.missing import read_missing
-from astromae.contracts.shards import StampSet
 from astromae.contracts.stamp_format import StampFormat
 from astromae.files import sha256
-from astromae.stamps.cut import cut_chunk
+from astromae.stamps.cut import cut_stamps
 from astromae.stamps.fetch import Archive, Download
 from astromae.survey.galaxy_list import read_list
 from astromae.survey.sdss_catalog import Pace
@@ -81,6 +78,8 @@ class ListedGalaxies:
         self.format = StampFormat(BANDS, PIXEL_SCALE_ARCSEC, size)
         listed = read_list(table)
         self.count = listed.rows
+        magnitudes = listed.galaxies.reindex(columns=magnitude_columns(BANDS))
+        self._has_magnitudes = not listed.has_fields or bool(magnitudes.notna().all(axis=1).any())
         self.chunks = max(1, min(listed.fields, math.ceil(listed.rows / CHUNK)))
         self.catalog = folder / "galaxies.parquet"
         #: A batch for each chunk, and one of the rows that are no galaxies.
@@ -92,6 +91,10 @@ class ListedGalaxies:
     def __len__(self) -> int:
         """Return the number of rows of the list."""
         return self.count
+
+    def has_magnitudes(self, bands: Sequence[str]) -> bool:
+        """Return whether a galaxy may have magnitudes in all bands: SkyServer's, where the list has no fields."""
+        return self._has_magnitudes
 
     def identity(self) -> str:
         """Return a text that is another one for another list or another place of the survey."""
@@ -142,17 +145,12 @@ def chunk_batch(
         As `astromae.stamps.cut.cut_chunk`.
     """
     galaxies = read_catalog(catalog, _COLUMNS, chunk)
-    nothing = np.empty((0, *stamps.shape), dtype=np.float32)
     if archive is None:
+        nothing = np.empty((0, *stamps.shape), dtype=np.float32)
         return Batch(galaxies, nothing, np.full(len(galaxies), "no stamp was wanted", dtype=object))
-    with tempfile.TemporaryDirectory(prefix=f".{chunk:06d}-", dir=folder) as own:
-        shard, missing = Path(own, "stamps.h5"), Path(own, "missing.csv")
-        cut_chunk(catalog, chunk, archive, stamps.size, shard, missing, threads)
-        because = dict(zip(*read_missing(missing), strict=True))
-        reasons = np.array([because.get(objid, "") for objid in galaxies["objid"]], dtype=object)
-        objid = galaxies["objid"].to_numpy()[reasons == ""]
-        images = StampSet([shard]).read(objid).astype(np.float32) if len(objid) else nothing
-    return Batch(galaxies, images, reasons)
+    with cut_stamps(catalog, chunk, archive, stamps.size, folder, threads) as writer:
+        images, reasons = writer.held()
+    return Batch(galaxies, images.astype(np.float32), reasons)
 
 
 def left_out_batch(catalog: Path, stamps: StampFormat) -> Batch:

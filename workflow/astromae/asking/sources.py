@@ -8,6 +8,7 @@ from astromae.asking.inputs import Reader
 from astromae.asking.stamp_files import SCALE_TOLERANCE, StampFile, open_stamp_file
 from astromae.asking.stamp_formats import is_stamp_file
 from astromae.constants import BANDS, PIXEL_SCALE_ARCSEC, STAMP_SIZE
+from astromae.contracts.catalog import magnitude_columns
 from astromae.contracts.stamp_format import StampFormat
 from astromae.errors import InputError
 
@@ -70,19 +71,31 @@ def open_source(
     Raises
     ------
     InputError
-        As of `open_stamp_file`, `ListedGalaxies` and `list_format`; or if bands or unit are given for a list.
+        As of `open_stamp_file`, `ListedGalaxies` and `list_format`; if bands or unit are given for a list; or if no
+        galaxy has the magnitudes that a reader wants.
     """
     if is_stamp_file(given):
         wanted = next((reader.format for reader in readers if reader.format is not None), None)
         if wanted is None:
             wanted = StampFormat(readers[0].bands, PIXEL_SCALE_ARCSEC, STAMP_SIZE)
-        return open_stamp_file(given, wanted, max(reader.crop for reader in readers), bands, unit)
-    if bands is not None or unit != "nanomaggies":
-        raise InputError(f"{given}: a list of galaxies has no bands or unit of its own; leave the options out")
-    from astromae.asking.listed import ListedGalaxies
+        source = open_stamp_file(given, wanted, max(reader.crop for reader in readers), bands, unit)
+        remedy = "put them beside the stamps"
+    else:
+        if bands is not None or unit != "nanomaggies":
+            raise InputError(f"{given}: a list of galaxies has no bands or unit of its own; leave the options out")
+        from astromae.asking.listed import ListedGalaxies
 
-    size = list_format(readers, given).size
-    return ListedGalaxies(given, where, folder, size, any(reader.reads_stamps for reader in readers))
+        size = list_format(readers, given).size
+        source = ListedGalaxies(given, where, folder, size, any(reader.reads_stamps for reader in readers))
+        remedy = "add them, or leave out run, camcol and field, so that SkyServer is asked for all"
+    for reader in readers:
+        if reader.reads_magnitudes and not source.has_magnitudes(reader.bands):
+            columns = ", ".join(magnitude_columns(reader.bands))
+            raise InputError(
+                f"{given}: no galaxy has {columns} (dereddened), which {reader.name} reads; {remedy}, or take a model "
+                "of stamps alone"
+            )
+    return source
 
 
 def list_format(readers: Sequence[Reader], given: Path) -> StampFormat:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from astromae.asking.batches import BATCH, Batch, Source
 from astromae.asking.stamp_formats import BLOCK, Stored, known_name, open_stored, reading
+from astromae.contracts.catalog import magnitude_columns
 from astromae.contracts.stamp_format import PIXEL_TYPE, StampFormat
 from astromae.errors import InputError
 from astromae.survey.objid import exact_identifiers
@@ -161,6 +162,11 @@ class StampFile:
     def objid(self) -> NDArray[np.int64]:
         """Return the identifiers of all galaxies, shape (n,); one may come twice."""
         return self._table["objid"].to_numpy()
+
+    def has_magnitudes(self, bands: Sequence[str]) -> bool:
+        """Return whether a galaxy has magnitudes in all bands."""
+        columns = magnitude_columns(bands)
+        return set(columns) <= set(self._table) and bool(self._table[columns].notna().all(axis=1).any())
 
     def identity(self) -> str:
         """Return a text that is another one for other galaxies or stamps; it knows sizes and times of files."""

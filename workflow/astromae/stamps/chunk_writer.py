@@ -72,6 +72,15 @@ class ChunkWriter:
                 self._spool.seek(int(row) * self.format.stamp_bytes)
                 self._spool.write(pixels[place].tobytes())
 
+    def held(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the stamps (k, bands, size, size), float16, of galaxies that have one, and why the others have none.
+
+        The second is of all n galaxies, str, empty for those that have one; both are in the order of `objid`.
+        """
+        self._spool.flush()
+        blocks = [np.empty((0, *self.format.shape), PIXEL_TYPE), *self._blocks(np.flatnonzero(self._reasons == ""))]
+        return np.concatenate(blocks), self._reasons
+
     def write(self, output: Path, missing: Path, survey: str, kernel: str) -> None:
         """Write the shard and the list of galaxies without a stamp.
 

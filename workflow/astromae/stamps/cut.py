@@ -1,5 +1,6 @@
 """Cutting: every galaxy of a chunk out of the frames of its field, each frame read once."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -90,17 +91,26 @@ def cut_chunk(
     if size < 2 or size % 2:
         raise InputError(f"stamps.size: {size}; a stamp has an even number of pixels on a side")
     survey = read_provenance(catalog)["survey"]
+    with cut_stamps(catalog, chunk, archive, size, Path(output).parent, threads) as writer:
+        writer.write(output, missing, survey, KERNEL)
+
+
+@contextlib.contextmanager
+def cut_stamps(
+    catalog: Path, chunk: int, archive: Archive, size: int, folder: Path, threads: int = 1
+) -> Iterator[ChunkWriter]:
+    """Yield the stamps of one chunk's galaxies, which wait in `folder`; parameters and errors as of `cut_chunk`."""
     galaxies = read_catalog(catalog, _COLUMNS, chunk)
     ra, dec = galaxies["ra"].to_numpy(), galaxies["dec"].to_numpy()
     fields = galaxies.groupby(["run", "camcol", "field"], sort=True).indices
     stamps = StampFormat(BANDS, PIXEL_SCALE_ARCSEC, size)
-    with ChunkWriter(galaxies["objid"].to_numpy(), stamps, Path(output).parent) as writer:
+    with ChunkWriter(galaxies["objid"].to_numpy(), stamps, folder) as writer:
         ticker = Ticker(f"cut {chunk:04d}", len(fields), "fields")
         for rows, (pixels, reasons) in _cut_fields(archive, fields, ra, dec, size, threads):
             writer.add(rows, pixels, reasons)
             ticker.advance()
         ticker.close()
-        writer.write(output, missing, survey, KERNEL)
+        yield writer
 
 
 def cut_field(
