@@ -523,30 +523,3 @@ def test_no_file_stays_open(archive):
 def test_an_error_of_the_reader_is_its_own(archive):
     with pytest.raises(OSError, match="mine"), opened(archive):
         raise OSError("mine")
-
-
-#: The default run, where this clone has one.
-REAL = Path(__file__).parents[2] / "results"
-
-
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "models/experiment1/pcm-astromae/seed42",
-        "models/distributions/henghes/seed42",
-        "models/experiment1/local-linear/seed42",
-        "encoders/plain/experiment1/seed42",
-    ],
-)
-def test_a_real_folder_makes_the_round_trip(folder, tmp_path):
-    if not (REAL / folder / "recipe.json").is_file():
-        pytest.skip("no default run here")
-    export_model(REAL / folder, tmp_path / "model.zip")
-    random = np.random.default_rng(0)
-    given = random.normal(1, 1, (3, 5, 64, 64)).astype(np.float32), random.uniform(16, 18, (3, 5))
-    found, expected = (load_model(path).predict(*given) for path in (tmp_path / "model.zip", REAL / folder))
-    for name in expected:
-        np.testing.assert_array_equal(found[name], expected[name])
-    with opened(tmp_path / "model.zip") as opened_folder:
-        card = (opened_folder / CARD).read_text()
-    assert "**Pixels are simulated; fluxes and redshifts are of real galaxies.**" in card

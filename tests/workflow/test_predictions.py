@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from astromae import load_model
+from astromae.asking.export import export_model
 from astromae.constants import BANDS
+from astromae.model_archive import CARD, opened
 
 pytestmark = pytest.mark.workflow
 
@@ -61,3 +64,26 @@ def test_what_is_missing_is_said_before_the_first_job(finished, model, tmp_path,
     ran = finished.snakemake("--cores", "1", "--dry-run", "predictions", "--config", *values)
     assert ran.returncode
     assert words in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "models/experiment1/pcm-astromae/seed42",
+        "models/distributions/henghes/seed42",
+        "models/experiment1/local-linear/seed42",
+        "encoders/plain/experiment1/seed42",
+    ],
+)
+def test_an_archive_of_a_run_s_model_answers_as_its_folder(finished, tmp_path, folder):
+    source, archive = finished.folder / "results" / folder, tmp_path / "model.zip"
+    export_model(source, archive)
+    random = np.random.default_rng(0)
+    given = random.normal(1, 1, (3, 5, 64, 64)).astype(np.float32), random.uniform(16, 18, (3, 5))
+    found, expected = (load_model(path).predict(*given) for path in (archive, source))
+    assert expected
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+    with opened(archive) as unpacked:
+        card = (unpacked / CARD).read_text()
+    assert "**Pixels are simulated; fluxes and redshifts are of real galaxies.**" in card
